@@ -1,0 +1,55 @@
+"""The `aligner` command: each subcommand is a module of `aligner.commands`, imported only when it is called."""
+
+import argparse
+import importlib
+import json
+import sys
+
+from aligner.errors import AlignerError
+
+COMMANDS = {
+    "demo": "make a small corpus with known phone times, train on it, align it, measure the error",
+    "prepare": "check a corpus and turn it into a manifest",
+    "fit": "train an aligner on a prepared corpus",
+    "align": "find the times of every phone and word",
+    "evaluate": "measure boundary errors against reference times",
+    "export": "write alignments in another program's format",
+    "features": "draw what the model sees of a recording",
+}
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser, with the arguments of `command` alone filled in (the others cost seconds to import)."""
+    parser = argparse.ArgumentParser(
+        prog="aligner",
+        description="Learn who speaks which phone when, from recordings and texts alone.",
+        epilog="Start here: aligner demo. Every command's --help shows a working example.",
+    )
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(
+            name, help=summary, add_help=name == command, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name == command:
+            importlib.import_module(f"aligner.commands.{name}").add_arguments(subparser)
+            subparser.add_argument("--json", action="store_true", help="end with one line of JSON on stdout")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns its exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    command = next((word for word in argv if not word.startswith("-")), None)
+    args = build_parser(command).parse_args(argv)
+    module = importlib.import_module(f"aligner.commands.{args.command}")
+    try:
+        summary = module.run(args)
+    except AlignerError as error:
+        print(f"aligner {args.command}: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print(f"aligner {args.command}: interrupted", file=sys.stderr)
+        return 130
+    if args.json:
+        print(json.dumps(summary), flush=True)
+    return 0
