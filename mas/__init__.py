@@ -1,1 +1,14 @@
+"""Monotonic alignment search: which speech frames belong to which text token. See README.md beside this file."""
 
+# from mas.compat import maximum_path
+from mas.gaussian import GaussianAlignment, gaussian_search, log_likelihood
+from mas.search import available_backends, search
+
+__all__ = [
+    "GaussianAlignment",
+    "available_backends",
+    "gaussian_search",
+    "log_likelihood",
+    #    "maximum_path",
+    "search",
+]

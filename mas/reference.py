@@ -1,0 +1,91 @@
+"""The definition of correct: plain PyTorch, slow, to be read.
+
+B batch, T text tokens, S speech frames; i counts tokens, j frames, x[i, j] is the score of frame j in token i.
+
+The best score of any path that is in token i at frame j, added up in float32, in frame order:
+
+    Q[i, j] = max(Q[i, j-1]      stay: the frame before was in the same token,
+                  Q[i-1, j-1]    move: it was in the token before,
+                  Q[i-2, j-1]    skip: it was two tokens before, if token i-1 is skippable) + x[i, j]
+
+A path starts at Q[0, 0] = x[0, 0] or, if token 0 is skippable and there is a token 1, at Q[1, 0] = x[1, 0]. It ends in
+token T-1 or, if that is skippable and there is a token T-2, in token T-2. Ties: stay before move before skip, and the
+last token before the last but one. Max hands on NaN. Cells that no path can visit (too late for the frame, or too
+early to reach the end) are not looked at. An item whose best score is not finite has no path.
+
+Source: Kim et al., "Glow-TTS", 2020, algorithm 1; tie rule of jaywalnut310/glow-tts monotonic_align/core.pyx. Skipping
+is the optional state of hidden Markov models for speech.
+"""
+
+import torch
+from torch import Tensor
+
+_NEVER = float("-inf")
+
+
+def durations(
+    scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor, skippable: Tensor | None = None
+) -> Tensor:
+    """Scores `[B, T, S]` -> int64 `[B, T]`; 0 in the padding, a row of -1 for an item without a path."""
+    result = torch.zeros(scores.shape[:2], dtype=torch.int64)
+    for b, (tokens, frames) in enumerate(zip(text_lengths.tolist(), speech_lengths.tolist(), strict=True)):
+        may_skip = torch.zeros(scores.shape[1], dtype=torch.bool) if skippable is None else skippable[b].cpu()
+        if 1 <= tokens <= scores.shape[1] and 1 <= frames <= scores.shape[2]:
+            path = best_path(scores[b, :tokens, :frames].detach().float().cpu(), may_skip[:tokens])
+        else:
+            path = None
+        result[b] = -1 if path is None else torch.bincount(path, minlength=scores.shape[1])
+    return result.to(scores.device)
+
+
+def best_path(x: Tensor, skippable: Tensor) -> Tensor | None:
+    """The token of each frame, int64 `[S]`, for float32 scores `[T, S]` and bool `[T]`; None if there is no path."""
+    if bool((skippable[1:] & skippable[:-1]).any()):
+        return None
+    T, S = x.shape
+    x = x.masked_fill(~visitable(skippable, S), _NEVER)
+    may_skip_to = torch.cat([torch.zeros(2), skippable[1:-1]])[
+        :T
+    ].bool()  # token i-1 is skippable and i-2 exists
+    Q = torch.full((T, S), _NEVER)
+    Q[0, 0] = x[0, 0]
+    if T > 1 and skippable[0]:
+        Q[1, 0] = x[1, 0]
+    for j in range(1, S):
+        stay, move, skip = _predecessors(Q[:, j - 1], may_skip_to)
+        Q[:, j] = torch.maximum(torch.maximum(stay, move), skip) + x[:, j]
+
+    may_end_early = T > 1 and bool(skippable[-1])
+    best = torch.maximum(Q[T - 1, -1], Q[T - 2, -1]) if may_end_early else Q[T - 1, -1]
+    if not best.isfinite():
+        return None
+    i = T - 2 if may_end_early and Q[T - 1, -1] < Q[T - 2, -1] else T - 1
+    path = torch.empty(S, dtype=torch.int64)
+    for j in range(S - 1, -1, -1):
+        path[j] = i
+        if j > 0:
+            stay, move, skip = (q[i] for q in _predecessors(Q[:, j - 1], may_skip_to))
+            step = 0
+            if stay < move:
+                step, stay = 1, move
+            if stay < skip:
+                step = 2
+            i -= step
+    return path
+
+
+def visitable(skippable: Tensor, S: int) -> Tensor:
+    """Cells `[T, S]` that lie on some path, given which tokens `[T]` are skippable, no two of them neighbours."""
+    needed = (~skippable).long()  # the frames a token takes at least
+    before = needed.cumsum(0) - needed
+    after = needed.sum() - needed - before
+    j = torch.arange(S)
+    return (before[:, None] <= j) & (after[:, None] <= S - 1 - j)
+
+
+def _predecessors(q: Tensor, may_skip_to: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Best scores `[T]` one frame earlier, as seen by each token when it stays, moves or skips."""
+    never = q.new_full((2,), _NEVER)
+    move = torch.cat([never[:1], q[:-1]])
+    skip = torch.cat([never, q[:-2]])[: len(q)].masked_fill(~may_skip_to, _NEVER)
+    return q, move, skip
