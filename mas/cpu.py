@@ -2,9 +2,9 @@
 
 B batch, T text tokens, S speech frames; i counts tokens, j frames. Q as in reference.py.
 
-Frames are walked in tiles of 16. A tile of scores is transposed so that the tokens of one frame lie side by side and
-the compiler can work on many at once; one column of Q stays in the first-level cache. Of each cell only two bits are
-kept, move and skip, 16 frames of one token to a 32-bit word.
+Frames are walked in tiles of 128. A tile of scores is first transposed, so that the tokens of one frame lie
+side by side and the compiler can work on many at once; one column of Q stays in the first-level cache. Of each
+cell only two bits are kept, move and skip, 16 frames of one token to a 32-bit word.
 """
 
 import os
@@ -17,7 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_TILE = 16
+_TILE = 128  # frames; long enough a stretch of each token's row for the memory to stream it
+_ROWS = 16  # tokens transposed together: a cache line of the tile
+_WORD = 16  # frames in one word of steps
 _NEVER = np.float32(-np.inf)
 _CELLS_WORTH_A_THREAD = 30_000  # below this, handing work to a thread costs more than doing it
 
@@ -60,7 +62,10 @@ _pool_size = 0
 
 
 def _threads(n: int) -> ThreadPoolExecutor:
-    """At least `n` threads, kept between calls. numba's own threads survive neither fork nor two callers at once."""
+    """At least `n` threads, kept between calls.
+
+    Not numba's own: those survive neither a fork nor two callers at once.
+    """
     global _pool, _pool_size
     if _pool is None or _pool_size < n:
         _pool, _pool_size = ThreadPoolExecutor(n, thread_name_prefix="mas"), n
@@ -78,7 +83,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _compiled(function: Callable) -> Callable:
-    """Compiled on first use and kept on disk; where no folder can be written (a read-only install), only in memory."""
+    """Compiled on first use and kept on disk; if no folder can be written, only in memory."""
     try:
         return numba.njit(function, nogil=True, cache=True, error_model="numpy")
     except RuntimeError:
@@ -87,29 +92,28 @@ def _compiled(function: Callable) -> Callable:
 
 @_compiled
 def _align_items(flat, strides, T, S, text_lengths, speech_lengths, skippable, items, result):
-    """Writes `result[b]` for each b in `items`. flat: the scores' memory, entered by the `strides` of B, T and S."""
+    """Writes `result[b]` for each b in `items`. flat: the scores' memory, with `strides` of B, T and S."""
     T_most, S_most = 1, 1
     for b in items:
         T_most, S_most = max(T_most, min(T, text_lengths[b])), max(S_most, min(S, speech_lengths[b]))
-    tile = np.empty((_TILE, T_most), np.float32)
+    tile = np.empty((_TILE, T_most + _ROWS), np.float32)  # a row more: powers of two crowd a cache
     Q = np.empty((2, T_most + 2), np.float32)
-    steps = np.empty(((S_most + _TILE - 1) // _TILE, T_most), np.uint32)
+    steps = np.empty(((S_most + _WORD - 1) // _WORD, T_most), np.uint32)
     before, after = np.empty(T_most, np.int64), np.empty(T_most, np.int64)
     skips = np.empty(T_most, np.int32)
+    may_skip = skippable.shape[0] > 0
     for b in items:
         tokens, frames = text_lengths[b], speech_lengths[b]
         last = np.int64(-1)
-        if (
-            1 <= tokens <= T
-            and 1 <= frames <= S
-            and _plan(tokens, frames, skippable, b, before, after, skips)
-        ):
-            may_end_early = tokens > 1 and skippable.shape[0] > 0 and skippable[b, tokens - 1]
+        fits = 1 <= tokens <= T and 1 <= frames <= S
+        if fits and _plan(tokens, frames, skippable, b, before, after, skips):
+            may_end_early = tokens > 1 and may_skip and skippable[b, tokens - 1]
             first = strides[0] * b
-            last = _forward(
-                flat, first, strides[1], strides[2], tokens, frames, before, after, skippable.shape[0] > 0, skips,
-                may_end_early, tile, Q, steps,
+            stride_i, stride_j = strides[1], strides[2]
+            _forward(
+                flat, first, stride_i, stride_j, tokens, frames, before, after, may_skip, skips, tile, Q, steps
             )  # fmt: skip
+            last = _last(Q[0, 2 : tokens + 2], may_end_early)
         if last < 0:
             result[b] = -1
         else:
@@ -119,7 +123,7 @@ def _align_items(flat, strides, T, S, text_lengths, speech_lengths, skippable, i
 
 @_compiled
 def _plan(tokens, frames, skippable, b, before, after, skips):
-    """Fills in how many frames are needed `before` and `after` each token and which one may be reached by a skip.
+    """How many frames are needed `before` and `after` each token, and which one may be reached by a skip.
 
     False if the item has no path, whatever its scores.
     """
@@ -139,96 +143,94 @@ def _plan(tokens, frames, skippable, b, before, after, skips):
 
 @_compiled
 def _forward(
-    flat,
-    first,
-    stride_i,
-    stride_j,
-    tokens,
-    frames,
-    before,
-    after,
-    may_skip,
-    skips,
-    may_end_early,
-    tile,
-    Q,
-    steps,
-):
-    """Fills `steps`, and gives the path's last token; -1 if the best score is not finite.
+    flat, first, stride_i, stride_j, tokens, frames, before, after, may_skip, skips, tile, Q, steps
+):  # fmt: skip
+    """Fills `steps`, and leaves the last column in Q[0].
 
-    Q[:, i + 2] belongs to token i. Q[0, 1] is a token before the first, where every path comes from.
+    Q[:, i + 2] belongs to token i. Q[0, 1] is a token before the first, where every path comes from. A NaN or
+    +inf on the way, which max would hand on to the end, makes the whole last column NaN.
     """
     Q[:] = _NEVER
     Q[0, 1] = 0.0
-    strange = False  # a NaN or +inf somewhere on the way, which max would hand on to the end
+    strange = False
     low, high = 0, 0
     for j0 in range(0, frames, _TILE):
         width = min(_TILE, frames - j0)
-        row_low, row_high = low, high
-        while row_low < tokens and after[row_low] > frames - 1 - j0:
-            row_low += 1
-        while row_high < tokens and before[row_high] <= j0 + width - 1:
-            row_high += 1
-        _gather(flat, first + j0 * stride_j, stride_i, stride_j, row_low, row_high, width, tile)
-        word = steps[j0 // _TILE]
-        word[row_low:row_high] = 0
+        tile_high = high
+        while low < tokens and after[low] > frames - 1 - j0:
+            low += 1
+        while tile_high < tokens and before[tile_high] <= j0 + width - 1:
+            tile_high += 1
+        _transpose(flat, first + j0 * stride_j, stride_i, stride_j, low, tile_high, width, tile)
         for k in range(width):
             j = j0 + k
+            word = steps[j // _WORD]
+            if j % _WORD == 0:
+                word[low:tile_high] = 0
+            bit = np.uint32(j % _WORD)
             while low < tokens and after[low] > frames - 1 - j:
                 low += 1
             while high < tokens and before[high] <= j:
                 high += 1
+            old, new = Q[j & 1], Q[1 - (j & 1)]
             if may_skip:
-                strange |= _column_with_skips(
-                    Q[j & 1], Q[1 - (j & 1)], tile[k], word, np.uint32(k), low, high, skips
-                )
+                strange |= _column_with_skips(old, new, tile[k], word, bit, low, high, skips)
             else:
-                strange |= _column(Q[j & 1], Q[1 - (j & 1)], tile[k], word, np.uint32(k), low, high)
+                strange |= _column(old, new, tile[k], word, bit, low, high)
             Q[0, 1] = _NEVER
-    q = Q[frames & 1, 2 : tokens + 2]
-    last = tokens - 1
+    if frames & 1:
+        Q[0] = Q[1]
+    if strange:
+        Q[0] = np.nan
+
+
+@_compiled
+def _last(q, may_end_early):
+    """The token a path ends in, given the last column; -1 if its score is not finite."""
+    last = q.shape[0] - 1
     if may_end_early and q[last] < q[last - 1]:
         last -= 1
-    if strange or not q[last] > _NEVER:
-        return -1
-    return last
+    return last if q[last] > _NEVER else -1
 
 
 @_compiled
-def _gather(flat, first, stride_i, stride_j, low, high, width, tile):
+def _transpose(flat, first, stride_i, stride_j, low, high, width, tile):
     """tile[k, i] = score of token i at the tile's k-th frame, for low <= i < high."""
     first, stride_i, stride_j = np.uint64(first), np.uint64(stride_i), np.uint64(stride_j)
+    low, high, width = np.uint64(low), np.uint64(high), np.uint64(width)
+    rows = np.uint64(_ROWS)
     if stride_i == np.uint64(1):
         for k in range(width):
-            for i in range(np.uint64(low), np.uint64(high)):
-                tile[k, i] = flat[first + np.uint64(k) * stride_j + i]
-    elif stride_j == np.uint64(1) and width == _TILE:
-        for i in range(np.uint64(low), np.uint64(high)):
-            for k in range(np.uint64(_TILE)):
-                tile[k, i] = flat[first + i * stride_i + k]
-    else:
-        for i in range(np.uint64(low), np.uint64(high)):
-            for k in range(np.uint64(width)):
+            for i in range(low, high):
+                tile[k, i] = flat[first + k * stride_j + i]
+        return
+    whole = low + (high - low) // rows * rows
+    for i0 in range(low, whole, rows):
+        for k in range(width):
+            for i in range(i0, i0 + rows):
                 tile[k, i] = flat[first + i * stride_i + k * stride_j]
+    for i in range(whole, high):
+        for k in range(width):
+            tile[k, i] = flat[first + i * stride_i + k * stride_j]
 
 
 @_compiled
-def _column(old, new, x, word, k, low, high):
-    """One frame without skips: `new` from `old`, and bit k of `word`. True if a NaN or +inf turned up."""
+def _column(old, new, x, word, bit, low, high):
+    """One frame without skips: `new` from `old`, and a bit of `word`. True if a NaN or +inf turned up."""
     strange = False
     for i in range(np.uint64(low), np.uint64(high)):
         stay, move = old[i + np.uint64(2)], old[i + np.uint64(1)]
         moves = stay < move
         q = (move if moves else stay) + x[i]
         new[i + np.uint64(2)] = q
-        word[i] |= np.uint32(moves) << k
+        word[i] |= np.uint32(moves) << bit
         strange |= not q < np.float32(np.inf)
     return strange
 
 
 @_compiled
-def _column_with_skips(old, new, x, word, k, low, high, skips):
-    """As `_column`; bit 16 + k says that the token before is skipped, whatever bit k says."""
+def _column_with_skips(old, new, x, word, bit, low, high, skips):
+    """As `_column`; the bit 16 higher says that the token before is skipped, whatever the lower one says."""
     strange = False
     for i in range(np.uint64(low), np.uint64(high)):
         stay, move = old[i + np.uint64(2)], old[i + np.uint64(1)]
@@ -238,7 +240,7 @@ def _column_with_skips(old, new, x, word, k, low, high, skips):
         jumps = best < skip
         q = (skip if jumps else best) + x[i]
         new[i + np.uint64(2)] = q
-        word[i] |= (np.uint32(moves) | np.uint32(jumps) << np.uint32(_TILE)) << k
+        word[i] |= (np.uint32(moves) | np.uint32(jumps) << np.uint32(_WORD)) << bit
         strange |= not q < np.float32(np.inf)
     return strange
 
@@ -248,8 +250,8 @@ def _backward(steps, i, frames, durations):
     """Walks back from token i at the last frame, counting frames."""
     for j in range(frames - 1, 0, -1):
         durations[i] += 1
-        step = steps[j // _TILE, i] >> np.uint32(j % _TILE)
-        if step & np.uint32(1 << _TILE):
+        step = steps[j // _WORD, i] >> np.uint32(j % _WORD)
+        if step & np.uint32(1 << _WORD):
             i -= 2
         elif step & np.uint32(1):
             i -= 1
