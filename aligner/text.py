@@ -143,8 +143,8 @@ class GruutPhonemizer:
 
     def __init__(self, language: str = "en-us", *, keep_stress: bool = False) -> None:
         from gruut import TextProcessor
-        from gruut.lang import get_settings
         from gruut.const import default_split_words
+        from gruut.lang import get_settings
         from gruut.utils import find_lang_dir, resolve_lang
 
         lang_dir = find_lang_dir(resolve_lang(language))
