@@ -1,0 +1,302 @@
+"""How far alignments are from reference times: errors of word and phone boundaries in milliseconds.
+
+What is compared, and what is not:
+
+Words: the start and the end of every word. Words are matched in order and by text, without case and
+punctuation.
+Phones: every boundary between consecutive phones, the start of the first and the end of the last. Pauses are
+dropped on both sides first; where either side has a pause between two phones, the end before it and the start
+after it are two boundaries, otherwise they are one. TIMIT's closures are one phone with their bursts (`tcl t`
+is `t`), its `h#`, `pau` and `epi` are pauses. Phones are paired one to one, whatever their names, if both
+utterances have equally many; otherwise within each pair of matched words that have equally many. Anything
+else is counted as skipped, with its reason. An error is positive where the aligner is late.
+"""
+
+import difflib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligner.alignment import Alignment, Interval, is_pause
+from aligner.errors import AlignerError
+from aligner.formats.manifest import read_alignments
+from aligner.formats.read import find_manifest, read, read_utterance, utterance_files
+from aligner.timit import merge_phones
+
+THRESHOLDS_MS = (10, 20, 25, 50, 100)
+_WORST = 10
+
+
+@dataclass
+class Comparison:
+    """Signed boundary errors of one utterance in ms, and what of it could not be compared: (reason, what)."""
+
+    id: str
+    speaker: str
+    word_starts_ms: list[float] = field(default_factory=list)
+    word_ends_ms: list[float] = field(default_factory=list)
+    phones_ms: list[float] = field(default_factory=list)
+    words_skipped: list[tuple[str, str]] = field(default_factory=list)
+    phones_skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def compare(alignment: Alignment, reference: Alignment) -> Comparison:
+    """Boundary errors of one utterance against its reference."""
+    result = Comparison(alignment.id, alignment.speaker or reference.speaker)
+    pairs = _match_words(alignment.words, reference.words)
+    for ours, theirs in pairs:
+        result.word_starts_ms.append(
+            _error_ms(alignment.words[ours].start_s, reference.words[theirs].start_s)
+        )
+        result.word_ends_ms.append(_error_ms(alignment.words[ours].end_s, reference.words[theirs].end_s))
+    if alignment.words and reference.words:
+        matched = {theirs for _, theirs in pairs}
+        result.words_skipped = [
+            ("word has no counterpart in the alignment", f"{alignment.id}: {word.symbol}")
+            for index, word in enumerate(reference.words)
+            if index not in matched
+        ]
+    _compare_phones(alignment, reference, pairs, result)
+    return result
+
+
+class References:
+    """Reference alignments by utterance id.
+
+    A folder of files is read file by file as they are asked for. An id finds its file by the end of the path:
+    any of `sx276`, `falk0-sx276` and `dr3-falk0-sx276` finds `dr3-falk0/sx276.phn`, if it is the only one.
+    Case and the characters between the parts do not matter.
+    """
+
+    def __init__(
+        self, path: str | Path, words_tier: str | None = None, phones_tier: str | None = None
+    ) -> None:
+        self.path = Path(path)
+        self._tiers = (words_tier, phones_tier)
+        self._files: dict[str, Path] = {}
+        self._loaded: dict[str, Alignment] = {}
+        manifest = find_manifest(self.path) if self.path.exists() else None
+        files = utterance_files(self.path) if self.path.is_dir() else {}
+        if manifest is not None:
+            self._loaded = {_key(a.id): a for a in read_alignments(manifest)}
+            if not self._loaded:
+                raise AlignerError(f"{manifest}: no cut of it has reference times (supervision.alignment)")
+        elif files:
+            self._files = {_key(name): path for name, path in files.items()}
+        else:
+            self._loaded = {_key(a.id): a for a in read(self.path, words_tier, phones_tier)}
+        self._by_ending: dict[str, list[str]] = defaultdict(list)
+        for key in (*self._files, *self._loaded):
+            for ending in _endings(key):
+                self._by_ending[ending].append(key)
+        self._taken: dict[str, str] = {}
+
+    def find(self, id: str) -> Alignment | str:
+        """The reference for utterance `id`, or the reason why there is none."""
+        key = _key(id)
+        # A reference folder may also be given deeper down than the corpus was: then its names are ends of the
+        # id.
+        names = [key] if key in self._files or key in self._loaded else self._by_ending.get(key, [])
+        names = names or [e for e in _endings(key) if e in self._files or e in self._loaded][:1]
+        if not names:
+            return "no reference"
+        if len(names) > 1:
+            return "several references end in this id"
+        if self._taken.setdefault(names[0], id) != id:
+            return f"its reference belongs to {self._taken[names[0]]}"
+        if names[0] in self._loaded:
+            return self._loaded[names[0]]
+        path = self._files[names[0]]
+        try:
+            return read_utterance(path, id, path.parent.name, *self._tiers)
+        except AlignerError as error:
+            return f"reference cannot be read: {error}"
+
+    def unused(self) -> list[str]:
+        """Names of references that no alignment asked for."""
+        return [name for name in (*self._files, *self._loaded) if name not in self._taken]
+
+
+def evaluate(alignments: Iterable[Alignment], references: References) -> dict[str, Any]:
+    """Compare all and summarise, in plain JSON types.
+
+    `words` and `phones`: n, mean_ms, median_ms, within_10ms .. within_100ms and beyond_100ms (per cent of n),
+    the mean signed error (words: start_bias_ms and end_bias_ms, phones: bias_ms), skipped (words or phones of
+    compared utterances without a counterpart). Further `speakers` (the same for each), `worst` (utterances by
+    mean error), `utterances` (compared), `skipped` (utterances not compared) and `reasons` (reason -> what
+    was skipped for it). Figures are None where there is nothing to take them over.
+
+    Raises AlignerError if no boundary could be compared.
+    """
+    comparisons: list[Comparison] = []
+    reasons: dict[str, list[str]] = defaultdict(list)
+    skipped = 0
+    for alignment in alignments:
+        reference = references.find(alignment.id)
+        if isinstance(reference, str):
+            reasons[reference].append(alignment.id)
+            skipped += 1
+            continue
+        comparison = compare(alignment, reference)
+        comparisons.append(comparison)
+        for reason, what in (*comparison.words_skipped, *comparison.phones_skipped):
+            reasons[reason].append(what)
+    for name in references.unused():
+        reasons["no alignment for this reference"].append(name)
+        skipped += 1
+    if not any(c.word_starts_ms or c.phones_ms for c in comparisons):
+        found = "; ".join(f"{reason}: {len(what)} (such as {what[0]!r})" for reason, what in reasons.items())
+        raise AlignerError(f"nothing to compare with {references.path}: {found or 'no alignment'}")
+    by_speaker: dict[str, list[Comparison]] = defaultdict(list)
+    for comparison in comparisons:
+        by_speaker[comparison.speaker].append(comparison)
+    return {
+        **_levels(comparisons),
+        "utterances": len(comparisons),
+        "skipped": skipped,
+        "speakers": {speaker: _levels(group) for speaker, group in sorted(by_speaker.items())},
+        "worst": _worst(comparisons),
+        "reasons": dict(reasons),
+    }
+
+
+def boundary_figures(errors_ms: Iterable[float]) -> dict[str, float | int | None]:
+    """n, mean_ms, median_ms, within_*ms and beyond_100ms of signed errors in ms."""
+    sizes = np.abs(np.fromiter(errors_ms, np.float64))
+    some = len(sizes) > 0
+    figures: dict[str, float | int | None] = {
+        "n": len(sizes),
+        "mean_ms": _rounded(sizes.mean()) if some else None,
+        "median_ms": _rounded(np.median(sizes)) if some else None,
+    }
+    for limit_ms in THRESHOLDS_MS:
+        figures[f"within_{limit_ms}ms"] = _rounded(100 * (sizes <= limit_ms).mean()) if some else None
+    figures["beyond_100ms"] = _rounded(100 * (sizes > 100).mean()) if some else None
+    return figures
+
+
+def _levels(comparisons: list[Comparison]) -> dict[str, Any]:
+    starts = [e for c in comparisons for e in c.word_starts_ms]
+    ends = [e for c in comparisons for e in c.word_ends_ms]
+    phones = [e for c in comparisons for e in c.phones_ms]
+    return {
+        "words": {
+            **boundary_figures((*starts, *ends)),
+            "start_bias_ms": _mean(starts),
+            "end_bias_ms": _mean(ends),
+            "skipped": sum(len(c.words_skipped) for c in comparisons),
+        },
+        "phones": {
+            **boundary_figures(phones),
+            "bias_ms": _mean(phones),
+            "skipped": sum(len(c.phones_skipped) for c in comparisons),
+        },
+    }
+
+
+def _worst(comparisons: list[Comparison]) -> list[dict[str, Any]]:
+    rows: list[tuple[float, str, float]] = []
+    for c in comparisons:
+        errors = c.word_starts_ms + c.word_ends_ms or c.phones_ms
+        if errors:
+            sizes = np.abs(errors)
+            rows.append((_rounded(sizes.mean()), c.id, _rounded(sizes.max())))
+    rows.sort(key=lambda row: (-row[0], row[1]))
+    return [{"id": id, "mean_ms": mean, "max_ms": worst} for mean, id, worst in rows[:_WORST]]
+
+
+def _match_words(ours: tuple[Interval, ...], theirs: tuple[Interval, ...]) -> list[tuple[int, int]]:
+    a, b = [_folded(w.symbol) for w in ours], [_folded(w.symbol) for w in theirs]
+    if a == b:
+        return [(i, i) for i in range(len(a))]
+    blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
+    return [(i + k, j + k) for i, j, size in blocks for k in range(size)]
+
+
+def _compare_phones(
+    alignment: Alignment, reference: Alignment, words: list[tuple[int, int]], result: Comparison
+) -> None:
+    ours, theirs = _phones(alignment.tokens), _phones(reference.tokens)
+    if not ours or not theirs:
+        return
+    if len(ours) == len(theirs):
+        pairs = [(i, i) for i in range(len(ours))]
+    else:
+        pairs = list(_phones_of_words(ours, theirs, words))
+    result.phones_ms = list(_phone_errors_ms(ours, theirs, pairs))
+    paired = {j for _, j in pairs}
+    result.phones_skipped = [
+        (
+            "phone in a word that has another number of phones in the alignment",
+            f"{alignment.id}: {phone.symbol}",
+        )
+        for j, phone in enumerate(theirs)
+        if j not in paired
+    ]
+
+
+def _phones(tokens: tuple[Interval, ...]) -> list[Interval]:
+    return [phone for phone in merge_phones(tokens) if not is_pause(phone.symbol)]
+
+
+def _phones_of_words(
+    ours: list[Interval], theirs: list[Interval], words: list[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
+    own, their = defaultdict(list), defaultdict(list)
+    for index, phone in enumerate(ours):
+        own[phone.word].append(index)
+    for index, phone in enumerate(theirs):
+        their[phone.word].append(index)
+    for i, j in words:
+        if len(own[i]) == len(their[j]):
+            yield from zip(own[i], their[j], strict=True)
+
+
+def _phone_errors_ms(
+    ours: list[Interval], theirs: list[Interval], pairs: list[tuple[int, int]]
+) -> Iterator[float]:
+    before: tuple[int, int] | None = None
+    for i, j in pairs:
+        if before is not None:
+            touching = (
+                before == (i - 1, j - 1)
+                and ours[i - 1].end_s == ours[i].start_s
+                and theirs[j - 1].end_s == theirs[j].start_s
+            )
+            if not touching:
+                yield _error_ms(ours[before[0]].end_s, theirs[before[1]].end_s)
+        yield _error_ms(ours[i].start_s, theirs[j].start_s)
+        before = i, j
+    if before is not None:
+        yield _error_ms(ours[before[0]].end_s, theirs[before[1]].end_s)
+
+
+def _error_ms(ours_s: float, theirs_s: float) -> float:
+    return round((ours_s - theirs_s) * 1000, 6)  # so that 20 ms is 20 ms, not 20.000000000000018
+
+
+def _folded(word: str) -> str:
+    return re.sub(r"[\W_]+", "", word.casefold()) or word
+
+
+def _key(id: str) -> str:
+    return re.sub(r"[\W_]+", "-", id.casefold()).strip("-")
+
+
+def _endings(key: str) -> list[str]:
+    parts = key.split("-")
+    return ["-".join(parts[i:]) for i in range(len(parts))]
+
+
+def _rounded(value: float | np.floating | NDArray) -> float:
+    return round(float(value), 3)
+
+
+def _mean(errors_ms: list[float]) -> float | None:
+    return _rounded(np.mean(errors_ms)) if errors_ms else None

@@ -1,0 +1,226 @@
+"""Alignments on disk: a lhotse cut manifest, one line per utterance.
+
+Times of words and phones stand in `supervision.alignment["word"]` and `["phone"]` with their scores. The
+utterance's score and the word each phone belongs to, for which lhotse has no place, stand in
+`supervision.custom`.
+"""
+
+import gzip
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aligner.alignment import Alignment, Interval
+from aligner.errors import AlignerError
+from aligner.formats.files import whole_file
+from aligner.formats.tiers import assign_words, tile
+
+if TYPE_CHECKING:
+    from lhotse.cut import Cut, MonoCut
+    from lhotse.supervision import AlignmentItem
+
+MANIFEST = "alignments.jsonl.gz"
+
+
+def to_cut(alignment: Alignment, cut: "MonoCut | None" = None) -> "MonoCut":
+    """The alignment as a lhotse cut. cut: what it was made for, whose recording and text are kept."""
+    from lhotse import MonoCut, SupervisionSegment
+
+    source = cut.supervisions[0] if cut is not None and cut.supervisions else None
+    custom: dict[str, object] = {"token_words": [token.word for token in alignment.tokens]}
+    if alignment.score is not None:
+        custom["score"] = alignment.score
+    if alignment.audio and cut is None:
+        custom["audio"] = alignment.audio
+    supervision = SupervisionSegment(
+        id=source.id if source else alignment.id,
+        recording_id=cut.recording_id if cut is not None and cut.has_recording else alignment.id,
+        start=0.0,
+        duration=alignment.duration_s,
+        text=alignment.text
+        or (source.text if source else None)
+        or " ".join(w.symbol for w in alignment.words),
+        speaker=alignment.speaker or (source.speaker if source else None) or None,
+        language=source.language if source else None,
+        custom=custom,
+        alignment={"word": _items(alignment.words), "phone": _items(alignment.tokens)},
+    )
+    return MonoCut(
+        id=alignment.id,
+        start=cut.start if cut is not None else 0.0,
+        duration=alignment.duration_s,
+        channel=cut.channel if cut is not None else 0,
+        supervisions=[supervision],
+        recording=cut.recording if cut is not None else None,
+    )
+
+
+def from_cut(cut: "Cut") -> Alignment | None:
+    """The inverse of `to_cut`; also reads alignments of other making. None if the cut holds no alignment.
+
+    Raises AlignerError for a cut of several supervisions.
+    """
+    if not any(supervision.alignment for supervision in cut.supervisions):
+        return None
+    if len(cut.supervisions) != 1:
+        raise AlignerError(
+            f"{cut.id}: {len(cut.supervisions)} supervisions; call trim_to_supervisions() first"
+        )
+    supervision = cut.supervisions[0]
+    custom = supervision.custom or {}
+    items = supervision.alignment or {}
+    words = tuple(
+        Interval(item.symbol, item.start, item.end, item.score, index)
+        for index, item in enumerate(items.get("word", ()))
+    )
+    tokens = tile([(i.symbol, i.start, i.end, i.score) for i in items.get("phone", ())], cut.duration, cut.id)
+    token_words = custom.get("token_words")
+    if token_words is not None and len(token_words) == len(tokens):
+        tokens = tuple(
+            Interval(t.symbol, t.start_s, t.end_s, t.score, word)
+            for t, word in zip(tokens, token_words, strict=True)
+        )
+    else:
+        tokens = assign_words(tokens, words)
+    recording = getattr(cut, "recording", None)
+    audio = (
+        recording.sources[0].source
+        if recording is not None and recording.sources
+        else custom.get("audio", "")
+    )
+    return Alignment(
+        id=cut.id,
+        duration_s=cut.duration,
+        tokens=tokens,
+        words=words,
+        speaker=supervision.speaker or "",
+        score=custom.get("score"),
+        text=supervision.text or "",
+        audio=audio if isinstance(audio, str) else "",
+    )
+
+
+def read_alignments(path: str | Path) -> Iterator[Alignment]:
+    """The alignments of a lhotse manifest (`.jsonl` or `.jsonl.gz`), one at a time; cuts without any are left
+    out.
+    """
+    from lhotse import CutSet, SupervisionSet
+    from lhotse.serialization import load_manifest_lazy
+
+    manifest = load_manifest_lazy(Path(path))
+    if isinstance(manifest, SupervisionSet):
+        manifest = CutSet(_supervision_cut(supervision) for supervision in manifest)
+    if not isinstance(manifest, CutSet):
+        raise AlignerError(f"{path}: not a lhotse manifest of cuts or supervisions")
+    for cut in manifest:
+        alignment = from_cut(cut)
+        if alignment is not None:
+            yield alignment
+
+
+def write_alignments(path: str | Path, alignments: Iterable[Alignment]) -> int:
+    """Write a manifest whole or not at all, sorted by id; returns how many. See `AlignmentWriter`."""
+    target = Path(path)
+    for leftover in (target, _partial(target)):
+        leftover.unlink(missing_ok=True)
+    with AlignmentWriter(target) as writer:
+        for alignment in alignments:
+            writer.write(alignment)
+    return len(writer.done)
+
+
+class AlignmentWriter:
+    """Collects alignments so that an interrupted run continues and ends with the same bytes.
+
+    Each `write` appends a line to `NAME.partial.jsonl` beside `path`. `done` holds the ids written so far, by
+    earlier runs too; skip those. Leaving the `with` block without an exception sorts the lines by id into
+    `path` (gzip without time stamp) and removes the partial file; with an exception it leaves the partial
+    file to go on from.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._partial = _partial(self.path)
+        if not self._partial.exists() and self.path.exists():
+            with gzip.open(self.path, "rb") as finished, whole_file(self._partial) as copy:
+                copy.writelines(finished)
+        self._lines = _complete_lines(self._partial)
+        self._file = open(self._partial, "r+b" if self._partial.exists() else "w+b")  # noqa: SIM115
+        self._file.truncate(sum(length for _, length in self._lines.values()))
+        self._file.seek(0, os.SEEK_END)
+
+    @property
+    def done(self) -> set[str]:
+        """Ids of the utterances written so far, in earlier runs too."""
+        return set(self._lines)
+
+    def write(self, alignment: Alignment, cut: "MonoCut | None" = None) -> None:
+        """Append one alignment; `cut`, if given, adds its recording, text and language.
+
+        Raises AlignerError for an id written before.
+        """
+        if alignment.id in self._lines:
+            raise AlignerError(f"{alignment.id}: aligned twice; utterance ids must differ")
+        line = (
+            json.dumps(to_cut(alignment, cut).to_dict(), ensure_ascii=False, sort_keys=True).encode() + b"\n"
+        )
+        self._lines[alignment.id] = (self._file.tell(), len(line))
+        self._file.write(line)
+        self._file.flush()
+
+    def __enter__(self) -> "AlignmentWriter":
+        return self
+
+    def __exit__(self, exception: object, *_: object) -> None:
+        try:
+            if exception is None:
+                self._finish()
+        finally:
+            self._file.close()
+        if exception is None:
+            self._partial.unlink()
+
+    def _finish(self) -> None:
+        with whole_file(self.path) as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
+            for _, (offset, length) in sorted(self._lines.items()):
+                self._file.seek(offset)
+                packed.write(self._file.read(length))
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".gz").removesuffix(".jsonl") + ".partial.jsonl")
+
+
+def _complete_lines(path: Path) -> dict[str, tuple[int, int]]:
+    """Offset and length in bytes of each utterance's line; a last line cut short by an interruption is not
+    one.
+    """
+    lines: dict[str, tuple[int, int]] = {}
+    if path.exists():
+        with open(path, "rb") as file:
+            offset = 0
+            for line in file:
+                if line.endswith(b"\n"):
+                    lines[json.loads(line)["id"]] = (offset, len(line))
+                offset += len(line)
+    return lines
+
+
+def _items(intervals: tuple[Interval, ...]) -> "list[AlignmentItem]":
+    from lhotse.supervision import AlignmentItem
+
+    # Eight digits are what lhotse itself keeps of an item's end.
+    return [
+        AlignmentItem(i.symbol, round(i.start_s, 8), round(i.end_s - i.start_s, 8), i.score)
+        for i in intervals
+    ]
+
+
+def _supervision_cut(supervision) -> "MonoCut":
+    from lhotse import MonoCut
+
+    own = supervision.with_offset(-supervision.start)
+    return MonoCut(supervision.id, 0.0, supervision.duration, supervision.channel, supervisions=[own])
