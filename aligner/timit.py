@@ -1,14 +1,15 @@
 """TIMIT's hand-made phones as an aligner's tokens.
 
-TIMIT labels the closure of a stop and its burst apart, and tells four kinds of silence apart. A text knows one stop
-and one pause, so that is what both the tokens and the reference times are reduced to before they meet.
+TIMIT labels the closure of a stop and its burst apart, and tells four kinds of silence apart. A text knows
+one stop and one pause, so that is what both the tokens and the reference times are reduced to before they
+meet.
 """
 
 from aligner.alignment import Interval
 from aligner.transcript import PAUSE
 
-# A closure and the bursts that end it. dcl and tcl also open the affricates. A closure whose burst was not released
-# is the stop itself; q (a glottal stop) has no closure of its own and stays.
+# A closure and the bursts that end it. dcl and tcl also open the affricates. A closure whose burst was not
+# released is the stop itself; q (a glottal stop) has no closure of its own and stays.
 BURSTS_OF_CLOSURE = {
     "bcl": ("b",),
     "dcl": ("d", "jh"),
@@ -22,7 +23,9 @@ SILENCES = frozenset({"h#", "pau", "epi"})
 
 
 def merge_phones(phones: tuple[Interval, ...]) -> tuple[Interval, ...]:
-    """TIMIT's phones with closures merged into their stops and all silences called `sil`, adjacent ones joined."""
+    """TIMIT's phones with closures merged into their stops and all silences called `sil`, adjacent ones
+    joined.
+    """
     merged: list[Interval] = []
     closure = ""  # of the last phone, while its burst may still come
     for phone in phones:

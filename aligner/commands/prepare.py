@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Check every utterance of a corpus and write what training and alignment need.
 
-CORPUS is an LJSpeech folder, a folder of audio with .txt or .lab beside it (TIMIT is one), a list of wav|text or
-wav|speaker|text lines, or lhotse manifests; several together become one corpus. wav, flac, ogg and mp3 at any rate,
-stereo is mixed down. Known times beside the audio (.phn/.wrd, TextGrid) are kept to measure against, never trained on.
+CORPUS is an LJSpeech folder, a folder of audio with .txt or .lab beside it (TIMIT is one), a list of wav|text
+or wav|speaker|text lines, or lhotse manifests; several together become one corpus. wav, flac, ogg and mp3 at
+any rate, stereo is mixed down. Known times beside the audio (.phn/.wrd, TextGrid) are kept to measure
+against, never trained on.
 
 Writes DIR/cuts.jsonl.gz (a lhotse manifest), corpus.json, refused.tsv and out-of-lexicon.tsv."""
 
@@ -43,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--phonemizer",
         default="gruut",
         choices=["gruut", "cmudict", "espeak", "characters", "tokens"],
-        help="what turns text into tokens; `tokens`: the text already is symbols separated by spaces, and `|` "
-        "between words (default: gruut)",
+        help="what turns text into tokens; with `tokens` the text already is symbols separated by spaces, "
+        "and `|` between words (default: gruut)",
     )
     parser.add_argument("--language", default="en-us", help="language of the texts (default: en-us)")
     parser.add_argument("--keep-stress", action="store_true", help="keep stress marks on vowels")
@@ -65,7 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--phones-from-reference",
         action="store_true",
-        help="take the phones of the known times as tokens instead of the text (TIMIT: closures merged with bursts)",
+        help="take the phones of the known times as tokens, not those of the text (TIMIT's closures and "
+        "bursts merged)",
     )
     parser.add_argument(
         "--symbols", type=Path, metavar="DIR", help="refuse symbols that this prepared corpus does not have"
