@@ -1,14 +1,19 @@
-"""Monotonic alignment search: which speech frames belong to which text token. See README.md beside this file."""
+"""Monotonic alignment search: which speech frames belong to which text token.
 
-# from mas.compat import maximum_path
+See README.md beside this file.
+"""
+
+from mas.compat import maximum_path
 from mas.gaussian import GaussianAlignment, gaussian_search, log_likelihood
+from mas.path import dense_path
 from mas.search import available_backends, search
 
 __all__ = [
     "GaussianAlignment",
     "available_backends",
+    "dense_path",
     "gaussian_search",
     "log_likelihood",
-    #    "maximum_path",
+    "maximum_path",
     "search",
 ]

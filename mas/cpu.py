@@ -3,8 +3,8 @@
 B batch, T text tokens, S speech frames; i counts tokens, j frames. Q as in reference.py.
 
 Frames are walked in tiles of 128. A tile of scores is first transposed, so that the tokens of one frame lie
-side by side and the compiler can work on many at once; one column of Q stays in the first-level cache. Of each
-cell only two bits are kept, move and skip, 16 frames of one token to a 32-bit word.
+side by side and the compiler can work on many at once; one column of Q stays in the first-level cache. Of
+each cell only two bits are kept, move and skip, 16 frames of one token to a 32-bit word.
 """
 
 import os
@@ -25,10 +25,16 @@ _CELLS_WORTH_A_THREAD = 30_000  # below this, handing work to a thread costs mor
 
 
 def durations(
-    scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor, skippable: Tensor | None = None
+    scores: Tensor,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    skippable: Tensor | None = None,
+    *,
+    ties_move: bool = False,
 ) -> Tensor:
     """Scores `[B, T, S]` of any strides -> int64 `[B, T]`, as `mas.reference.durations`.
 
+    ties_move: on a tie of stay and move, move (NeMo's rule, for `mas.compat.b_mas` alone).
     Uses `torch.get_num_threads()` threads.
     """
     B, T, S = scores.shape
@@ -39,10 +45,11 @@ def durations(
     flat = scores.as_strided((span,), (1,)).numpy()
     tokens, frames = text_lengths.long().numpy(), speech_lengths.long().numpy()
     may_skip = np.empty((0, 0), np.bool_) if skippable is None else skippable.contiguous().numpy()
+    strides = np.array(scores.stride())
     result = np.empty((B, T), np.int64)
 
     def align(items: NDArray[np.int64]) -> None:
-        _align_items(flat, np.array(scores.stride()), T, S, tokens, frames, may_skip, items, result)
+        _align_items(flat, strides, T, S, tokens, frames, may_skip, ties_move, items, result)
 
     cells = tokens * frames
     n_threads = min(B, torch.get_num_threads(), 1 + int(cells.sum()) // _CELLS_WORTH_A_THREAD)
@@ -91,7 +98,7 @@ def _compiled(function: Callable) -> Callable:
 
 
 @_compiled
-def _align_items(flat, strides, T, S, text_lengths, speech_lengths, skippable, items, result):
+def _align_items(flat, strides, T, S, text_lengths, speech_lengths, skippable, ties_move, items, result):
     """Writes `result[b]` for each b in `items`. flat: the scores' memory, with `strides` of B, T and S."""
     T_most, S_most = 1, 1
     for b in items:
@@ -108,10 +115,9 @@ def _align_items(flat, strides, T, S, text_lengths, speech_lengths, skippable, i
         fits = 1 <= tokens <= T and 1 <= frames <= S
         if fits and _plan(tokens, frames, skippable, b, before, after, skips):
             may_end_early = tokens > 1 and may_skip and skippable[b, tokens - 1]
-            first = strides[0] * b
-            stride_i, stride_j = strides[1], strides[2]
             _forward(
-                flat, first, stride_i, stride_j, tokens, frames, before, after, may_skip, skips, tile, Q, steps
+                flat, strides[0] * b, strides[1], strides[2], tokens, frames,
+                before, after, may_skip, skips, ties_move, tile, Q, steps,
             )  # fmt: skip
             last = _last(Q[0, 2 : tokens + 2], may_end_early)
         if last < 0:
@@ -143,7 +149,7 @@ def _plan(tokens, frames, skippable, b, before, after, skips):
 
 @_compiled
 def _forward(
-    flat, first, stride_i, stride_j, tokens, frames, before, after, may_skip, skips, tile, Q, steps
+    flat, first, stride_i, stride_j, tokens, frames, before, after, may_skip, skips, ties_move, tile, Q, steps
 ):  # fmt: skip
     """Fills `steps`, and leaves the last column in Q[0].
 
@@ -174,9 +180,9 @@ def _forward(
                 high += 1
             old, new = Q[j & 1], Q[1 - (j & 1)]
             if may_skip:
-                strange |= _column_with_skips(old, new, tile[k], word, bit, low, high, skips)
+                strange |= _column_with_skips(old, new, tile[k], word, bit, low, high, ties_move, skips)
             else:
-                strange |= _column(old, new, tile[k], word, bit, low, high)
+                strange |= _column(old, new, tile[k], word, bit, low, high, ties_move)
             Q[0, 1] = _NEVER
     if frames & 1:
         Q[0] = Q[1]
@@ -215,12 +221,12 @@ def _transpose(flat, first, stride_i, stride_j, low, high, width, tile):
 
 
 @_compiled
-def _column(old, new, x, word, bit, low, high):
+def _column(old, new, x, word, bit, low, high, ties_move):
     """One frame without skips: `new` from `old`, and a bit of `word`. True if a NaN or +inf turned up."""
     strange = False
     for i in range(np.uint64(low), np.uint64(high)):
         stay, move = old[i + np.uint64(2)], old[i + np.uint64(1)]
-        moves = stay < move
+        moves = (stay < move) | (ties_move & (stay == move))
         q = (move if moves else stay) + x[i]
         new[i + np.uint64(2)] = q
         word[i] |= np.uint32(moves) << bit
@@ -229,13 +235,13 @@ def _column(old, new, x, word, bit, low, high):
 
 
 @_compiled
-def _column_with_skips(old, new, x, word, bit, low, high, skips):
+def _column_with_skips(old, new, x, word, bit, low, high, ties_move, skips):
     """As `_column`; the bit 16 higher says that the token before is skipped, whatever the lower one says."""
     strange = False
     for i in range(np.uint64(low), np.uint64(high)):
         stay, move = old[i + np.uint64(2)], old[i + np.uint64(1)]
         skip = old[i] if skips[i] != 0 else _NEVER
-        moves = stay < move
+        moves = (stay < move) | (ties_move & (stay == move))
         best = move if moves else stay
         jumps = best < skip
         q = (skip if jumps else best) + x[i]

@@ -1,4 +1,4 @@
-"""Gaussian scores: how likely each speech frame is under each text token's distribution, and the search over them.
+"""Gaussian scores: how likely each frame is under each token's distribution, and the search over them.
 
 B batch, T text tokens, S speech frames, C channels.
 """
@@ -9,19 +9,19 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from mas.search import Backend, search
+from mas.search import Backend, any_failed, check_lengths, check_skippable, explain
 
 Precision = Literal["ieee", "tf32x3", "tf32"]
 
 
 def log_likelihood(mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> Tensor:
-    """Log density of every frame under every token's diagonal Gaussian: `[B, T, S]`, differentiable in all inputs.
+    """Log density of every frame under every token's diagonal Gaussian: `[B, T, S]`.
 
     mean, log_scale: `[B, T, C]`, natural log of the standard deviation; `log_scale=None` is unit variance.
-    speech: `[B, S, C]`.
+    speech: `[B, S, C]`. Differentiable in all three; float64 stays so, all else is computed in float32, also
+    under autocast.
 
-    The square is multiplied out, (z - m)^2 = z^2 - 2 z m + m^2, so that the work is one matrix product. Half types
-    are computed in float32, also under autocast.
+    The square is multiplied out, (z - m)^2 = z^2 - 2 z m + m^2, so that the work is one matrix product.
 
     Raises ValueError for shapes that do not fit.
 
@@ -32,21 +32,21 @@ def log_likelihood(mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> Te
         if mean.dtype != torch.float64:
             mean, speech = mean.float(), speech.float()
             log_scale = None if log_scale is None else log_scale.float()
-        of_token = -0.5 * math.log(2 * math.pi) * mean.shape[2]
+        constant = -0.5 * math.log(2 * math.pi) * mean.shape[2]
         if log_scale is None:
-            of_token = of_token - 0.5 * mean.square().sum(2, keepdim=True)
+            of_token = constant - 0.5 * mean.square().sum(2, keepdim=True)
             of_frame = -0.5 * speech.square().sum(2)[:, None, :]
             return torch.matmul(mean, speech.mT) + of_token + of_frame
         precision = torch.exp(-2 * log_scale)
         weighted = mean * precision
-        of_token = of_token - log_scale.sum(2, keepdim=True) - 0.5 * (mean * weighted).sum(2, keepdim=True)
+        of_token = constant - (log_scale + 0.5 * mean * weighted).sum(2, keepdim=True)
         weights = torch.cat([weighted, -0.5 * precision], 2)
         return torch.matmul(weights, torch.cat([speech, speech.square()], 2).mT) + of_token
 
 
 class GaussianAlignment(NamedTuple):
-    """durations int64 `[B, T]`; score float32 `[B]`, the path's log-likelihood; token_scores float32 `[B, T]`, the
-    mean log-likelihood of each token's frames (0 for tokens without any)."""
+    """durations: int64 `[B, T]`. score: float32 `[B]`, the path's log-likelihood. token_scores: float32
+    `[B, T]`, the mean log-likelihood of each token's frames, 0 for tokens without any."""
 
     durations: Tensor
     score: Tensor
@@ -68,56 +68,76 @@ def gaussian_search(
 ) -> Tensor | GaussianAlignment:
     """The best path under Gaussian scores: `search(log_likelihood(mean, log_scale, speech), ...)`.
 
-    Arguments as of `log_likelihood` and `search`; gradients are not tracked. precision: how the matrix product is
-    done on a GPU; "ieee" is float32 throughout, "tf32x3" splits each factor in two and is nearly as exact, "tf32"
-    keeps 10 bits of each factor. A CPU always does "ieee".
+    Arguments as of `log_likelihood` and `search`; no gradients. precision: how the matrix product is done on
+    a GPU; "ieee" is float32 throughout, "tf32x3" splits each factor in two and is nearly as exact, "tf32"
+    keeps 10 bits of each factor. Backends without "tf32x3" do "ieee" for it; a CPU always does "ieee".
 
-    Returns durations `[B, T]`, or a `GaussianAlignment` if `return_scores`. Its scores are computed afterwards, along
-    the path and frame by frame, from (z - m)^2 itself.
+    Returns durations `[B, T]`, or a `GaussianAlignment` if `return_scores`. Its scores are computed
+    afterwards, along the path, from (z - m)^2 itself.
 
     Raises ValueError as `log_likelihood` and `search` do.
     """
     _check_shapes(mean, log_scale, speech)
     if precision not in ("ieee", "tf32x3", "tf32"):
         raise ValueError(f'precision {precision!r}: use "ieee", "tf32x3" or "tf32"')
-    with torch.no_grad():
-        scores = _scores(mean, log_scale, speech, precision)
-        durations = search(
-            scores, text_lengths, speech_lengths, skippable=skippable, backend=backend, check=check
-        )
-        return path_scores(mean, log_scale, speech, durations) if return_scores else durations
+    text_lengths, speech_lengths = check_lengths(mean, text_lengths, speech_lengths)
+    check_skippable(mean, skippable)
+    mean, speech = mean.detach(), speech.detach()
+    log_scale = None if log_scale is None else log_scale.detach()
+    durations = torch.ops.mas.gaussian_search(
+        mean, log_scale, speech, text_lengths, speech_lengths, skippable, precision, backend or "", check
+    )
+    return path_scores(mean, log_scale, speech, durations) if return_scores else durations
 
 
 def path_scores(
     mean: Tensor, log_scale: Tensor | None, speech: Tensor, durations: Tensor
 ) -> GaussianAlignment:
-    """The log-likelihoods along the path that `durations` `[B, T]` describe. Memory: a few times `[B, S, C]`.
+    """Log-likelihoods along the path that `durations` `[B, T]` describe. Memory: a few times `[B, S, C]`.
 
-    Items whose durations are -1 score 0 everywhere.
+    Other arguments as of `log_likelihood`. Items whose durations are -1 score 0 everywhere.
     """
-    B, T, _ = mean.shape
+    B, T, C = mean.shape
     S = speech.shape[1]
-    durations = durations.clamp(min=0)
-    ends = durations.cumsum(1)
+    frames_each = durations.clamp(min=0)
     frames = torch.arange(S, device=mean.device).expand(B, S).contiguous()
-    token = torch.searchsorted(ends, frames, right=True)  # [B, S]; T for padding
-    spoken = token < T
-    index = token.clamp(max=T - 1)[:, :, None].expand(-1, -1, mean.shape[2])
+    token = torch.searchsorted(frames_each.cumsum(1), frames, right=True)  # [B, S]; T in the padding
+    index = token.clamp(max=T - 1)[:, :, None].expand(B, S, C)
     z = speech.float() - mean.float().gather(1, index)
-    constant = -0.5 * math.log(2 * math.pi) * mean.shape[2]
+    constant = -0.5 * math.log(2 * math.pi) * C
     if log_scale is None:
         per_frame = constant - 0.5 * z.square().sum(2)
     else:
         s = log_scale.float().gather(1, index)
         per_frame = constant - (s + 0.5 * (z * torch.exp(-s)).square()).sum(2)
-    per_frame = per_frame.masked_fill(~spoken, 0.0)  # [B, S]
+    per_frame = per_frame.masked_fill(token == T, 0.0)
     sums = per_frame.new_zeros((B, T + 1)).scatter_add_(1, token, per_frame)[:, :T]
-    return GaussianAlignment(durations, per_frame.sum(1), sums / durations.clamp(min=1))
+    return GaussianAlignment(durations, per_frame.sum(1), sums / frames_each.clamp(min=1))
 
 
-def _scores(mean: Tensor, log_scale: Tensor | None, speech: Tensor, precision: Precision) -> Tensor:
-    """The whole `[B, T, S]` matrix at the stated precision ("tf32x3" is served by "ieee", which is more exact)."""
-    if mean.device.type != "cuda":
+def _gaussian_search_op(
+    mean: Tensor,
+    log_scale: Tensor | None,
+    speech: Tensor,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    skippable: Tensor | None,
+    precision: str,
+    backend: str,
+    check: bool,
+) -> Tensor:
+    """`torch.ops.mas.gaussian_search`: one opaque operation, as `torch.ops.mas.search`."""
+    scores = _scores(mean, log_scale, speech, precision)
+    durations = torch.ops.mas.search(scores, text_lengths, speech_lengths, skippable, "", backend, False)
+    if check and durations.numel() and any_failed(durations):
+        advice = "swap mean and speech"
+        raise ValueError(explain(scores, text_lengths, speech_lengths, skippable, durations, advice))
+    return durations
+
+
+def _scores(mean: Tensor, log_scale: Tensor | None, speech: Tensor, precision: str) -> Tensor:
+    """The whole matrix `[B, T, S]`, whatever precision the process has set for its own products."""
+    if not mean.is_cuda:
         return log_likelihood(mean, log_scale, speech)
     allowed = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
@@ -131,9 +151,32 @@ def _check_shapes(mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> Non
     if mean.dim() != 3 or speech.dim() != 3 or mean.shape[::2] != speech.shape[::2]:
         raise ValueError(
             f"mean has shape {tuple(mean.shape)}, speech {tuple(speech.shape)}; [batch, text, channels] and "
-            "[batch, speech, channels] with the same batch and channels are needed"
+            "[batch, speech, channels] of the same batch and channels are needed"
         )
     if log_scale is not None and log_scale.shape != mean.shape:
-        raise ValueError(
-            f"log_scale has shape {tuple(log_scale.shape)}; mean's is needed: {tuple(mean.shape)}"
-        )
+        raise ValueError(f"log_scale has shape {tuple(log_scale.shape)}, mean {tuple(mean.shape)}")
+
+
+_library = torch.library.Library("mas", "FRAGMENT")
+_library.define(
+    "gaussian_search(Tensor mean, Tensor? log_scale, Tensor speech, Tensor text_lengths, "
+    "Tensor speech_lengths, Tensor? skippable, str precision, str backend, bool check) -> Tensor",
+    tags=(torch.Tag.pt2_compliant_tag,),
+)
+_library.impl("gaussian_search", _gaussian_search_op, "CPU")
+_library.impl("gaussian_search", _gaussian_search_op, "CUDA")
+
+
+@torch.library.register_fake("mas::gaussian_search")
+def _gaussian_search_fake(
+    mean: Tensor,
+    log_scale: Tensor | None,
+    speech: Tensor,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    skippable: Tensor | None,
+    precision: str,
+    backend: str,
+    check: bool,
+) -> Tensor:
+    return mean.new_empty(mean.shape[:2], dtype=torch.int64)

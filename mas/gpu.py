@@ -48,7 +48,7 @@ def _forward(
     scores, stride_b, stride_i, stride_j, text_lengths, speech_lengths, skippable, T, S, steps, words, last,
     result, BLOCK: tl.constexpr, SKIPS: tl.constexpr, WORD: tl.constexpr,
 ):  # fmt: skip
-    """Writes `steps` `[B, words, T]` and the `last` token `[B]` (-1: no path); fills `result` with 0 or -1."""
+    """Writes `steps` `[B, words, T]`, the `last` token `[B]` (-1: no path), 0 or -1 to `result`."""
     NEVER: tl.constexpr = float("-inf")
     b = tl.program_id(0).to(tl.int64)
     tokens = tl.load(text_lengths + b)
@@ -140,3 +140,61 @@ def _backward(steps, words, last, speech_lengths, T, result, WORD: tl.constexpr,
                 i -= step
             run += 1
         tl.store(result + i, run)
+
+
+def dense_path(durations: Tensor, n_frames: int, speech_first: bool, dtype: torch.dtype) -> Tensor:
+    """As `mas.dense_path`: one launch that writes every element once and reads next to nothing."""
+    B, T = durations.shape
+    shape = (B, n_frames, T) if speech_first else (B, T, n_frames)
+    path = torch.empty(shape, dtype=dtype, device=durations.device)
+    if path.numel() == 0:
+        return path
+    durations = durations.contiguous()
+    with torch.cuda.device_of(durations):
+        if speech_first:
+            _path_speech_first[(triton.cdiv(n_frames, 16), B)](
+                durations, path, T, n_frames, FRAMES=16, TOKENS=256
+            )
+        else:
+            _path_text_first[(triton.cdiv(T, 4), B)](
+                durations, path, T, n_frames, ALL=triton.next_power_of_2(T), TOKENS=4, FRAMES=1024
+            )
+    return path
+
+
+@triton.jit
+def _path_text_first(
+    durations, path, T, S, ALL: tl.constexpr, TOKENS: tl.constexpr, FRAMES: tl.constexpr
+):  # fmt: skip
+    """A few tokens' whole rows."""
+    b = tl.program_id(1).to(tl.int64)
+    i0 = tl.program_id(0) * TOKENS
+    every = tl.arange(0, ALL)
+    earlier = tl.load(durations + b * T + every, mask=every < i0, other=0).to(tl.int32)
+    i = i0 + tl.arange(0, TOKENS)
+    own = tl.maximum(tl.load(durations + b * T + i, mask=i < T, other=0).to(tl.int32), 0)
+    ends = tl.sum(tl.maximum(earlier, 0)) + tl.cumsum(own)
+    starts = ends - own
+    rows = path + (b * T + i)[:, None] * S
+    for j0 in range(0, S, FRAMES):
+        j = j0 + tl.arange(0, FRAMES)[None, :]
+        inside = (j >= starts[:, None]) & (j < ends[:, None])
+        tl.store(rows + j, inside.to(path.dtype.element_ty), mask=(i < T)[:, None] & (j < S))
+
+
+@triton.jit
+def _path_speech_first(durations, path, T, S, FRAMES: tl.constexpr, TOKENS: tl.constexpr):
+    """A few frames' whole rows."""
+    b = tl.program_id(1).to(tl.int64)
+    j = tl.program_id(0) * FRAMES + tl.arange(0, FRAMES)
+    rows = path + (b * S + j)[:, None] * T
+    start = 0
+    for i0 in range(0, T, TOKENS):
+        i = i0 + tl.arange(0, TOKENS)
+        own = tl.maximum(tl.load(durations + b * T + i, mask=i < T, other=0).to(tl.int32), 0)
+        ends = start + tl.cumsum(own)
+        inside = (j[:, None] >= (ends - own)[None, :]) & (j[:, None] < ends[None, :])
+        tl.store(
+            rows + i[None, :], inside.to(path.dtype.element_ty), mask=(j < S)[:, None] & (i < T)[None, :]
+        )
+        start += tl.sum(own)

@@ -1,6 +1,6 @@
 """The definition of correct: plain PyTorch, slow, to be read.
 
-B batch, T text tokens, S speech frames; i counts tokens, j frames, x[i, j] is the score of frame j in token i.
+B batch, T text tokens, S speech frames; i counts tokens, j frames, x[i, j] scores frame j in token i.
 
 The best score of any path that is in token i at frame j, added up in float32, in frame order:
 
@@ -8,13 +8,14 @@ The best score of any path that is in token i at frame j, added up in float32, i
                   Q[i-1, j-1]    move: it was in the token before,
                   Q[i-2, j-1]    skip: it was two tokens before, if token i-1 is skippable) + x[i, j]
 
-A path starts at Q[0, 0] = x[0, 0] or, if token 0 is skippable and there is a token 1, at Q[1, 0] = x[1, 0]. It ends in
-token T-1 or, if that is skippable and there is a token T-2, in token T-2. Ties: stay before move before skip, and the
-last token before the last but one. Max hands on NaN. Cells that no path can visit (too late for the frame, or too
-early to reach the end) are not looked at. An item whose best score is not finite has no path.
+A path starts at Q[0, 0] = x[0, 0] or, if token 0 is skippable and there is a token 1, at Q[1, 0] = x[1, 0].
+It ends in token T-1 or, if that is skippable and there is a token T-2, in token T-2. Ties: stay before move
+before skip, and the last token before the last but one. Max hands on NaN. Cells that no path can visit (too
+late for the frame, or too early to reach the end) are not looked at. An item whose best score is not finite
+has no path. Of two neighbouring tokens at most one may be skippable; otherwise the item has no path either.
 
-Source: Kim et al., "Glow-TTS", 2020, algorithm 1; tie rule of jaywalnut310/glow-tts monotonic_align/core.pyx. Skipping
-is the optional state of hidden Markov models for speech.
+Source: Kim et al., "Glow-TTS", 2020, algorithm 1; the tie rule is that of jaywalnut310/glow-tts,
+monotonic_align/core.pyx. Skipping is the optional state of hidden Markov models for speech.
 """
 
 import torch
@@ -39,7 +40,7 @@ def durations(
 
 
 def best_path(x: Tensor, skippable: Tensor) -> Tensor | None:
-    """The token of each frame, int64 `[S]`, for float32 scores `[T, S]` and bool `[T]`; None if there is no path."""
+    """The token of each frame, int64 `[S]`, from float32 scores `[T, S]` and bool `[T]`; None for no path."""
     if bool((skippable[1:] & skippable[:-1]).any()):
         return None
     T, S = x.shape
@@ -75,7 +76,7 @@ def best_path(x: Tensor, skippable: Tensor) -> Tensor | None:
 
 
 def visitable(skippable: Tensor, S: int) -> Tensor:
-    """Cells `[T, S]` that lie on some path, given which tokens `[T]` are skippable, no two of them neighbours."""
+    """Cells `[T, S]` that lie on some path, given which tokens `[T]` are skippable (no neighbours)."""
     needed = (~skippable).long()  # the frames a token takes at least
     before = needed.cumsum(0) - needed
     after = needed.sum() - needed - before

@@ -1,10 +1,11 @@
 """The public search: checks its arguments, picks a backend, says which items could not be aligned.
 
-B batch, T text tokens, S speech frames. Every backend is one function,
+B batch, T text tokens, S speech frames. Every backend is a module with one function,
 `durations(scores [B, T, S], text_lengths, speech_lengths, skippable) -> [B, T] int64`,
 that never raises for what is in the tensors: an item that has no path gets a row of -1.
 """
 
+import sys
 from typing import Literal
 
 import torch
@@ -29,38 +30,54 @@ def search(
 ) -> Tensor:
     """Frames each token gets on the best monotonic path: int64 durations `[B, T]`.
 
-    scores: `[B, T, S]`, or `[B, S, T]` with `layout="BST"`; float32, float16 or bfloat16 (float64 is rounded to
-        float32), any strides; sums are float32 whatever comes in. Never written to.
-    text_lengths, speech_lengths: `[B]` integers, the tokens and frames of each item. What lies beyond them is
-        neither looked at nor, in the result, anything but 0.
-    skippable: `[B, T]` bool, tokens that may get no frame (optional pauses); no two of them may be neighbours.
+    scores: `[B, T, S]`, or `[B, S, T]` with `layout="BST"`; float32, float16 or bfloat16 (float64 is
+        rounded to float32), any strides; sums are float32 whatever comes in. Never written to.
+    text_lengths, speech_lengths: `[B]` integers, the tokens and frames of each item. What lies beyond
+        them is never looked at; durations there are 0.
+    skippable: `[B, T]` bool, tokens that may get no frame (optional pauses). No two may be neighbours.
     backend: by default the fastest one that serves `scores.device`; see `available_backends`.
-    check: on a GPU, costs one word read back. Without it nothing waits for the GPU (CUDA graphs need that), and an
-        item that cannot be aligned yields a row of -1 instead of an error.
+    check: on a GPU, costs one word read back. Without it nothing waits for the GPU (CUDA graphs need
+        that), and an item that cannot be aligned yields a row of -1 instead of an error.
 
-    Durations of one item sum to its speech length, and every token that is not skippable gets at least one frame.
-    The result is the same bit for bit on every backend; `mas/reference.py` defines it, ties included.
+    Durations of one item sum to its speech length, and every token that is not skippable gets at least
+    one frame. The result is the same bit for bit on every backend; `mas/reference.py` defines it, ties
+    included.
 
-    Raises ValueError for wrong shapes and types, and, if `check`, for items that cannot be aligned, naming them: a
-    length of 0 or beyond the scores, more tokens than frames, neighbouring skippable tokens, or a best score that is
-    not finite (NaN or +inf in the scores, -inf on every path).
+    Raises ValueError for wrong shapes and types, and, if `check`, for items that cannot be aligned,
+    naming them: a length of 0 or beyond the scores, more tokens than frames, neighbouring skippable
+    tokens, or a best score that is not finite (NaN or +inf in the scores, -inf on every path).
 
-    Source: Kim et al., "Glow-TTS", 2020, section 3.2 and algorithm 1; code jaywalnut310/glow-tts monotonic_align.
+    Source: Kim et al., "Glow-TTS", 2020, section 3.2 and algorithm 1; jaywalnut310/glow-tts,
+    monotonic_align.
     """
-    if layout == "BST":
-        scores = scores.transpose(1, 2) if scores.dim() == 3 else scores
-    elif layout != "BTS":
-        raise ValueError(
-            f'layout {layout!r}: use "BTS" ([batch, text, speech]) or "BST" ([batch, speech, text])'
-        )
-    _check_arguments(scores, text_lengths, speech_lengths, skippable)
-    device = scores.device
-    if text_lengths.device != device:
-        text_lengths = text_lengths.to(device)
-    if speech_lengths.device != device:
-        speech_lengths = speech_lengths.to(device)
+    if_swapped = f'pass layout="{"BST" if layout == "BTS" else "BTS"}"'
+    return search_with_advice(
+        scores, text_lengths, speech_lengths, if_swapped, layout, skippable, backend, check
+    )
+
+
+def search_with_advice(
+    scores: Tensor,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    if_swapped: str,
+    layout: Layout = "BTS",
+    skippable: Tensor | None = None,
+    backend: Backend | None = None,
+    check: bool = True,
+) -> Tensor:
+    """As `search`. if_swapped: what an error advises where text and speech seem to have changed places."""
+    check_layout(layout)
+    if layout == "BST" and scores.dim() == 3:
+        scores = scores.transpose(1, 2)
+    if scores.dim() != 3:
+        raise ValueError(f"scores have shape {tuple(scores.shape)}; batch, text and speech are needed")
+    if scores.dtype not in _FLOATS:
+        raise ValueError(f"scores are {scores.dtype}; use float32, float16 or bfloat16")
+    text_lengths, speech_lengths = check_lengths(scores, text_lengths, speech_lengths)
+    check_skippable(scores, skippable)
     return torch.ops.mas.search(
-        scores.detach(), text_lengths, speech_lengths, skippable, layout, backend or "", check
+        scores.detach(), text_lengths, speech_lengths, skippable, if_swapped, backend or "", check
     )
 
 
@@ -68,41 +85,46 @@ def available_backends(device: torch.device | str) -> list[str]:
     """Backends that serve scores on `device`, fastest first."""
     device = torch.device(device)
     if device.type == "cpu":
-        return ["cpu", "reference"] + (["triton"] if _triton_interprets() else [])
+        return ["cpu", *(["triton"] if _triton_interprets() else []), "reference"]
     if device.type == "cuda":
-        return [
-            *(["hopper"] if _hopper_serves(device) else []),
-            *(["triton"] if _has_triton() else []),
-            "reference",
-        ]
+        fast = ["hopper"] if _hopper_serves(device) else []
+        return [*fast, *(["triton"] if _has_triton() else []), "reference"]
     return ["reference"]
 
 
-def _check_arguments(
-    scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor, skippable: Tensor | None
-) -> None:
-    """What shapes and types alone tell; costs no synchronisation. scores: `[B, T, S]`."""
-    if scores.dim() != 3:
-        raise ValueError(
-            f"scores have shape {tuple(scores.shape)}; three axes are needed: batch, text, speech"
-        )
-    if scores.dtype not in _FLOATS:
-        raise ValueError(f"scores are {scores.dtype}; use float32, float16 or bfloat16")
-    B, T, _ = scores.shape
+def check_layout(layout: str) -> None:
+    if layout not in ("BTS", "BST"):
+        raise ValueError(f'layout {layout!r}: use "BTS" (batch, text, speech) or "BST" (batch, speech, text)')
+
+
+def check_lengths(scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Both lengths, where the scores (or anything else whose first axis is the batch) are."""
     for name, lengths in (("text_lengths", text_lengths), ("speech_lengths", speech_lengths)):
-        if lengths.shape != (B,):
-            raise ValueError(f"{name} has shape {tuple(lengths.shape)}; one length an item is needed: ({B},)")
+        if lengths.shape != scores.shape[:1]:
+            raise ValueError(
+                f"{name} has shape {tuple(lengths.shape)}; one length an item is needed: ({scores.shape[0]},)"
+            )
         if lengths.dtype not in (torch.int64, torch.int32):
             raise ValueError(f"{name} is {lengths.dtype}; lengths are int64 or int32")
-    if skippable is not None:
-        if skippable.shape != (B, T):
-            raise ValueError(
-                f"skippable has shape {tuple(skippable.shape)}; the scores' batch and text: ({B}, {T})"
-            )
-        if skippable.dtype != torch.bool:
-            raise ValueError(f"skippable is {skippable.dtype}; use bool")
-        if skippable.device != scores.device:
-            raise ValueError(f"skippable is on {skippable.device}, the scores are on {scores.device}")
+    if text_lengths.device != scores.device:
+        text_lengths = text_lengths.to(scores.device)
+    if speech_lengths.device != scores.device:
+        speech_lengths = speech_lengths.to(scores.device)
+    return text_lengths, speech_lengths
+
+
+def check_skippable(scores: Tensor, skippable: Tensor | None) -> None:
+    """scores: anything whose first two axes are batch and text."""
+    if skippable is None:
+        return
+    if skippable.shape != scores.shape[:2]:
+        raise ValueError(
+            f"skippable has shape {tuple(skippable.shape)}; batch and text are {tuple(scores.shape[:2])}"
+        )
+    if skippable.dtype != torch.bool:
+        raise ValueError(f"skippable is {skippable.dtype}; use bool")
+    if skippable.device != scores.device:
+        raise ValueError(f"skippable is on {skippable.device}, the scores are on {scores.device}")
 
 
 def _search_op(
@@ -110,7 +132,7 @@ def _search_op(
     text_lengths: Tensor,
     speech_lengths: Tensor,
     skippable: Tensor | None,
-    layout: str,
+    if_swapped: str,
     backend: str,
     check: bool,
 ) -> Tensor:
@@ -122,62 +144,71 @@ def _search_op(
         durations = torch.full((B, T), -1, dtype=torch.int64, device=scores.device)
     else:
         durations = _durations(scores, text_lengths, speech_lengths, skippable, backend)
-    if check:
-        if scores.is_cuda and torch.cuda.is_current_stream_capturing():
-            raise ValueError("mas.search inside a CUDA graph needs check=False")
-        if int(durations[:, 0].amin()) < 0:
-            raise ValueError(_explain(scores, text_lengths, speech_lengths, skippable, layout, durations))
+    if check and any_failed(durations):
+        raise ValueError(explain(scores, text_lengths, speech_lengths, skippable, durations, if_swapped))
     return durations
 
 
 def _durations(
-    scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor, skippable: Tensor | None, backend: str
-) -> Tensor:
-    backend = backend or available_backends(scores.device)[0]
-    if backend == "reference":
-        from mas import reference
-
-        return reference.durations(scores, text_lengths, speech_lengths, skippable)
-    if backend == "cpu" and scores.device.type == "cpu":
-        from mas import cpu
-
-        return cpu.durations(scores, text_lengths, speech_lengths, skippable)
-    if backend == "triton" and (scores.is_cuda or _triton_interprets()):
-        from mas import gpu
-
-        return gpu.durations(scores, text_lengths, speech_lengths, skippable)
-    if backend == "hopper" and scores.is_cuda:
-        from mas import hopper
-
-        return hopper.durations(scores, text_lengths, speech_lengths, skippable)
-    raise ValueError(
-        f"backend {backend!r} does not serve {scores.device}; use {available_backends(scores.device)}"
-    )
-
-
-def _explain(
     scores: Tensor,
     text_lengths: Tensor,
     speech_lengths: Tensor,
     skippable: Tensor | None,
-    layout: str,
+    backend: str,
+) -> Tensor:
+    available = available_backends(scores.device)
+    backend = backend or available[0]
+    if backend not in available:
+        raise ValueError(f"backend {backend!r} does not serve {scores.device}; use one of {available}")
+    if backend == "cpu":
+        from mas import cpu
+
+        return cpu.durations(scores, text_lengths, speech_lengths, skippable)
+    if backend == "triton":
+        from mas import gpu
+
+        return gpu.durations(scores, text_lengths, speech_lengths, skippable)
+    if backend == "hopper":
+        from mas import hopper
+
+        return hopper.durations(scores, text_lengths, speech_lengths, skippable)
+    from mas import reference
+
+    return reference.durations(scores, text_lengths, speech_lengths, skippable)
+
+
+def any_failed(durations: Tensor) -> bool:
+    """Whether some item has no path: the one place where a GPU is waited for."""
+    if durations.is_cuda and torch.cuda.is_current_stream_capturing():
+        raise ValueError("mas: inside a CUDA graph pass check=False")
+    return int(durations[:, 0].amin()) < 0
+
+
+def explain(
+    scores: Tensor,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    skippable: Tensor | None,
     durations: Tensor,
+    if_swapped: str,
 ) -> str:
-    """What is wrong with the items whose durations are -1, and what to change."""
+    """What is wrong with the items whose durations are -1, and what to change. scores: `[B, T, S]`."""
     bad = (durations[:, 0] < 0).nonzero()[:, 0].tolist()
-    reasons = [
-        f"item {b}: "
-        + _why(
-            scores[b],
-            int(text_lengths[b]),
-            int(speech_lengths[b]),
-            None if skippable is None else skippable[b],
-        )
-        for b in bad[:_NAMED_ITEMS]
-    ]
-    more = f"; and {len(bad) - _NAMED_ITEMS} more" if len(bad) > _NAMED_ITEMS else ""
-    message = f"mas: {len(bad)} of {scores.shape[0]} items cannot be aligned: " + "; ".join(reasons) + more
-    return message + _swap_hint(scores, text_lengths, speech_lengths, layout)
+    reasons = []
+    for b in bad[:_NAMED_ITEMS]:
+        may_skip = None if skippable is None else skippable[b]
+        why = _why(scores[b], int(text_lengths[b]), int(speech_lengths[b]), may_skip)
+        reasons.append(f"item {b}: {why}")
+    if len(bad) > _NAMED_ITEMS:
+        reasons.append(f"and {len(bad) - _NAMED_ITEMS} more")
+    message = f"mas: {len(bad)} of {scores.shape[0]} items cannot be aligned: " + "; ".join(reasons)
+    _, T, S = scores.shape
+    text, speech = int(text_lengths.max()), int(speech_lengths.max())
+    if (text > T or speech > S) and text <= S and speech <= T:
+        message += f". The lengths fit the other axis order: {if_swapped}"
+    elif int((text_lengths > speech_lengths).sum()) * 2 > scores.shape[0]:
+        message += f". Most texts are longer than their speech; if text and speech are swapped, {if_swapped}"
+    return message
 
 
 def _why(scores: Tensor, tokens: int, frames: int, skippable: Tensor | None) -> str:
@@ -200,17 +231,7 @@ def _why(scores: Tensor, tokens: int, frames: int, skippable: Tensor | None) -> 
         return "scores hold NaN"
     if bool(held.isposinf().any()):
         return "scores hold +inf"
-    return "the best path's score is not a finite float32 (-inf on every path, or scores too large to add up)"
-
-
-def _swap_hint(scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor, layout: str) -> str:
-    _, T, S = scores.shape
-    text, speech = int(text_lengths.max()), int(speech_lengths.max())
-    if (text > T or speech > S) and text <= S and speech <= T:
-        return f'. The lengths fit the other axis order: pass layout="{"BST" if layout == "BTS" else "BTS"}"'
-    if bool((text_lengths > speech_lengths).all()):
-        return ". Every text is longer than its speech: text_lengths and speech_lengths may be swapped"
-    return ""
+    return "the best path's score is not finite in float32 (-inf on every path, or too large to add up)"
 
 
 def _has_triton() -> bool:
@@ -222,12 +243,9 @@ def _has_triton() -> bool:
 
 
 def _triton_interprets() -> bool:
-    """Whether Triton runs its kernels on the CPU, as tests on machines without a card do."""
-    if not _has_triton():
-        return False
-    import triton
-
-    return bool(triton.knobs.runtime.interpret) if hasattr(triton, "knobs") else False
+    """Whether Triton was set to run its kernels on the CPU, as tests without a card do."""
+    triton = sys.modules.get("triton")
+    return triton is not None and hasattr(triton, "knobs") and bool(triton.knobs.runtime.interpret)
 
 
 def _hopper_serves(device: torch.device) -> bool:
@@ -240,8 +258,8 @@ def _hopper_serves(device: torch.device) -> bool:
 
 _library = torch.library.Library("mas", "DEF")
 _library.define(
-    "search(Tensor scores, Tensor text_lengths, Tensor speech_lengths, Tensor? skippable, str layout, str backend, "
-    "bool check) -> Tensor",
+    "search(Tensor scores, Tensor text_lengths, Tensor speech_lengths, Tensor? skippable, str if_swapped, "
+    "str backend, bool check) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
 _library.impl("search", _search_op, "CPU")
@@ -254,7 +272,7 @@ def _search_fake(
     text_lengths: Tensor,
     speech_lengths: Tensor,
     skippable: Tensor | None,
-    layout: str,
+    if_swapped: str,
     backend: str,
     check: bool,
 ) -> Tensor:

@@ -1,0 +1,589 @@
+// The search on cards with thread block clusters (Hopper and later). Compiled by hopper.py when first needed.
+//
+// B batch, T text tokens, S speech frames; i counts tokens (rows), j frames (columns), x[i, j] are the scores.
+//
+//     Q[i, j] = max(Q[i, j-1], Q[i-1, j-1]) + x[i, j]        one fp32 addition a cell, in column order
+//
+// Rows. A cluster of thread blocks holds one item; each "dp" warp holds 32 * R rows, each lane R neighbouring ones,
+// with Q in registers. Rows and columns are counted from row0, the warp's first row: row0 also is the first column
+// that its first row can reach, so that each warp starts on the diagonal.
+//
+// Time. At macro-step m lane l works on the 4 columns of chunk c = m - l. What it needs of the row above was made by
+// lane l-1 one macro-step earlier, so the shuffles between lanes are off the chain of dependent additions. What the
+// last lane makes goes straight into the shared memory of the next warp, which may sit in the next thread block
+// (st.async), 8 chunks (a stage) signalled at a time.
+//
+// Scores. Each dp warp has a loader warp that fills a ring of D stages in shared memory, 32 columns a stage, with
+// only those cells that some path can visit. A stage's columns are aligned to 32 for every row: lanes 8q..8q+7 get
+// block s - q at stage s and use it at stages s and s + 1.
+//
+// Way back. A cell's 32-bit history says at which columns of the current 32-column block the best path to that cell
+// moved down a row; moving copies the history of the row above. Histories are stored at the end of each block (1/32
+// of the scores' size). The path then is: row at the end of the previous block = row - popcount(history), and the
+// set bits are the columns at which its tokens start.
+
+#ifndef R
+#define R 2  // rows a lane
+#endif
+#ifndef D
+#define D 4  // stages in a loader's ring; 2 of them are in use
+#endif
+#ifndef SCORE_TYPE
+#define SCORE_TYPE 0  // 0 float32, 1 float16, 2 bfloat16
+#endif
+
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef long long i64;
+
+struct Arguments {
+  const char* scores;
+  i64 stride_b, stride_i, stride_j;  // in elements
+  const void* text_lengths;
+  const void* speech_lengths;
+  i64* durations;   // [B, T]
+  u32* histories;   // [B, blocks, pitch]
+  int T, S;
+  int blocks;       // ceil(S / 32)
+  int pitch;        // T rounded up to 4
+  int lengths_are_int64;
+  int loader;       // 0: rows contiguous and aligned to 4 elements, 1: rows contiguous or any strides, 2: columns contiguous
+};
+
+constexpr int ROWS = 32 * R;            // rows a warp
+constexpr int ROW_BYTES = D * 128;      // a row's ring: D blocks of 32 floats
+constexpr int RING_BYTES = ROWS * ROW_BYTES;
+constexpr int INBOX = 16;               // stages of boundary values a warp can be ahead of the next; a power of two
+constexpr int INBOX_BYTES = INBOX * 256;
+constexpr int BARRIERS = 2 * D + 2 * INBOX;  // loaded[D], consumed[D], arrived[INBOX], credit[INBOX]
+constexpr int TILE = 8;                 // blocks the way back looks ahead
+constexpr int WINDOW = TILE * 64 + 4;   // rows that the path can be in during this tile and the one before
+constexpr float NEVER = -__builtin_huge_valf();
+
+#define DEVICE static __device__ __forceinline__
+
+DEVICE u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared(p); }
+DEVICE u32 cluster_rank() { u32 r; asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(r)); return r; }
+DEVICE u32 cluster_size() { u32 r; asm("mov.u32 %0, %%cluster_nctarank;" : "=r"(r)); return r; }
+DEVICE u32 in_block(u32 address, u32 rank) {
+  u32 r;
+  asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(r) : "r"(address), "r"(rank));
+  return r;
+}
+DEVICE void cluster_sync() {
+  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+DEVICE void barrier_init(u32 barrier, u32 count) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory");
+}
+DEVICE void barrier_arrive(u32 barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+DEVICE void barrier_arrive_remote(u32 barrier) {
+  asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+DEVICE void barrier_expect(u32 barrier, u32 bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+DEVICE void barrier_wait(u32 barrier, u32 parity) {
+  asm volatile(
+      "{\n.reg .pred done;\nagain:\n"
+      "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
+      "@!done bra again;\n}" ::"r"(barrier), "r"(parity) : "memory");
+}
+DEVICE void send(u32 address, u32 barrier, u32 a, u32 b, u32 c, u32 d) {
+  asm volatile(
+      "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%2, %3, %4, %5}, [%1];" ::"r"(address),
+      "r"(barrier), "r"(a), "r"(b), "r"(c), "r"(d) : "memory");
+}
+DEVICE float4 load4(u32 address) {
+  float4 v;
+  asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w) : "r"(address));
+  return v;
+}
+DEVICE uint4 load4u(u32 address) {
+  uint4 v;
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(address));
+  return v;
+}
+DEVICE void store4(u32 address, float a, float b, float c, float d) {
+  asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(address), "f"(a), "f"(b), "f"(c), "f"(d) : "memory");
+}
+DEVICE float max_nan(float a, float b) {
+  float r;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
+  return r;
+}
+
+struct Item {
+  int tokens, frames, slack;  // slack: frames - tokens
+  bool fits;
+};
+
+DEVICE i64 length(const void* lengths, int b, int are_int64) {
+  return are_int64 ? ((const i64*)lengths)[b] : (i64)((const int*)lengths)[b];
+}
+
+DEVICE Item read_item(const Arguments& a, int b) {
+  i64 tokens = length(a.text_lengths, b, a.lengths_are_int64), frames = length(a.speech_lengths, b, a.lengths_are_int64);
+  Item item;
+  item.fits = tokens >= 1 && tokens <= a.T && frames <= a.S && tokens <= frames;
+  item.tokens = item.fits ? (int)tokens : 0;
+  item.frames = item.fits ? (int)frames : 0;
+  item.slack = item.frames - item.tokens;
+  return item;
+}
+
+// What one warp of rows has to do; the same for the dp warp and its loader.
+struct Share {
+  int row0, rows;        // its first row and how many the item has of its ROWS
+  bool has_next;         // another warp holds rows below
+  int stages;
+  int last_column;       // of the item, counted from row0; only where there is no next warp
+};
+
+DEVICE Share share_of(const Item& item, int warp) {
+  Share w;
+  w.row0 = warp * ROWS;
+  w.rows = min(ROWS, item.tokens - w.row0);
+  w.has_next = w.row0 + ROWS < item.tokens;
+  int blocks = w.has_next ? R + item.slack / 32 + 1 : (item.slack + w.rows - 1) / 32 + 1;
+  w.stages = blocks + ((w.rows + R - 1) / R + 6) / 8;
+  w.last_column = w.has_next ? 0x3fffffff : item.slack + w.rows - 1;
+  return w;
+}
+
+// ---------------------------------------------------------------- loader warps
+
+// Column chunks of a row are rotated in its 128 bytes, so that neither side meets bank conflicts worth the name.
+DEVICE int place(int row, int chunk) { return ((chunk + 2 * (row / R)) & 7) * 16; }
+
+DEVICE void arrive_when_copied(u32 barrier) {
+  asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(barrier) : "memory");
+}
+
+#if SCORE_TYPE == 0
+DEVICE void copy16(u32 to, const char* from, int bytes) {
+  asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
+}
+DEVICE void copy4(u32 to, const char* from) {
+  asm volatile("cp.async.ca.shared.global.L2::256B [%0], [%1], 4;" ::"r"(to), "l"(from) : "memory");
+}
+constexpr int ELEMENT = 4;
+#else
+constexpr int ELEMENT = 2;
+DEVICE float widen(u32 bits) {
+#if SCORE_TYPE == 1
+  float f;
+  asm("{\n.reg .b16 h;\ncvt.u16.u32 h, %1;\ncvt.f32.f16 %0, h;\n}" : "=f"(f) : "r"(bits & 0xffff));
+  return f;
+#else
+  return __uint_as_float(bits << 16);
+#endif
+}
+DEVICE u32 read2(const char* from) {
+  unsigned short v;
+  asm volatile("ld.global.nc.u16 %0, [%1];" : "=h"(v) : "l"(from));
+  return v;
+}
+DEVICE uint2 read8(const char* from) {
+  uint2 v;
+  asm volatile("ld.global.nc.v2.u32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(from));
+  return v;
+}
+DEVICE void store1(u32 address, float v) {
+  asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(v) : "memory");
+}
+#endif
+
+DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, int b, u32 ring, u32 barriers, int lane) {
+  const char* origin = a.scores + ELEMENT * (b * a.stride_b + w.row0 * (a.stride_i + a.stride_j));
+  const i64 step_i = ELEMENT * a.stride_i, step_j = ELEMENT * a.stride_j;
+  const int slack = item.slack;
+  const int columns = a.S - w.row0;  // that exist
+  int slot = 0;
+  for (int s = 0; s < w.stages; ++s) {
+    if (s >= D) {
+      int t = s - D + 1;
+      barrier_wait(barriers + (D + t % D) * 8, (t / D) & 1);
+    }
+#pragma unroll 1
+    for (int q = 0; q < 4; ++q) {
+      const int block = s - q;
+      const int first = q * 8 * R;
+      // skip what no path visits: left of the diagonal, right of the last column from which the end can be reached
+      if (block < 0 || block * 32 + 31 < first || block * 32 > slack + first + 8 * R - 1 || first >= w.rows) continue;
+      int block_slot = slot - q;
+      if (block_slot < 0) block_slot += D;
+      if (block_slot < 0) block_slot += D;
+      const u32 to = ring + block_slot * 128;
+      if (a.loader == 0) {
+        const int chunk = lane & 7, j = block * 32 + chunk * 4;
+        const char* from = origin + (first + (lane >> 3)) * step_i + j * (i64)ELEMENT;
+#if SCORE_TYPE == 0
+#pragma unroll
+        for (int n = 0; n < 2 * R; ++n) {
+          const int i = first + n * 4 + (lane >> 3);
+          if (j + 3 >= i && j <= slack + i && i < w.rows)
+            copy16(to + i * ROW_BYTES + place(i, chunk), from, min(16, 4 * (columns - j)));
+          from += 4 * step_i;
+        }
+#else
+        uint2 v[2 * R];
+#pragma unroll
+        for (int n = 0; n < 2 * R; ++n) {
+          const int i = first + n * 4 + (lane >> 3);
+          v[n] = make_uint2(0, 0);
+          if (j + 3 >= i && j <= slack + i && i < w.rows) {
+            if (j + 3 < columns) v[n] = read8(from);
+            else {
+              v[n].x = read2(from);
+              if (j + 1 < columns) v[n].x |= read2(from + 2) << 16;
+              if (j + 2 < columns) v[n].y = read2(from + 4);
+            }
+          }
+          from += 4 * step_i;
+        }
+#pragma unroll
+        for (int n = 0; n < 2 * R; ++n) {
+          const int i = first + n * 4 + (lane >> 3);
+          store4(to + i * ROW_BYTES + place(i, chunk), widen(v[n].x & 0xffff), widen(v[n].x >> 16),
+                 widen(v[n].y & 0xffff), widen(v[n].y >> 16));
+        }
+#endif
+      } else {
+        // one element a lane: 1 row of 32 columns at a time, or 8 rows of 4 columns
+        const bool across = a.loader == 1;
+        const int di = across ? 0 : lane & 7, dj = across ? lane : lane >> 3;
+#pragma unroll 1
+        for (int n = 0; n < R; ++n) {
+          const char* from = origin + (first + n * 8 + di) * step_i + (block * 32 + dj) * step_j;
+#if SCORE_TYPE != 0
+          u32 v[8];
+#endif
+#pragma unroll
+          for (int k = 0; k < 8; ++k) {
+            const int i = first + n * 8 + di + (across ? k : 0), j = block * 32 + dj + (across ? 0 : 4 * k);
+            const bool wanted = j >= i && j <= slack + i && i < w.rows;
+#if SCORE_TYPE == 0
+            if (wanted) copy4(to + i * ROW_BYTES + place(i, (j & 31) >> 2) + (j & 3) * 4, from);
+#else
+            v[k] = wanted ? read2(from) : 0;
+#endif
+            from += across ? step_i : 4 * step_j;
+          }
+#if SCORE_TYPE != 0
+#pragma unroll
+          for (int k = 0; k < 8; ++k) {
+            const int i = first + n * 8 + di + (across ? k : 0), j = block * 32 + dj + (across ? 0 : 4 * k);
+            store1(to + i * ROW_BYTES + place(i, (j & 31) >> 2) + (j & 3) * 4, widen(v[k]));
+          }
+#endif
+        }
+      }
+    }
+#if SCORE_TYPE == 0
+    arrive_when_copied(barriers + (s % D) * 8);
+#else
+    barrier_arrive(barriers + (s % D) * 8);
+#endif
+    slot = slot + 1 == D ? 0 : slot + 1;
+  }
+}
+
+// ---------------------------------------------------------------- dp warps
+
+struct Lane {
+  float q[R];      // Q of its rows at the column before
+  u32 h[R];        // their histories
+  float above[4];  // Q of the row above its own, one column before each of the chunk's columns
+  u32 above_h[4];
+  u32 bit;         // of the chunk's first column in the history
+  int chunk;       // counted from row0; negative before the lane has started
+};
+
+// One chunk: 4 columns of R rows. EDGE: some cells lie left of the diagonal or beyond the item's last column.
+template <bool EDGE>
+DEVICE void advance(Lane& v, const float (&x)[R][4], int lane, int last_column, float (&made)[4], u32 (&made_h)[4]) {
+  const int from_diagonal = 4 * v.chunk - lane * R, left = last_column - 4 * v.chunk;
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    made[k] = v.q[R - 1];
+    made_h[k] = v.h[R - 1];
+    const u32 bit = v.bit << k;
+#pragma unroll
+    for (int r = R - 1; r >= 0; --r) {
+      const float stay = v.q[r], move = r ? v.q[r - 1] : v.above[k];
+      const u32 move_h = r ? v.h[r - 1] : v.above_h[k];
+      if (EDGE) {
+        const float score = from_diagonal + k - r < 0 ? NEVER : x[r][k];
+        const bool inside = k <= left;
+        v.h[r] = stay < move && inside ? move_h | bit : v.h[r];
+        v.q[r] = inside ? __fadd_rn(max_nan(stay, move), score) : stay;
+      } else {
+        asm("{\n.reg .pred moves;\nsetp.lt.f32 moves, %1, %2;\n@moves or.b32 %0, %3, %4;\n}"
+            : "+r"(v.h[r]) : "f"(stay), "f"(move), "r"(move_h), "r"(bit));
+        v.q[r] = __fadd_rn(max_nan(stay, move), x[r][k]);
+      }
+    }
+  }
+}
+
+struct Chunk {  // what a lane reads from shared memory for one macro-step
+  float x[R][4];
+  float above[4];  // from the warp above, for lane 0
+  u32 above_h[4];
+};
+
+struct Links {
+  u32 inbox, arrived;            // this warp's, in this block
+  u32 next_inbox, next_arrived;  // the next warp's, in the cluster
+  u32 credit;                    // barriers this warp waits on before it sends
+  u32 previous_credit;           // the previous warp's
+};
+
+// Everything a dp warp's lane carries along; all of it lives in registers.
+struct Rows {
+  const Arguments& a;
+  const Share& w;
+  const Links& links;
+  const int lane, messages;  // messages: stages of boundary values each warp gets from the one above
+  Lane v;
+  Chunk even, odd;
+  float next[4];             // what the lane above made in the last macro-step
+  u32 next_h[4];
+  u32 row_ring, barriers;
+  int slot;                  // of the block that is read next, in bytes
+  int sent, send_end;        // the chunk, counted from the next warp's row0
+  u32* history;
+  int store_end;             // the chunk before which histories are stored
+
+  __device__ __forceinline__ Rows(const Arguments& a, const Item& item, const Share& w, const Links& links, int b,
+                                  u32 ring, u32 barriers, int lane)
+      : a(a), w(w), links(links), lane(lane), messages(item.slack / 32 + 1), barriers(barriers) {
+#pragma unroll
+    for (int r = 0; r < R; ++r) v.q[r] = NEVER, v.h[r] = 0;
+#pragma unroll
+    for (int k = 0; k < 4; ++k) next[k] = NEVER, next_h[k] = 0;
+    v.chunk = -lane;
+    v.bit = 1u << (4 * (v.chunk & 7));
+    row_ring = ring + lane * R * ROW_BYTES;
+    slot = ((v.chunk >> 3) + 4 * D) % D * 128;
+    const int block0 = w.row0 >> 5;
+    history = a.histories + ((i64)b * a.blocks + block0) * a.pitch + w.row0 + lane * R;
+    store_end = lane * R < w.rows ? (a.blocks - block0) * 8 : 0;
+    sent = -8 * R - lane;
+    send_end = lane == 31 && w.has_next ? 8 * messages : -0x3fffffff;
+  }
+
+  // The scores of chunk `chunk` and, for lane 0, what the warp above made; m: macro-step.
+  __device__ __forceinline__ void fetch(Chunk& f, int chunk, int m) {
+    const u32 at = row_ring + slot + ((chunk + 2 * lane) & 7) * 16;
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+      const float4 x = load4(at + r * ROW_BYTES);
+      f.x[r][0] = x.x, f.x[r][1] = x.y, f.x[r][2] = x.z, f.x[r][3] = x.w;
+    }
+    const u32 message = links.inbox + (m * 32 & (INBOX_BYTES - 1));
+    const float4 q = load4(message);
+    const uint4 h = load4u(message + 16);
+    f.above[0] = q.x, f.above[1] = q.y, f.above[2] = q.z, f.above[3] = q.w;
+    f.above_h[0] = h.x, f.above_h[1] = h.y, f.above_h[2] = h.z, f.above_h[3] = h.w;
+    if (((chunk + 1) & 7) == 0) slot = slot == (D - 1) * 128 ? 0 : slot + 128;
+  }
+
+  __device__ __forceinline__ void wait_for(int s) {
+    if (s >= w.stages) return;
+    barrier_wait(barriers + (s % D) * 8, (s / D) & 1);
+    if (w.row0 > 0 && s < messages) barrier_wait(links.arrived + (s & (INBOX - 1)) * 8, (s / INBOX) & 1);
+    const int t = s - 3 - R;  // the stage of the next warp whose first values are sent during s
+    if (w.has_next && t >= INBOX && t < messages)
+      barrier_wait(links.credit + (t & (INBOX - 1)) * 8, (t / INBOX - 1) & 1);
+  }
+
+  template <bool EDGE>
+  __device__ __forceinline__ void step(const Chunk& f) {
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      v.above[k] = lane == 0 ? f.above[k] : next[k];
+      v.above_h[k] = lane == 0 ? f.above_h[k] : next_h[k];
+    }
+    float made[4];
+    u32 made_h[4];
+    advance<EDGE>(v, f.x, lane, w.last_column, made, made_h);
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      next[k] = __shfl_up_sync(~0u, made[k], 1);
+      next_h[k] = __shfl_up_sync(~0u, made_h[k], 1);
+    }
+    if (sent >= 0 && sent < send_end) {
+      const u32 to = links.next_inbox + (sent * 32 & (INBOX_BYTES - 1));
+      const u32 barrier = links.next_arrived + (sent >> 3 & (INBOX - 1)) * 8;
+      send(to, barrier, __float_as_uint(made[0]), __float_as_uint(made[1]), __float_as_uint(made[2]),
+           __float_as_uint(made[3]));
+      send(to + 16, barrier, made_h[0], made_h[1], made_h[2], made_h[3]);
+    }
+    ++sent;
+    if ((v.chunk & 7) == 7) {
+      if (v.chunk >= 0) {
+        if (v.chunk < store_end) {
+#if R == 4
+          *(uint4*)history = make_uint4(v.h[0], v.h[1], v.h[2], v.h[3]);
+#elif R == 2
+          *(uint2*)history = make_uint2(v.h[0], v.h[1]);
+#else
+          *history = v.h[0];
+#endif
+        }
+        history += a.pitch;
+      }
+#pragma unroll
+      for (int r = 0; r < R; ++r) v.h[r] = 0;
+    }
+    ++v.chunk;
+    v.bit = __funnelshift_l(v.bit, v.bit, 4);
+  }
+
+  template <bool EDGE>
+  __device__ __forceinline__ void stage(int s) {
+#pragma unroll 1
+    for (int u = 0; u < 8; u += 2) {
+      const int m = s * 8 + u;
+      fetch(odd, v.chunk + 1, m + 1);
+      step<EDGE>(even);
+      if (u == 6) wait_for(s + 1);
+      fetch(even, v.chunk + 1, m + 2);
+      step<EDGE>(odd);
+    }
+  }
+};
+
+DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b, u32 ring, u32 barriers,
+                     const Links& links, int lane, float* score) {
+  const int edge_from = w.has_next ? 0x3fffffff : ((w.last_column >> 2) + (w.rows - 1) / R) >> 3;
+  Rows rows(a, item, w, links, b, ring, barriers, lane);
+  rows.wait_for(0);
+  rows.fetch(rows.even, rows.v.chunk, 0);
+#pragma unroll 1
+  for (int s = 0; s < w.stages; ++s) {
+    if (s < 4 + R || s >= edge_from) rows.stage<true>(s);
+    else rows.stage<false>(s);
+    __syncwarp();
+    if (lane == 0) {
+      barrier_arrive(barriers + (D + s % D) * 8);
+      if (w.row0 == 0) {
+        if (s == 0) *(volatile float*)__cvta_shared_to_generic(links.inbox) = NEVER;  // only column 0 may start here
+      } else if (s + INBOX < rows.messages) {
+        barrier_expect(links.arrived + (s & (INBOX - 1)) * 8, 256);
+        barrier_arrive_remote(links.previous_credit + (s & (INBOX - 1)) * 8);
+      }
+    }
+    __syncwarp();
+  }
+  if (!w.has_next) {
+#pragma unroll
+    for (int r = 0; r < R; ++r)
+      if (lane * R + r == w.rows - 1) *score = rows.v.q[r];
+  }
+}
+
+// ---------------------------------------------------------------- the way back
+
+DEVICE void trace(const Arguments& a, const Item& item, int b, u32* windows, int* start) {
+  const int threads = blockDim.x, tid = threadIdx.x, warp = tid >> 5, lane = tid & 31, warps = threads >> 5;
+  const u32* histories = a.histories + (i64)b * a.blocks * a.pitch;
+  const int blocks = (item.frames + 31) / 32;
+  int i = item.tokens - 1;  // the row at the end of the tile's last block
+  auto window_first = [](int row) { return max(0, (row & ~3) - TILE * 64); };
+  auto prefetch = [&](int last, int first_row, int buffer) {
+    for (int n = tid; n < TILE * (WINDOW / 4); n += threads) {
+      const int back = n / (WINDOW / 4), row = first_row + n % (WINDOW / 4) * 4;
+      if (last - back >= 0 && row < a.pitch)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(
+                         shared_address(windows + (buffer * TILE + back) * WINDOW + row - first_row)),
+                     "l"(histories + (i64)(last - back) * a.pitch + row) : "memory");
+    }
+  };
+  int first_row = window_first(i), buffer = 0;
+  prefetch(blocks - 1, first_row, 0);
+  for (int last = blocks - 1; last >= 0; last -= TILE) {
+    asm volatile("cp.async.wait_all;" ::: "memory");
+    __syncthreads();
+    const int next_first_row = window_first(i);
+    if (last - TILE >= 0) prefetch(last - TILE, next_first_row, buffer ^ 1);
+#pragma unroll 1
+    for (int back = 0; back < TILE && back <= last; ++back) {
+      const u32 history = windows[(buffer * TILE + back) * WINDOW + i - first_row];
+      if (back % warps == warp && history >> lane & 1)
+        start[i - __popc(history >> lane >> 1)] = (last - back) * 32 + lane;
+      i -= __popc(history);
+    }
+    first_row = next_first_row;
+    buffer ^= 1;
+  }
+  __syncthreads();
+  i64* durations = a.durations + (i64)b * a.T;
+  for (int r = tid; r < a.T; r += threads) {
+    int end = r + 1 < item.tokens ? start[r + 1] : item.frames;
+    durations[r] = r < item.tokens ? end - start[r] : 0;
+  }
+}
+
+// ---------------------------------------------------------------- kernel
+
+// grid: B clusters; block: W dp warps, then W loader warps
+extern "C" __global__ void __launch_bounds__(512) search(const Arguments a) {
+  extern __shared__ __align__(128) unsigned char shared[];
+  __shared__ u64 all_barriers[8 * BARRIERS];
+  __shared__ float score;
+
+  const int W = blockDim.x / 64;
+  unsigned char* const inboxes = shared + W * RING_BYTES;
+  const int tid = threadIdx.x, lane = tid & 31;
+  const bool loads = tid >= W * 32;
+  const int local = (tid >> 5) - (loads ? W : 0);
+  const int rank = cluster_rank(), size = cluster_size(), b = blockIdx.x / size;
+  const Item item = read_item(a, b);
+
+  for (int n = tid; n < W * BARRIERS; n += blockDim.x) {
+    const int kind = n % BARRIERS;
+    barrier_init(shared_address(all_barriers + n), kind < D ? 32 : 1);
+    if (kind >= 2 * D && kind < 2 * D + INBOX) barrier_expect(shared_address(all_barriers + n), 256);
+  }
+  for (int n = tid; n < INBOX_BYTES / 4; n += blockDim.x)  // above the first row: 0 before column 0, else nothing
+    ((float*)inboxes)[n] = n & 4 ? 0.0f : (n == 0 ? 0.0f : NEVER);
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  cluster_sync();
+
+  const int warp = rank * W + local;
+  const Share w = share_of(item, warp);
+  if (item.fits && w.row0 < item.tokens) {
+    const u32 ring = shared_address(shared) + local * RING_BYTES;
+    const u32 barriers = shared_address(all_barriers + local * BARRIERS);
+    if (loads) {
+      load_scores(a, item, w, b, ring, barriers, lane);
+    } else {
+      Links links;
+      links.inbox = shared_address(inboxes + local * INBOX_BYTES);
+      links.arrived = barriers + 2 * D * 8;
+      links.credit = barriers + (2 * D + INBOX) * 8;
+      const int below = local + 1 == W ? 0 : local + 1, above = local == 0 ? W - 1 : local - 1;
+      const int below_rank = min(local + 1 == W ? rank + 1 : rank, size - 1), above_rank = max(local == 0 ? rank - 1 : rank, 0);
+      links.next_inbox = in_block(shared_address(inboxes + below * INBOX_BYTES), below_rank);
+      links.next_arrived = in_block(shared_address(all_barriers + below * BARRIERS + 2 * D), below_rank);
+      links.previous_credit = in_block(shared_address(all_barriers + above * BARRIERS + 2 * D + INBOX), above_rank);
+      run_rows(a, item, w, b, ring, barriers, links, lane, &score);
+    }
+  }
+  __syncthreads();
+  cluster_sync();
+
+  if (rank != (item.fits ? (item.tokens - 1) / (W * ROWS) : 0)) return;
+  const bool found = item.fits && fabsf(score) < __builtin_huge_valf();
+  if (found) {
+    u32* windows = (u32*)shared;
+    trace(a, item, b, windows, (int*)(windows + 2 * TILE * WINDOW));
+  } else {
+    for (int r = tid; r < a.T; r += blockDim.x) a.durations[(i64)b * a.T + r] = -1;
+  }
+}

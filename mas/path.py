@@ -1,0 +1,61 @@
+"""Dense 0/1 paths from durations: what most trainers multiply with.
+
+B batch, T text tokens, S speech frames; i counts tokens, j frames.
+"""
+
+import torch
+from torch import Tensor
+
+from mas.search import Layout, check_layout
+
+
+def dense_path(
+    durations: Tensor, n_frames: int, *, layout: Layout = "BTS", dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """1 where a frame belongs to a token, else 0: `[B, T, n_frames]`, with `layout="BST"` `[B, n_frames, T]`.
+
+    durations: `[B, T]` integers, as `mas.search` gives them; a row of -1 gives a path of zeros.
+    Frames beyond `n_frames` are cut off.
+    """
+    check_layout(layout)
+    return torch.ops.mas.dense_path(durations, n_frames, layout == "BST", dtype)
+
+
+def _dense_path(durations: Tensor, n_frames: int, speech_first: bool, dtype: torch.dtype) -> Tensor:
+    """`torch.ops.mas.dense_path` where there is no Triton."""
+    B, T = durations.shape
+    ends = durations.clamp(min=0).cumsum(1)
+    frames = torch.arange(n_frames, device=durations.device).expand(B, n_frames).contiguous()
+    token = torch.searchsorted(ends, frames, right=True)  # [B, S]; T for padding
+    ones = (token < T).to(dtype)
+    token = token.clamp(max=T - 1)
+    shape = (B, n_frames, T) if speech_first else (B, T, n_frames)
+    path = torch.zeros(shape, dtype=dtype, device=durations.device)
+    if T == 0:
+        return path
+    if speech_first:
+        return path.scatter_(2, token[:, :, None], ones[:, :, None])
+    return path.scatter_(1, token[:, None, :], ones[:, None, :])
+
+
+def _dense_path_cuda(durations: Tensor, n_frames: int, speech_first: bool, dtype: torch.dtype) -> Tensor:
+    try:
+        from mas import gpu
+    except ImportError:
+        return _dense_path(durations, n_frames, speech_first, dtype)
+    return gpu.dense_path(durations, n_frames, speech_first, dtype)
+
+
+_library = torch.library.Library("mas", "FRAGMENT")
+_library.define(
+    "dense_path(Tensor durations, int n_frames, bool speech_first, ScalarType dtype) -> Tensor",
+    tags=(torch.Tag.pt2_compliant_tag,),
+)
+_library.impl("dense_path", _dense_path, "CPU")
+_library.impl("dense_path", _dense_path_cuda, "CUDA")
+
+
+@torch.library.register_fake("mas::dense_path")
+def _dense_path_fake(durations: Tensor, n_frames: int, speech_first: bool, dtype: torch.dtype) -> Tensor:
+    B, T = durations.shape
+    return durations.new_empty((B, n_frames, T) if speech_first else (B, T, n_frames), dtype=dtype)
