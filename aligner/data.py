@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lhotse import CutSet
     from lhotse.dataset.sampling.base import CutSampler
 
-N_BUCKETS = 10
+MAX_BUCKETS = 10
 
 
 @dataclass
@@ -90,7 +90,7 @@ class AlignerData(lightning.LightningDataModule):
     """A prepared corpus as training and validation batches.
 
     data_dir: what `aligner prepare` wrote. sample_rate_hz: what the frontend wants. batch_duration_s: audio
-    in a batch at most, padding not counted (one utterance longer than that is a batch). n_validation:
+    in a batch at most, padding counted, give or take one utterance. n_validation:
     utterances looked at during training, those with known times first; they are trained on as well, since
     nothing of them but audio and text is learnt from.
     """
@@ -159,10 +159,11 @@ class AlignerData(lightning.LightningDataModule):
             chosen = CutSet.from_cuts(cut for cut in cuts if cut.id in wanted)
             return SimpleCutSampler(chosen, max_duration=self.batch_duration_s)
         batches = sum(utterance.duration_s for utterance in utterances) / self.batch_duration_s
+        buckets = min(MAX_BUCKETS, int(batches / 2))
         settings = {"max_duration": self.batch_duration_s, "shuffle": True, "seed": self.seed}
-        if batches < 2 * N_BUCKETS:  # too little audio to fill buckets of like length
+        if buckets < 2:  # too little audio to fill buckets of like length
             return SimpleCutSampler(cuts.to_eager(), **settings)
-        return DynamicBucketingSampler(cuts, num_buckets=N_BUCKETS, **settings)
+        return DynamicBucketingSampler(cuts, num_buckets=buckets, **settings)
 
 
 class _Batches(Dataset):

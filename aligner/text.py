@@ -9,7 +9,9 @@ names.
 """
 
 import contextlib
+import difflib
 import itertools
+import logging
 import re
 import sqlite3
 import unicodedata
@@ -344,7 +346,11 @@ class EspeakPhonemizer:
         EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
         if language not in EspeakBackend.supported_languages():
             raise AlignerError(f"eSpeak has no language {language!r}: see `espeak-ng --voices`")
-        self._backend = EspeakBackend(language, with_stress=keep_stress, language_switch="remove-flags")
+        quiet = logging.getLogger("aligner.espeak")  # it warns of every sentence with joined words
+        quiet.setLevel(logging.ERROR)
+        self._backend = EspeakBackend(
+            language, with_stress=keep_stress, language_switch="remove-flags", logger=quiet
+        )
         self._separator = Separator(phone=" ", word="|", syllable="")
         self._alone: dict[str, tuple[str, ...]] = {}
 
@@ -360,15 +366,31 @@ class EspeakPhonemizer:
             breaks[-1] += after
         if not written:
             raise AlignerError("nothing to speak in the text")
-        said = self._say(" ".join(written))
-        in_context: list[tuple[str, ...] | None] = list(said) if len(said) == len(written) else []
+        alone = [self._say_alone(word) for word in written]
         words = []
-        for word, phones in itertools.zip_longest(written, in_context):
-            variants = tuple(dict.fromkeys(v for v in (phones, self._say_alone(word)) if v))
+        for word, in_context, by_itself in zip(written, self._in_context(written, alone), alone, strict=True):
+            variants = tuple(dict.fromkeys(phones for phones in (in_context, by_itself) if phones))
             if not variants:
                 raise AlignerError(f"eSpeak gives no phones for {word!r}: write it out in words")
             words.append(Word(word, variants))
         return Transcript(tuple(words), tuple(breaks))
+
+    def _in_context(self, written: list[str], alone: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """The phones of each word as said in the sentence; () for a word that cannot be told from its
+        neighbours.
+
+        eSpeak joins words ("of the") and reads one as several ("42"), so its word count says nothing: its
+        phones are matched with those of the words said alone.
+        """
+        owners = [index for index, phones in enumerate(alone) for _ in phones]
+        said = [phone for word in self._say(" ".join(written)) for phone in word] if owners else []
+        matcher = difflib.SequenceMatcher(None, list(itertools.chain(*alone)), said, autojunk=False)
+        shares: list[list[str]] = [[] for _ in written]
+        for _, i1, i2, j1, j2 in matcher.get_opcodes():
+            for j in range(j1, j2):
+                i = i1 + (j - j1) * (i2 - i1) // (j2 - j1) if i2 > i1 else max(i1 - 1, 0)
+                shares[owners[i]].append(said[j])
+        return [tuple(share) for share in shares]
 
     def _say(self, text: str) -> list[tuple[str, ...]]:
         """One tuple of phones a word as eSpeak counts words: it joins some and reads numbers as several."""
