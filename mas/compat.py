@@ -56,7 +56,7 @@ def maximum_path(
         )
         if max(value.dim(), mask.dim()) == 4:
             message += "; drop the second axis with squeeze(1)"
-        elif value.dim() == 3 and value.shape == mask.mT.shape:
+        elif value.dim() == mask.dim() == 3 and value.shape == mask.mT.shape:
             message += f". In one of them text and speech are swapped; for value's order, {advice}"
         raise ValueError(message)
     lengths = _count(mask[:, :, 0]), _count(mask[:, 0, :])

@@ -1,0 +1,28 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+if not torch.cuda.is_available():
+    # Must be set before triton is imported; torch by itself does not import it.
+    os.environ["TRITON_INTERPRET"] = "1"
+
+
+@pytest.fixture(scope="session")
+def speech_data() -> Path:
+    """The folder of real recordings: kathleen, ljspeech-sample, timit-dev. It is no part of the project."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("ALIGNER_TEST_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no speech data in {folder}; set ALIGNER_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def triton_device() -> str:
+    """Where Triton kernels run: the card, or without one the CPU, in Triton's interpreter."""
+    pytest.importorskip("triton")
+    return "cuda" if torch.cuda.is_available() else "cpu"
