@@ -235,8 +235,10 @@ def _sources_of_cut(cut, audio_root: Path) -> Iterator[Source]:
 
 
 def _in_cut_time(cut):
-    """The cut with alignment times from its own start, as this program writes them; lhotse counts them from the
-    start of the recording."""
+    """The cut with alignment times from its own start, which is how this program writes them.
+
+    lhotse counts them from the start of the recording.
+    """
     supervision = cut.supervisions[0]
     ours = "token_words" in (supervision.custom or {})
     if ours or not supervision.alignment or not cut.start:
