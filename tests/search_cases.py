@@ -100,6 +100,9 @@ def random_batch(
         some = rng.random((B, T)) < 0.4
         skippable = torch.from_numpy(some if strange and seed % 5 == 0 else without_neighbours(some))
     batch = Batch(
-        torch.from_numpy(scores), torch.from_numpy(tokens), torch.from_numpy(frames.astype(np.int64)), skippable
+        torch.from_numpy(scores),
+        torch.from_numpy(tokens),
+        torch.from_numpy(frames.astype(np.int64)),
+        skippable,
     )
     return batch.to(device)

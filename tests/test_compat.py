@@ -102,7 +102,11 @@ def _moving_on_ties(log_p: np.ndarray) -> np.ndarray:
 
 
 def test_b_mas_moves_on_ties() -> None:
-    assert b_mas(np.zeros((1, 1, 6, 3), np.float32), np.array([3]), np.array([6]))[0, 0].sum(0).tolist() == [4, 1, 1]
+    assert b_mas(np.zeros((1, 1, 6, 3), np.float32), np.array([3]), np.array([6]))[0, 0].sum(0).tolist() == [
+        4,
+        1,
+        1,
+    ]
     differs = False
     for seed in range(5):
         value, mask = _value_and_mask(seed)

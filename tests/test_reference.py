@@ -71,7 +71,9 @@ def test_visitable_cells_are_those_that_some_path_visits() -> None:
                     x = torch.full((4, S), 0.0)
                     x[:, j] = -1.0
                     x[i, j] = 1.0
-                    path = reference.best_path(x.masked_fill(~reference.visitable(may_skip, S), 9.0), may_skip)
+                    path = reference.best_path(
+                        x.masked_fill(~reference.visitable(may_skip, S), 9.0), may_skip
+                    )
                     assert path is not None
                     visited[i, j] = path[j] == i
             assert torch.equal(visited, reference.visitable(may_skip, S))
