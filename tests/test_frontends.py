@@ -3,12 +3,16 @@
 import pytest
 import torch
 
-from aligner.frontends import Mel
+from aligner.frontends import Mel, Yingram
 
 FRONTENDS = {
     "mel": lambda: Mel("hifigan"),
     "mel centred": lambda: Mel("tacotron2"),
     "mfcc": lambda: Mel("16k-10ms", hop_samples=80, mels=40, cepstra=13, deltas=2),
+}
+FRONTENDS |= {
+    "yingram": lambda: Yingram("pits"),
+    "yingram centred": lambda: Yingram("nansy", frame_rule="centred"),
 }
 LENGTHS = [12000, 4321, 260, 11111]
 

@@ -2,5 +2,6 @@
 
 from aligner.frontends.base import Frontend
 from aligner.frontends.mel import Mel
+from aligner.frontends.yingram import Yingram
 
-__all__ = ["Frontend", "Mel"]
+__all__ = ["Frontend", "Mel", "Yingram"]

@@ -58,7 +58,7 @@ class Frontend(nn.Module):
 
     def frame_centre_s(self, frame: float) -> float:
         """The time in seconds that frame number `frame` is centred on; halves lie between two frames."""
-        offset = 0.0 if self.frame_rule == "centred" else 0.5
+        offset = 0.5 if self.frame_rule == "tiled" else 0.0
         return (frame + offset) * self.hop_samples / self.sample_rate_hz
 
     @property

@@ -13,17 +13,13 @@ import torch
 import torchaudio.functional as AF
 from torch import Tensor
 
-from aligner.alignment import FrameRule
+from aligner.alignment import FRAME_RULES, FrameRule
 from aligner.frontends.base import Frontend, pad_reflect
 
 
 @dataclass(frozen=True)
 class MelSettings:
-    """One short-time spectrum.
-
-    `frame_rule` "tiled": frame t covers hop t, so its centre is (t + 1/2) hops and
-    there are N // hop frames; "centred": frame t is centred on sample t * hop, and there are 1 + N // hop.
-    """
+    """One short-time spectrum. frame_rule: see `aligner.alignment.FrameGrid`."""
 
     sample_rate_hz: int
     n_fft: int
@@ -61,7 +57,6 @@ class Mel(Frontend):
     repeated.
     """
 
-    window: Tensor
     filterbank: Tensor
     dct: Tensor
 
@@ -97,9 +92,9 @@ class Mel(Frontend):
         _check_options(settings, power, floor, cepstra, lifter, deltas, delta_width)
         # "tiled" with odd n_fft - hop: the extra sample goes to the right, as in (n_fft - hop) // 2 elsewhere
         self.pad_left = (
-            settings.n_fft // 2
-            if settings.frame_rule == "centred"
-            else (settings.n_fft - settings.hop_samples) // 2
+            (settings.n_fft - settings.hop_samples) // 2
+            if settings.frame_rule == "tiled"
+            else settings.n_fft // 2
         )
         filterbank = mel_filterbank(settings)
         super().__init__(
@@ -111,7 +106,6 @@ class Mel(Frontend):
         self.settings = settings
         self.power, self.floor = power, floor
         self.cepstra, self.deltas, self.delta_width = cepstra, deltas, delta_width
-        self.register_buffer("window", torch.hann_window(settings.window_samples), persistent=False)
         self.register_buffer("filterbank", filterbank, persistent=False)
         self.register_buffer("dct", _dct(cepstra, settings.mels, lifter), persistent=False)
 
@@ -122,21 +116,24 @@ class Mel(Frontend):
         pad_right = (
             settings.n_fft - self.pad_left
         )  # up to a hop more than needed; the surplus frame is cut off
-        padded = pad_reflect(audio, audio_lengths, self.pad_left, pad_right)
+        # float64 (where the device has it), as librosa: 1e-7 of a loud bin is 1e-3 of a quiet one's log, and
+        # float32 products are rounded further where tf32 is allowed
+        precision = torch.float32 if audio.device.type == "mps" else torch.float64
+        padded = pad_reflect(audio.to(precision), audio_lengths, self.pad_left, pad_right)
         spectrum = torch.stft(
             padded,
             settings.n_fft,
             settings.hop_samples,
             settings.window_samples,
-            self.window,
+            torch.hann_window(settings.window_samples, dtype=precision, device=audio.device),
             center=False,
             return_complex=True,
         )[..., :n_frames]
         magnitude = spectrum.abs() if self.power == 1.0 else spectrum.abs() ** self.power
-        features = (magnitude.mT @ self.filterbank).clamp(min=self.floor).log()
+        features = (magnitude.mT @ self.filterbank.to(precision)).clamp(min=self.floor).log()
         if self.cepstra:
-            features = features @ self.dct
-        return add_deltas(features, self.frame_count(audio_lengths), self.deltas, self.delta_width)
+            features = features @ self.dct.to(precision)
+        return add_deltas(features.float(), self.frame_count(audio_lengths), self.deltas, self.delta_width)
 
 
 def mel_filterbank(settings: MelSettings) -> Tensor:
@@ -185,8 +182,8 @@ def _settings(preset: str, given: dict[str, Any]) -> MelSettings:
     if preset not in PRESETS:
         raise ValueError(f"preset {preset!r} is none of {', '.join(PRESETS)}")
     settings = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})
-    if settings.frame_rule not in ("tiled", "centred"):
-        raise ValueError(f"frame_rule {settings.frame_rule!r} is neither 'tiled' nor 'centred'")
+    if settings.frame_rule not in FRAME_RULES:
+        raise ValueError(f"frame_rule {settings.frame_rule!r} is none of {', '.join(FRAME_RULES)}")
     for name, value in asdict(settings).items():
         if name not in ("fmin_hz", "frame_rule") and value <= 0:
             raise ValueError(f"{name} is {value}: must be above 0")
