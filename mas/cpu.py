@@ -170,19 +170,18 @@ def _forward(
         _transpose(flat, first + j0 * stride_j, stride_i, stride_j, low, tile_high, width, tile)
         for k in range(width):
             j = j0 + k
-            word = steps[j // _WORD]
-            if j % _WORD == 0:
-                word[low:tile_high] = 0
-            bit = np.uint32(j % _WORD)
+            word, bit = j // _WORD, np.uint32(j % _WORD)
+            if bit == 0:
+                steps[word, low:tile_high] = 0
             while low < tokens and after[low] > frames - 1 - j:
                 low += 1
             while high < tokens and before[high] <= j:
                 high += 1
-            old, new = Q[j & 1], Q[1 - (j & 1)]
+            old = j & 1
             if may_skip:
-                strange |= _column_with_skips(old, new, tile[k], word, bit, low, high, ties_move, skips)
+                strange |= _column_with_skips(Q, old, tile, k, steps, word, bit, low, high, ties_move, skips)
             else:
-                strange |= _column(old, new, tile[k], word, bit, low, high, ties_move)
+                strange |= _column(Q, old, tile, k, steps, word, bit, low, high, ties_move)
             Q[0, 1] = _NEVER
     if frames & 1:
         Q[0] = Q[1]
@@ -221,32 +220,35 @@ def _transpose(flat, first, stride_i, stride_j, low, high, width, tile):
 
 
 @_compiled
-def _column(old, new, x, word, bit, low, high, ties_move):
-    """One frame without skips: `new` from `old`, and a bit of `word`. True if a NaN or +inf turned up."""
+def _column(Q, old, tile, k, steps, word, bit, low, high, ties_move):
+    """One frame without skips: Q[1 - old] from Q[old], and a bit in `steps`. True if a NaN or +inf turned up.
+
+    Whole arrays and indices, not rows: making a row's view takes longer than the work on a hundred tokens.
+    """
     strange = False
     for i in range(np.uint64(low), np.uint64(high)):
-        stay, move = old[i + np.uint64(2)], old[i + np.uint64(1)]
+        stay, move = Q[old, i + np.uint64(2)], Q[old, i + np.uint64(1)]
         moves = (stay < move) | (ties_move & (stay == move))
-        q = (move if moves else stay) + x[i]
-        new[i + np.uint64(2)] = q
-        word[i] |= np.uint32(moves) << bit
+        q = (move if moves else stay) + tile[k, i]
+        Q[1 - old, i + np.uint64(2)] = q
+        steps[word, i] |= np.uint32(moves) << bit
         strange |= not q < np.float32(np.inf)
     return strange
 
 
 @_compiled
-def _column_with_skips(old, new, x, word, bit, low, high, ties_move, skips):
+def _column_with_skips(Q, old, tile, k, steps, word, bit, low, high, ties_move, skips):
     """As `_column`; the bit 16 higher says that the token before is skipped, whatever the lower one says."""
     strange = False
     for i in range(np.uint64(low), np.uint64(high)):
-        stay, move = old[i + np.uint64(2)], old[i + np.uint64(1)]
-        skip = old[i] if skips[i] != 0 else _NEVER
+        stay, move = Q[old, i + np.uint64(2)], Q[old, i + np.uint64(1)]
+        skip = Q[old, i] if skips[i] != 0 else _NEVER
         moves = (stay < move) | (ties_move & (stay == move))
         best = move if moves else stay
         jumps = best < skip
-        q = (skip if jumps else best) + x[i]
-        new[i + np.uint64(2)] = q
-        word[i] |= (np.uint32(moves) | np.uint32(jumps) << np.uint32(_WORD)) << bit
+        q = (skip if jumps else best) + tile[k, i]
+        Q[1 - old, i + np.uint64(2)] = q
+        steps[word, i] |= (np.uint32(moves) | np.uint32(jumps) << np.uint32(_WORD)) << bit
         strange |= not q < np.float32(np.inf)
     return strange
 
