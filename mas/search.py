@@ -81,15 +81,18 @@ def search_with_advice(
     )
 
 
-def available_backends(device: torch.device | str) -> list[str]:
+def available_backends(device: torch.device | str) -> list[Backend]:
     """Backends that serve scores on `device`, fastest first."""
     device = torch.device(device)
+    backends: list[Backend] = ["reference"]
     if device.type == "cpu":
-        return ["cpu", *(["triton"] if _triton_interprets() else []), "reference"]
+        return ["cpu", "triton", *backends] if _triton_interprets() else ["cpu", *backends]
     if device.type == "cuda":
-        fast = ["hopper"] if _hopper_serves(device) else []
-        return [*fast, *(["triton"] if _has_triton() else []), "reference"]
-    return ["reference"]
+        if _has_triton():
+            backends.insert(0, "triton")
+        if _hopper_serves(device):
+            backends.insert(0, "hopper")
+    return backends
 
 
 def check_layout(layout: str) -> None:
@@ -156,7 +159,7 @@ def _durations(
     skippable: Tensor | None,
     backend: str,
 ) -> Tensor:
-    available = available_backends(scores.device)
+    available: list[str] = list(available_backends(scores.device))
     backend = backend or available[0]
     if backend not in available:
         raise ValueError(f"backend {backend!r} does not serve {scores.device}; use one of {available}")
