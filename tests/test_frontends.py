@@ -1,9 +1,13 @@
 """What holds for every frontend."""
 
+import copy
+import importlib
+import json
+
 import pytest
 import torch
 
-from aligner.frontends import Mel, Yingram
+from aligner.frontends import Combine, Cqt, Energy, Frontend, Mel, Nansy, Yingram
 
 FRONTENDS = {
     "mel": lambda: Mel("hifigan"),
@@ -12,6 +16,10 @@ FRONTENDS = {
 }
 FRONTENDS |= {
     "yingram": lambda: Yingram("pits"),
+    "energy": lambda: Energy(),
+    "mel + yingram": lambda: Combine([Mel("hifigan"), Yingram("pits")]),
+    "nansy": lambda: Nansy(16000, 80),
+    "cqt": lambda: Cqt(bins=60, low_hz=130.0, bins_per_octave=12),
     "yingram centred": lambda: Yingram("nansy", frame_rule="centred"),
 }
 LENGTHS = [12000, 4321, 260, 11111]
@@ -91,3 +99,19 @@ def test_the_gpu_computes_the_same(frontend):
     expected, _ = frontend(audio, lengths)
     actual, _ = frontend.cuda()(audio.cuda(), lengths.cuda())
     torch.testing.assert_close(actual.cpu(), expected, atol=1e-3, rtol=1e-3)
+
+
+def test_a_configuration_makes_the_frontend_again(frontend):
+    def make(configuration):
+        module, name = configuration["class_path"].rsplit(".", 1)
+        arguments = configuration["init_args"]
+        if "frontends" in arguments:
+            arguments = {"frontends": [make(part) for part in arguments["frontends"]]}
+        return getattr(importlib.import_module(module), name)(**arguments)
+
+    again = make(json.loads(json.dumps(frontend.configuration())))
+    assert again.configuration() == frontend.configuration()
+    audio, lengths = batch()
+    assert torch.equal(again(audio, lengths)[0], frontend(audio, lengths)[0])
+    assert isinstance(copy.deepcopy(frontend), Frontend)
+    assert copy.deepcopy(frontend).configuration() == frontend.configuration()

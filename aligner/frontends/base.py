@@ -3,8 +3,9 @@
 B batch, N samples, S speech frames, C channels.
 """
 
+import inspect
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,14 @@ class Frontend(nn.Module):
 
     statistics_mean: Tensor
     statistics_std: Tensor
+    _arguments: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        self = super().__new__(cls)
+        bound = inspect.signature(cls.__init__).bind_partial(None, *args, **kwargs)  # None stands for self
+        bound.apply_defaults()
+        object.__setattr__(self, "_arguments", dict(list(bound.arguments.items())[1:]))
+        return self
 
     def __init__(
         self, sample_rate_hz: int, hop_samples: int, frame_rule: FrameRule, channel_names: Sequence[str]
@@ -43,6 +52,17 @@ class Frontend(nn.Module):
     def channels(self) -> int:
         """C."""
         return len(self.channel_names)
+
+    def configuration(self) -> dict[str, Any]:
+        """What makes this frontend again: `class_path` and `init_args` in plain types, as in YAML."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, Frontend):
+                return value.configuration()
+            return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return {"class_path": path, "init_args": {name: plain(v) for name, v in self._arguments.items()}}
 
     def frame_count(self, n_samples: Count) -> Count:
         """Frames of an utterance of `n_samples`, 0 if it is too short for one. Takes an int or a tensor."""

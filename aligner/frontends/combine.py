@@ -1,0 +1,42 @@
+"""Several frontends side by side.
+
+B batch, N samples, S speech frames, C channels.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from aligner.frontends.base import Frontend
+
+
+class Combine(Frontend):
+    """The channels of several frontends one after another, frame by frame centred on the same times.
+
+    The frontends must share sample rate, hop and frame rule. Each keeps its own corpus statistics.
+    """
+
+    def __init__(self, frontends: list[Frontend]) -> None:
+        if not frontends:
+            raise ValueError("frontends is empty: at least one is needed")
+        first = frontends[0]
+        for frontend in frontends:
+            if frontend.grid != first.grid:
+                raise ValueError(
+                    f"frontends have different frames: {type(first).__name__} {first.grid}, "
+                    f"{type(frontend).__name__} {frontend.grid}; they must share rate, hop and frame rule"
+                )
+        names = [name for frontend in frontends for name in frontend.channel_names]
+        super().__init__(first.sample_rate_hz, first.hop_samples, first.frame_rule, names)
+        self.frontends = nn.ModuleList(frontends)
+
+    def extract(self, audio: Tensor, audio_lengths: Tensor, n_frames: int) -> Tensor:
+        return torch.cat([frontend(audio, audio_lengths)[0] for frontend in self.frontends], -1)
+
+    def fit_statistics(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """As `Frontend.fit_statistics`, for each frontend; `batches` is gone through once for each."""
+        batches = list(batches) if iter(batches) is batches else batches
+        for frontend in self.frontends:
+            assert isinstance(frontend, Frontend)
+            frontend.fit_statistics(batches)

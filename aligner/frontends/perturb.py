@@ -1,0 +1,182 @@
+"""Information perturbation: the same words at the same times in another voice (Choi et al., NANSY, 2021).
+
+An augmentation of recordings, ahead of any frontend. N samples, on the CPU.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torchaudio.functional as AF
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aligner.frontends.yingram import normalised_difference
+
+Signal = NDArray[np.float64]
+
+_FRAME_S = 0.005  # between two measurements of pitch
+_LOWEST_HZ, _HIGHEST_HZ = 75.0, 600.0
+_PERIODIC = 0.2  # YIN's d' below which a lag counts as a period
+_UNVOICED_PERIOD_S = 0.01  # grains that follow no pitch
+_QUIET = 1e-3  # rms below which there is no pitch to look for
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """Draws a perturbation of each recording; the defaults are NANSY's ranges.
+
+    Formants, pitch and pitch range are multiplied by ratios drawn from 1 to the number given, inverted half
+    of the time. The equaliser has a low shelf, eight peaks and a high shelf between 60 Hz and 10 kHz, Q from
+    2 to 5 and up to 12 dB up or down each.
+    """
+
+    formant_ratio: float = 1.4
+    pitch_ratio: float = 2.0
+    pitch_range_ratio: float = 1.5
+    equaliser_db: float = 12.0
+
+    def __post_init__(self) -> None:
+        if min(self.formant_ratio, self.pitch_ratio, self.pitch_range_ratio) < 1:
+            raise ValueError(
+                "formant_ratio, pitch_ratio and pitch_range_ratio must be at least 1 (no change)"
+            )
+        if self.equaliser_db < 0:
+            raise ValueError(f"equaliser_db is {self.equaliser_db}: must be at least 0 (no change)")
+
+    def __call__(
+        self, audio: Tensor, sample_rate_hz: int, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """audio `[N]` float32 -> `[N]`; every sound stays where it is, and the level does."""
+
+        def ratio(largest: float) -> float:
+            drawn = 1 + (largest - 1) * torch.rand((), generator=generator).item()
+            return 1 / drawn if torch.rand((), generator=generator) < 0.5 else drawn
+
+        changed = change_voice(
+            audio,
+            sample_rate_hz,
+            ratio(self.formant_ratio),
+            ratio(self.pitch_ratio),
+            ratio(self.pitch_range_ratio),
+        )
+        changed = equalise(changed, sample_rate_hz, self.equaliser_db, generator)
+        level = changed.square().mean().sqrt()
+        return changed * (audio.square().mean().sqrt() / level) if level > 0 else changed
+
+
+def equalise(
+    audio: Tensor, sample_rate_hz: int, most_db: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """audio `[N]` through a random parametric equaliser.
+
+    A low shelf, eight peaks and a high shelf, evenly spaced in octaves from 60 Hz to 10 kHz (or 0.45 of the
+    sample rate), up to `most_db` either way each, Q 2 to 5.
+    """
+
+    def uniform(low: float, high: float) -> float:
+        return low + (high - low) * torch.rand((), generator=generator).item()
+
+    headroom = 1e-9  # torchaudio's filters clip at 1, and ten of them may add up to 120 dB
+    sound = audio.double() * headroom
+    top_hz = min(10000.0, 0.45 * sample_rate_hz)
+    for i in range(10):
+        hz = 60 * (top_hz / 60) ** (i / 9)
+        gain_db, q = uniform(-most_db, most_db), 2 * 2.5 ** uniform(0, 1)
+        if i == 0:
+            sound = AF.bass_biquad(sound, sample_rate_hz, gain_db, hz, q)
+        elif i == 9:
+            sound = AF.treble_biquad(sound, sample_rate_hz, gain_db, hz, q)
+        else:
+            sound = AF.equalizer_biquad(sound, sample_rate_hz, hz, gain_db, q)
+    return (sound / headroom).float()
+
+
+def change_voice(
+    audio: Tensor,
+    sample_rate_hz: int,
+    formant_ratio: float = 1.0,
+    pitch_ratio: float = 1.0,
+    pitch_range_ratio: float = 1.0,
+) -> Tensor:
+    """audio `[N]` with formants, pitch and the spread of pitch (in octaves, about its median) multiplied.
+
+    Pitch-synchronous overlap-add: grains of two periods around each pulse are set down at the periods asked
+    for, and stretched in themselves for the formants. Nothing moves in time by more than half a period.
+    """
+    sound = audio.detach().cpu().double().numpy()
+    period = pitch_periods(audio, sample_rate_hz)
+    voiced = period > 0
+    unvoiced_period = _UNVOICED_PERIOD_S * sample_rate_hz
+    old = np.where(voiced, period, unvoiced_period)
+    new = old.copy()
+    if voiced.any():
+        middle = np.exp(np.median(np.log(period[voiced])))
+        new[voiced] = middle / pitch_ratio * (period[voiced] / middle) ** pitch_range_ratio
+    new = np.clip(new, sample_rate_hz / (2 * _HIGHEST_HZ), 2 * sample_rate_hz / _LOWEST_HZ)
+    hop = _FRAME_S * sample_rate_hz
+    pulses = _pulses(sound, old, voiced, hop)
+    result = np.zeros_like(sound)
+    weight = np.zeros_like(sound)
+    at = 0.0
+    while at < len(sound):
+        frame = min(int(at / hop), len(old) - 1)
+        pulse = pulses[np.abs(pulses - at).argmin()] if voiced[frame] else round(at)
+        half = old[frame]
+        width = math.ceil(half / formant_ratio)
+        offsets = np.arange(-width, width + 1)
+        window = 0.5 + 0.5 * np.cos(np.pi * offsets / (width + 1))
+        grain = np.interp(pulse + offsets * formant_ratio, np.arange(len(sound)), sound, 0, 0)
+        positions = round(at) + offsets
+        inside = (positions >= 0) & (positions < len(sound))
+        result[positions[inside]] += (grain * window)[inside]
+        weight[positions[inside]] += window[inside]
+        at += new[frame]
+    result /= np.maximum(weight, 1.0)  # where grains lie closer than they are wide; gaps stay gaps
+    return torch.from_numpy(result).to(audio)
+
+
+def pitch_periods(audio: Tensor, sample_rate_hz: int) -> Signal:
+    """The period in samples every 5 ms, 0 where there is none: YIN (de Cheveigne and Kawahara, 2002)."""
+    lags = int(sample_rate_hz / _LOWEST_HZ) + 2
+    window = 2 * lags
+    hop = _FRAME_S * sample_rate_hz
+    count = max(1, int(len(audio) / hop))
+    starts = (torch.arange(count) * hop).round().long()
+    padded = torch.nn.functional.pad(audio.detach().cpu().float(), (window // 2, window))
+    frames = padded[starts[:, None] + torch.arange(window)]
+    normalised = normalised_difference(frames, lags, 1e-4).numpy()
+    loud = frames.square().mean(-1).sqrt().numpy() > _QUIET
+    first = int(sample_rate_hz / _HIGHEST_HZ)
+    period = np.zeros(count)
+    for t in np.flatnonzero(loud):
+        curve = normalised[t]
+        below = np.flatnonzero(curve[first : lags - 1] < _PERIODIC)
+        if len(below):
+            lag = first + below[0]
+            while lag + 1 < lags - 1 and curve[lag + 1] < curve[lag]:
+                lag += 1
+            bend = curve[lag - 1] - 2 * curve[lag] + curve[lag + 1]
+            period[t] = lag + (0.5 * (curve[lag - 1] - curve[lag + 1]) / bend if bend > 0 else 0)
+    return period
+
+
+def _pulses(sound: Signal, period: Signal, voiced: NDArray[np.bool_], hop: float) -> NDArray[np.int64]:
+    """The samples of greatest amplitude, one a period, through each voiced stretch."""
+    pulses: list[int] = []
+    at = 0.0
+    fresh = True
+    while at < len(sound):
+        frame = min(int(at / hop), len(period) - 1)
+        length = period[frame]
+        if voiced[frame]:
+            reach = length / 2 if fresh else length / 5
+            low, high = max(0, round(at - reach)), min(len(sound), round(at + reach) + 1)
+            at = low + int(np.abs(sound[low:high]).argmax())
+            if not pulses or at > pulses[-1]:
+                pulses.append(int(at))
+            at = max(at, pulses[-1])
+        fresh = not voiced[frame]
+        at += max(1.0, length)
+    return np.array(pulses or [0])
