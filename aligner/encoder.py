@@ -1,0 +1,221 @@
+"""The text encoder: token ids to the Gaussian prior of each token, as in Glow-TTS.
+
+B batch, T text tokens, C channels of the speech features, D hidden width, H heads, W = 2r + 1 window.
+
+Source: Kim et al., "Glow-TTS", 2020, section 3.3 and appendix A.1; https://github.com/jaywalnut310/glow-tts
+(attentions.py, models.py); relative positions after Shaw et al., 2018.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+_PRENET_KERNEL = 5
+_NORM_EPSILON = 1e-4
+_CHUNK_TOKENS = 32768  # tokens encoded at once when each token has a window of its own
+
+
+class TextEncoder(nn.Module):
+    """Embedding, convolutional prenet, post-norm transformer, and one projection each to mean and log scale.
+
+    vocab_size: ids are 0..vocab_size-1. channels: C. hidden, heads, layers, filter_channels and kernel
+    describe the transformer; kernel is that of its convolutions. prenet_layers: 0 for none.
+    relative_window: how many positions either side have relative-position embeddings of their own.
+    mean_only: the log scale is 0, unit variance.
+
+    context_tokens: how many neighbours either side a token's prior may depend on. None is the whole
+    sentence; with r every token is encoded anew from nothing but the 2r + 1 tokens around it, whatever the
+    layers could reach, so the work grows by that factor; 0 gives every token its own, context-free prior. A
+    prior that sees far can place itself where the likelihood wants it instead of where the phone is.
+
+    Raises ValueError for sizes that do not fit each other.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        channels: int,
+        hidden: int = 192,
+        heads: int = 2,
+        layers: int = 6,
+        filter_channels: int = 768,
+        kernel: int = 3,
+        prenet_layers: int = 3,
+        relative_window: int = 4,
+        dropout: float = 0.1,
+        prenet_dropout: float = 0.5,
+        mean_only: bool = False,
+        context_tokens: int | None = None,
+    ) -> None:
+        super().__init__()
+        if hidden % heads:
+            raise ValueError(f"hidden ({hidden}) must be a multiple of heads ({heads})")
+        if kernel % 2 == 0:
+            raise ValueError(f"kernel ({kernel}) must be odd, so that a token lies in its middle")
+        if context_tokens is not None and context_tokens < 0:
+            raise ValueError(f"context_tokens ({context_tokens}) must be 0 or more, or None for the sentence")
+        self.channels = channels
+        self.hidden = hidden
+        self.context_tokens = context_tokens
+        self.embedding = nn.Embedding(vocab_size, hidden)
+        nn.init.normal_(self.embedding.weight, 0.0, hidden**-0.5)
+        self.prenet = _Prenet(hidden, prenet_layers, prenet_dropout) if prenet_layers else None
+        self.layers = nn.ModuleList(
+            _Layer(hidden, heads, filter_channels, kernel, relative_window, dropout) for _ in range(layers)
+        )
+        self.mean = nn.Linear(hidden, channels)
+        self.log_scale = None if mean_only else nn.Linear(hidden, channels)
+
+    def forward(self, token_ids: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """mean and log_scale `[B, T, C]` of token_ids int64 `[B, T]`, text_lengths `[B]`; 0 in the padding.
+
+        log_scale is the natural log of the standard deviation. What stands in padded ids does not matter,
+        and a sentence's result does not depend on what it is batched with.
+
+        Raises ValueError for other shapes.
+        """
+        if token_ids.ndim != 2 or text_lengths.shape != token_ids.shape[:1]:
+            raise ValueError(
+                "token_ids must be [B, T] and text_lengths [B], "
+                f"not {list(token_ids.shape)} and {list(text_lengths.shape)}"
+            )
+        position = torch.arange(token_ids.shape[1], device=token_ids.device)
+        mask = position < text_lengths.to(token_ids.device)[:, None]
+        token_ids = token_ids.masked_fill(~mask, 0)
+        if self.context_tokens is None:
+            encoded = self._encode(token_ids, mask)
+        else:
+            encoded = self._encode_windows(token_ids, mask, self.context_tokens)
+        padding = ~mask[..., None]
+        mean = self.mean(encoded).masked_fill(padding, 0.0)
+        if self.log_scale is None:
+            return mean, torch.zeros_like(mean)
+        return mean, self.log_scale(encoded).masked_fill(padding, 0.0)
+
+    def _encode(self, token_ids: Tensor, mask: Tensor) -> Tensor:
+        """`[B, T]` ids, of which `mask [B, T]` says which are there, to `[B, T, D]`."""
+        x = self.embedding(token_ids) * math.sqrt(self.hidden)
+        if self.prenet is not None:
+            x = self.prenet(x, mask)
+        for layer in self.layers:
+            x = layer(x, mask)
+        return x
+
+    def _encode_windows(self, token_ids: Tensor, mask: Tensor, context: int) -> Tensor:
+        """As `_encode`, each token from its own window of the sentence: `[B, T]` to `[B, T, D]`."""
+        width = 2 * context + 1
+        windows = F.pad(token_ids, (context, context)).unfold(1, width, 1).reshape(-1, width)
+        present = F.pad(mask, (context, context)).unfold(1, width, 1).reshape(-1, width)
+        rows = max(1, _CHUNK_TOKENS // width)
+        chunks = list(zip(windows.split(rows), present.split(rows), strict=True))
+        if len(chunks) > 1 and torch.is_grad_enabled():
+            # Recomputed in the backward pass: otherwise all chunks' activations would be held until then.
+            parts = [checkpoint(self._encode_centre, *chunk, use_reentrant=False) for chunk in chunks]
+        else:
+            parts = [self._encode_centre(*chunk) for chunk in chunks]
+        centres = torch.cat(parts)
+        return centres.view(*token_ids.shape, self.hidden)
+
+    def _encode_centre(self, windows: Tensor, present: Tensor) -> Tensor:
+        """`[windows, W]` to `[windows, D]`."""
+        return self._encode(windows, present)[:, windows.shape[1] // 2]
+
+
+class _Convolution(nn.Conv1d):
+    """Over `[B, T, channels]`, same length; tokens that are not there count as zeros."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(x.masked_fill(~mask[..., None], 0.0).mT).mT
+
+
+class _Prenet(nn.Module):
+    """Convolutions added to the embedding. Their projection starts at zero: at first nothing is added."""
+
+    def __init__(self, hidden: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(_Convolution(hidden, hidden, _PRENET_KERNEL) for _ in range(layers))
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden, _NORM_EPSILON) for _ in range(layers))
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Linear(hidden, hidden)
+        nn.init.zeros_(self.project.weight)
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        y = x
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            y = self.dropout(torch.relu(norm(convolution(y, mask))))
+        return x + self.project(y)
+
+
+class _Layer(nn.Module):
+    """Attention, then two convolutions; each is added to its input and the sum normalised (post-norm)."""
+
+    def __init__(
+        self, hidden: int, heads: int, filter_channels: int, kernel: int, relative_window: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.attention = _RelativeAttention(hidden, heads, relative_window, dropout)
+        self.attention_norm = nn.LayerNorm(hidden, _NORM_EPSILON)
+        self.widen = _Convolution(hidden, filter_channels, kernel)
+        self.narrow = _Convolution(filter_channels, hidden, kernel)
+        self.filter_norm = nn.LayerNorm(hidden, _NORM_EPSILON)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = self.attention_norm(x + self.dropout(self.attention(x, mask)))
+        y = self.dropout(torch.relu(self.widen(x, mask)))
+        return self.filter_norm(x + self.dropout(self.narrow(y, mask)))
+
+
+class _RelativeAttention(nn.Module):
+    """Self-attention with relative-position keys and values up to `window` either side, shared by all heads;
+    farther tokens have none."""
+
+    def __init__(self, hidden: int, heads: int, window: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.window = window
+        self.query, self.key, self.value = (nn.Linear(hidden, hidden) for _ in range(3))
+        for projection in (self.query, self.key, self.value):
+            nn.init.xavier_uniform_(projection.weight)
+        self.output = nn.Linear(hidden, hidden)
+        width = hidden // heads
+        self.relative_key = nn.Parameter(torch.randn(2 * window + 1, width) * width**-0.5)
+        self.relative_value = nn.Parameter(torch.randn(2 * window + 1, width) * width**-0.5)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        query, key, value = (
+            projection(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # [B, H, T, D / H]
+            for projection in (self.query, self.key, self.value)
+        )
+        query = query * query.shape[3] ** -0.5
+        scores = query @ key.mT + self._from_diagonals(query @ self.relative_key.mT)
+        # The least number there is, not -inf: a row without any token must not become NaN.
+        scores = scores.masked_fill(~mask[:, None, None, :], torch.finfo(scores.dtype).min)
+        weights = self.dropout(scores.softmax(3))
+        mixed = weights @ value + self._diagonals(weights) @ self.relative_value
+        return self.output(mixed.transpose(1, 2).flatten(2))
+
+    def _columns(self, like: Tensor) -> Tensor:
+        """`[B, H, T, 2 window + 1]`: the columns around the diagonal, in a matrix padded by `window`."""
+        row = torch.arange(like.shape[2], device=like.device)[:, None]
+        offset = torch.arange(2 * self.window + 1, device=like.device)
+        return (row + offset).expand(*like.shape[:2], -1, -1)
+
+    def _diagonals(self, matrix: Tensor) -> Tensor:
+        """`[B, H, T, T]` to its diagonals -window..window `[B, H, T, 2 window + 1]`, 0 outside the matrix."""
+        return F.pad(matrix, (self.window, self.window)).gather(3, self._columns(matrix))
+
+    def _from_diagonals(self, diagonals: Tensor) -> Tensor:
+        """The inverse of `_diagonals`: `[B, H, T, 2 window + 1]` to `[B, H, T, T]`, 0 off the diagonals."""
+        n_tokens = diagonals.shape[2]
+        padded = diagonals.new_zeros(*diagonals.shape[:3], n_tokens + 2 * self.window)
+        padded = padded.scatter(3, self._columns(diagonals), diagonals)
+        return padded[..., self.window : self.window + n_tokens]
