@@ -5,7 +5,7 @@ T tokens, S speech frames, N samples.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,15 @@ from numpy.typing import NDArray
 from aligner.errors import AlignerError
 from aligner.transcript import PAUSE
 
-FrameRule = Literal["centred", "tiled"]
+FrameRule = Literal["centred", "centred_floor", "tiled"]
+FRAME_RULES: tuple[FrameRule, ...] = get_args(FrameRule)
 
 _PAUSES = {"", PAUSE, "sp", "pau", "epi", "h#", "#h", "_", "<eps>", "<sil>", "<p>", "<blank>", "silence"}
 _PUNCTUATION = set(';:,.!?¡¿—–-…"«»“”„()[] ')  # not all there is: @, { and & are phones in X-SAMPA
+
+
+class DoesNotFit(AlignerError):
+    """An utterance with more tokens than a consumer has frames for it."""
 
 
 def is_pause(symbol: str) -> bool:
@@ -31,10 +36,11 @@ def is_pause(symbol: str) -> bool:
 class FrameGrid:
     """Where a consumer's frames lie. A frame's time is its centre.
 
-    rule "centred" (an STFT with `center=True`: FastSpeech2, ESPnet, librosa): frame s is centred on sample s
-    * hop, N samples give 1 + N // hop frames, the boundary between frames s-1 and s lies at (s - 1/2) * hop.
-    rule "tiled" (padding by (n_fft - hop) / 2: HiFi-GAN, VITS, Matcha): frame s is centred on (s + 1/2) *
-    hop, N samples give N // hop frames, the boundary lies at s * hop.
+    "centred" (an STFT with `center=True`: FastSpeech2, ESPnet, librosa): frame s is centred on sample
+    s * hop, N samples give 1 + N // hop frames, the boundary between frames s-1 and s lies at (s - 1/2) *
+    hop. "centred_floor" (NeMo): the same without the last frame, N // hop of them. "tiled" (padding by (n_fft
+    - hop) / 2: HiFi-GAN, VITS, Matcha): frame s is centred on (s + 1/2) * hop, N samples give N // hop
+    frames, the boundary lies at s * hop.
     """
 
     hop_samples: int
@@ -46,8 +52,8 @@ class FrameGrid:
             raise AlignerError(
                 f"hop {self.hop_samples} and sample rate {self.sample_rate_hz} must be greater than 0"
             )
-        if self.rule not in ("centred", "tiled"):
-            raise AlignerError(f"frame rule {self.rule!r}: use 'centred' (1 + N//hop) or 'tiled' (N//hop)")
+        if self.rule not in FRAME_RULES:
+            raise AlignerError(f"frame rule {self.rule!r}: use one of {', '.join(FRAME_RULES)}")
 
     def frame_count(self, n_samples: int) -> int:
         """Frames of `n_samples` samples (at this grid's own sample rate)."""
@@ -63,7 +69,7 @@ class FrameGrid:
 
     def boundary_s(self, frames: NDArray[np.int64]) -> NDArray[np.float64]:
         """The time half-way between the centres of frame s-1 and frame s, for each s."""
-        return (np.asarray(frames) - (self.rule == "centred") * 0.5) * self.hop_samples / self.sample_rate_hz
+        return (np.asarray(frames) - (self.rule != "tiled") * 0.5) * self.hop_samples / self.sample_rate_hz
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ class Alignment:
         frame, boundaries around it move, by as few frames as will do. frames: the consumer's own count;
         without it the count its rule gives for `duration_s` at its sample rate.
 
-        Raises AlignerError if there are more tokens than frames.
+        Raises DoesNotFit (an AlignerError) if there are more tokens than frames.
         """
         rule: FrameRule = "centred" if frame_rule == "centered" else frame_rule  # type: ignore[assignment]
         grid = FrameGrid(hop_samples, sample_rate_hz, rule)
@@ -186,7 +192,7 @@ class Alignment:
             frames = grid.frame_count(round(self.duration_s * grid.sample_rate_hz))
         n_tokens = len(self.tokens)
         if n_tokens == 0 or n_tokens > frames:
-            raise AlignerError(
+            raise DoesNotFit(
                 f"{self.id}: {n_tokens} tokens do not fit {frames} frames of {grid.hop_samples} samples at "
                 f"{grid.sample_rate_hz} Hz; use a shorter hop, or leave this utterance out"
             )

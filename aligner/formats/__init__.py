@@ -9,10 +9,15 @@ from aligner.formats.manifest import (
     write_alignments,
 )
 from aligner.formats.read import read, read_ctm, read_textgrid, read_timit
+from aligner.formats.write import PRESETS, WRITERS, ExportSettings, export
 
 __all__ = [
     "MANIFEST",
+    "PRESETS",
+    "WRITERS",
     "AlignmentWriter",
+    "ExportSettings",
+    "export",
     "from_cut",
     "read",
     "read_alignments",

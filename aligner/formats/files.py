@@ -14,15 +14,17 @@ _LONGEST_NAME_BYTES = 200  # file systems allow 255, and writers add a prefix an
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file to write, which takes its name only when the block ends without an exception."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
             yield file
         os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
 
 
@@ -48,29 +50,40 @@ class OutputFolder:
         self.root = Path(root)
         self.root.mkdir(parents=True, exist_ok=True)
         self.files = 0
-        self._owners: dict[str, str] = {}
+        self._made: set[str] = set()
+        self._owners: dict[tuple[str, str], str] = {}
+        self._named: set[tuple[str, str]] = set()
 
     def name(self, id: str, group: str = "") -> str:
-        """The file name for `id`, alone in its `group` (a speaker where files are kept by speaker).
+        """The file name for utterance `id`, alone in its `group` (a speaker where files are kept by speaker).
 
-        Raises AlignerError if another id of the group has this name.
+        Raises AlignerError if an utterance of the group had this name before.
         """
         name = safe_name(id)
-        key = f"{group}/{name}"
-        owner = self._owners.setdefault(key, id)
-        if owner != id:
+        owner = self._owners.setdefault((group, name), id)
+        if (group, name) in self._named:
             raise AlignerError(
                 f"utterances {owner!r} and {id!r} would both be written as {name!r}; rename one"
             )
+        self._named.add((group, name))
+        return name
+
+    def name_of(self, shared: str) -> str:
+        """The name for what many files share (a speaker). Raises AlignerError if another has it."""
+        name = safe_name(shared)
+        owner = self._owners.setdefault(("/", name), shared)
+        if owner != shared:
+            raise AlignerError(f"{owner!r} and {shared!r} both make {name!r}; rename one")
         return name
 
     @contextlib.contextmanager
     def file(self, *parts: str) -> Iterator[BinaryIO]:
         """A binary file at `root/parts...`, whole or not at all. The parts are names, not paths."""
-        path = self.root.joinpath(*parts)
-        if path.parent != self.root:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
+        folder = os.path.join(self.root, *parts[:-1])
+        if folder not in self._made:
+            os.makedirs(folder, exist_ok=True)
+            self._made.add(folder)
+        with whole_file(os.path.join(folder, parts[-1])) as file:
             yield file
         self.files += 1
 

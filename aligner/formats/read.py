@@ -46,7 +46,8 @@ def read(
 def find_manifest(path: Path) -> Path | None:
     """The lhotse manifest that `path` is or, a folder, directly holds; None if there is none.
 
-    Raises AlignerError where a folder holds several and none has a name that `aligner align` or `prepare` gives.
+    Raises AlignerError where a folder holds several and none has a name that `aligner align` or `prepare`
+    gives.
     """
     if path.is_file():
         return path if path.name.endswith((".jsonl", ".jsonl.gz")) else None
