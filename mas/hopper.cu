@@ -46,7 +46,7 @@ struct Arguments {
   int T, S;
   int blocks;       // ceil(S / 32)
   int pitch;        // T rounded up to 4
-  int lengths_are_int64;
+  int text_lengths_are_int64, speech_lengths_are_int64;
   int loader;       // 0: rows contiguous and aligned to 4 elements, 1: rows contiguous or any strides, 2: columns contiguous
 };
 
@@ -58,7 +58,7 @@ constexpr int INBOX_BYTES = INBOX * 256;
 constexpr int BARRIERS = 2 * D + 2 * INBOX;  // loaded[D], consumed[D], arrived[INBOX], credit[INBOX]
 constexpr int TILE = 8;                 // blocks the way back looks ahead
 constexpr int WINDOW = TILE * 64 + 4;   // rows that the path can be in during this tile and the one before
-constexpr float NEVER = -__builtin_huge_valf();
+#define NEVER __int_as_float(0xff800000)  // -inf
 
 #define DEVICE static __device__ __forceinline__
 
@@ -88,7 +88,7 @@ DEVICE void barrier_expect(u32 barrier, u32 bytes) {
 DEVICE void barrier_wait(u32 barrier, u32 parity) {
   asm volatile(
       "{\n.reg .pred done;\nagain:\n"
-      "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
       "@!done bra again;\n}" ::"r"(barrier), "r"(parity) : "memory");
 }
 DEVICE void send(u32 address, u32 barrier, u32 a, u32 b, u32 c, u32 d) {
@@ -125,7 +125,8 @@ DEVICE i64 length(const void* lengths, int b, int are_int64) {
 }
 
 DEVICE Item read_item(const Arguments& a, int b) {
-  i64 tokens = length(a.text_lengths, b, a.lengths_are_int64), frames = length(a.speech_lengths, b, a.lengths_are_int64);
+  i64 tokens = length(a.text_lengths, b, a.text_lengths_are_int64);
+  i64 frames = length(a.speech_lengths, b, a.speech_lengths_are_int64);
   Item item;
   item.fits = tokens >= 1 && tokens <= a.T && frames <= a.S && tokens <= frames;
   item.tokens = item.fits ? (int)tokens : 0;
@@ -305,20 +306,25 @@ struct Lane {
 // One chunk: 4 columns of R rows. EDGE: some cells lie left of the diagonal or beyond the item's last column.
 template <bool EDGE>
 DEVICE void advance(Lane& v, const float (&x)[R][4], int lane, int last_column, float (&made)[4], u32 (&made_h)[4]) {
+  float next[4];
+  u32 next_h[4];
   const int from_diagonal = 4 * v.chunk - lane * R, left = last_column - 4 * v.chunk;
 #pragma unroll
   for (int k = 0; k < 4; ++k) {
     made[k] = v.q[R - 1];
     made_h[k] = v.h[R - 1];
+    next[k] = __shfl_up_sync(~0u, made[k], 1);
+    next_h[k] = __shfl_up_sync(~0u, made_h[k], 1);
     const u32 bit = v.bit << k;
 #pragma unroll
     for (int r = R - 1; r >= 0; --r) {
-      const float stay = v.q[r], move = r ? v.q[r - 1] : v.above[k];
-      const u32 move_h = r ? v.h[r - 1] : v.above_h[k];
+      float stay = v.q[r], move = v.above[k];
+      u32 move_h = v.above_h[k];
+      if (r > 0) move = v.q[r - 1], move_h = v.h[r - 1];
       if (EDGE) {
-        const float score = from_diagonal + k - r < 0 ? NEVER : x[r][k];
+        const float cell = x[r][k], score = from_diagonal + k - r < 0 ? NEVER : cell;
         const bool inside = k <= left;
-        v.h[r] = stay < move && inside ? move_h | bit : v.h[r];
+        if (stay < move && inside) v.h[r] = move_h | bit;
         v.q[r] = inside ? __fadd_rn(max_nan(stay, move), score) : stay;
       } else {
         asm("{\n.reg .pred moves;\nsetp.lt.f32 moves, %1, %2;\n@moves or.b32 %0, %3, %4;\n}"
@@ -327,6 +333,8 @@ DEVICE void advance(Lane& v, const float (&x)[R][4], int lane, int last_column, 
       }
     }
   }
+#pragma unroll
+  for (int k = 0; k < 4; ++k) v.above[k] = next[k], v.above_h[k] = next_h[k];
 }
 
 struct Chunk {  // what a lane reads from shared memory for one macro-step
@@ -342,138 +350,129 @@ struct Links {
   u32 previous_credit;           // the previous warp's
 };
 
-// Everything a dp warp's lane carries along; all of it lives in registers.
-struct Rows {
-  const Arguments& a;
-  const Share& w;
-  const Links& links;
-  const int lane, messages;  // messages: stages of boundary values each warp gets from the one above
-  Lane v;
-  Chunk even, odd;
-  float next[4];             // what the lane above made in the last macro-step
-  u32 next_h[4];
+struct Place {  // where a lane reads and writes; constant
   u32 row_ring, barriers;
-  int slot;                  // of the block that is read next, in bytes
-  int sent, send_end;        // the chunk, counted from the next warp's row0
-  u32* history;
-  int store_end;             // the chunk before which histories are stored
-
-  __device__ __forceinline__ Rows(const Arguments& a, const Item& item, const Share& w, const Links& links, int b,
-                                  u32 ring, u32 barriers, int lane)
-      : a(a), w(w), links(links), lane(lane), messages(item.slack / 32 + 1), barriers(barriers) {
-#pragma unroll
-    for (int r = 0; r < R; ++r) v.q[r] = NEVER, v.h[r] = 0;
-#pragma unroll
-    for (int k = 0; k < 4; ++k) next[k] = NEVER, next_h[k] = 0;
-    v.chunk = -lane;
-    v.bit = 1u << (4 * (v.chunk & 7));
-    row_ring = ring + lane * R * ROW_BYTES;
-    slot = ((v.chunk >> 3) + 4 * D) % D * 128;
-    const int block0 = w.row0 >> 5;
-    history = a.histories + ((i64)b * a.blocks + block0) * a.pitch + w.row0 + lane * R;
-    store_end = lane * R < w.rows ? (a.blocks - block0) * 8 : 0;
-    sent = -8 * R - lane;
-    send_end = lane == 31 && w.has_next ? 8 * messages : -0x3fffffff;
-  }
-
-  // The scores of chunk `chunk` and, for lane 0, what the warp above made; m: macro-step.
-  __device__ __forceinline__ void fetch(Chunk& f, int chunk, int m) {
-    const u32 at = row_ring + slot + ((chunk + 2 * lane) & 7) * 16;
-#pragma unroll
-    for (int r = 0; r < R; ++r) {
-      const float4 x = load4(at + r * ROW_BYTES);
-      f.x[r][0] = x.x, f.x[r][1] = x.y, f.x[r][2] = x.z, f.x[r][3] = x.w;
-    }
-    const u32 message = links.inbox + (m * 32 & (INBOX_BYTES - 1));
-    const float4 q = load4(message);
-    const uint4 h = load4u(message + 16);
-    f.above[0] = q.x, f.above[1] = q.y, f.above[2] = q.z, f.above[3] = q.w;
-    f.above_h[0] = h.x, f.above_h[1] = h.y, f.above_h[2] = h.z, f.above_h[3] = h.w;
-    if (((chunk + 1) & 7) == 0) slot = slot == (D - 1) * 128 ? 0 : slot + 128;
-  }
-
-  __device__ __forceinline__ void wait_for(int s) {
-    if (s >= w.stages) return;
-    barrier_wait(barriers + (s % D) * 8, (s / D) & 1);
-    if (w.row0 > 0 && s < messages) barrier_wait(links.arrived + (s & (INBOX - 1)) * 8, (s / INBOX) & 1);
-    const int t = s - 3 - R;  // the stage of the next warp whose first values are sent during s
-    if (w.has_next && t >= INBOX && t < messages)
-      barrier_wait(links.credit + (t & (INBOX - 1)) * 8, (t / INBOX - 1) & 1);
-  }
-
-  template <bool EDGE>
-  __device__ __forceinline__ void step(const Chunk& f) {
-#pragma unroll
-    for (int k = 0; k < 4; ++k) {
-      v.above[k] = lane == 0 ? f.above[k] : next[k];
-      v.above_h[k] = lane == 0 ? f.above_h[k] : next_h[k];
-    }
-    float made[4];
-    u32 made_h[4];
-    advance<EDGE>(v, f.x, lane, w.last_column, made, made_h);
-#pragma unroll
-    for (int k = 0; k < 4; ++k) {
-      next[k] = __shfl_up_sync(~0u, made[k], 1);
-      next_h[k] = __shfl_up_sync(~0u, made_h[k], 1);
-    }
-    if (sent >= 0 && sent < send_end) {
-      const u32 to = links.next_inbox + (sent * 32 & (INBOX_BYTES - 1));
-      const u32 barrier = links.next_arrived + (sent >> 3 & (INBOX - 1)) * 8;
-      send(to, barrier, __float_as_uint(made[0]), __float_as_uint(made[1]), __float_as_uint(made[2]),
-           __float_as_uint(made[3]));
-      send(to + 16, barrier, made_h[0], made_h[1], made_h[2], made_h[3]);
-    }
-    ++sent;
-    if ((v.chunk & 7) == 7) {
-      if (v.chunk >= 0) {
-        if (v.chunk < store_end) {
-#if R == 4
-          *(uint4*)history = make_uint4(v.h[0], v.h[1], v.h[2], v.h[3]);
-#elif R == 2
-          *(uint2*)history = make_uint2(v.h[0], v.h[1]);
-#else
-          *history = v.h[0];
-#endif
-        }
-        history += a.pitch;
-      }
-#pragma unroll
-      for (int r = 0; r < R; ++r) v.h[r] = 0;
-    }
-    ++v.chunk;
-    v.bit = __funnelshift_l(v.bit, v.bit, 4);
-  }
-
-  template <bool EDGE>
-  __device__ __forceinline__ void stage(int s) {
-#pragma unroll 1
-    for (int u = 0; u < 8; u += 2) {
-      const int m = s * 8 + u;
-      fetch(odd, v.chunk + 1, m + 1);
-      step<EDGE>(even);
-      if (u == 6) wait_for(s + 1);
-      fetch(even, v.chunk + 1, m + 2);
-      step<EDGE>(odd);
-    }
-  }
+  Links links;
+  int lane, row0, stages, last_column, messages;  // messages: stages of boundary values a warp gets from the one above
+  bool has_next;
+  int send_end;   // chunks, counted from the next warp's row0, that this lane sends
+  int store_end;  // the chunk before which histories are stored
+  int pitch;
 };
+
+// The scores of chunk `chunk` and, for lane 0, what the warp above made; m: macro-step; slot: byte offset of the block.
+DEVICE void fetch(Chunk& f, const Place& p, int& slot, int chunk, int m) {
+  const u32 at = p.row_ring + slot + ((chunk + 2 * p.lane) & 7) * 16;
+#pragma unroll
+  for (int r = 0; r < R; ++r) {
+    const float4 x = load4(at + r * ROW_BYTES);
+    f.x[r][0] = x.x, f.x[r][1] = x.y, f.x[r][2] = x.z, f.x[r][3] = x.w;
+  }
+  const u32 message = p.links.inbox + (m * 32 & (INBOX_BYTES - 1));
+  const float4 q = load4(message);
+  const uint4 h = load4u(message + 16);
+  f.above[0] = q.x, f.above[1] = q.y, f.above[2] = q.z, f.above[3] = q.w;
+  f.above_h[0] = h.x, f.above_h[1] = h.y, f.above_h[2] = h.z, f.above_h[3] = h.w;
+  if (((chunk + 1) & 7) == 0) slot = slot == (D - 1) * 128 ? 0 : slot + 128;
+}
+
+DEVICE void wait_for(const Place& p, int s) {
+  if (s >= p.stages) return;
+  barrier_wait(p.barriers + (s % D) * 8, (s / D) & 1);
+  if (p.row0 > 0 && s < p.messages) barrier_wait(p.links.arrived + (s & (INBOX - 1)) * 8, (s / INBOX) & 1);
+  const int t = s - 3 - R;  // the stage of the next warp whose first values are sent during s
+  if (p.has_next && t >= INBOX && t < p.messages)
+    barrier_wait(p.links.credit + (t & (INBOX - 1)) * 8, (t / INBOX - 1) & 1);
+}
+
+template <bool EDGE>
+DEVICE void step(Lane& v, const Chunk& f, const Place& p, u32*& history) {
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    if (p.lane == 0) v.above[k] = f.above[k], v.above_h[k] = f.above_h[k];
+  }
+  float made[4];
+  u32 made_h[4];
+  advance<EDGE>(v, f.x, p.lane, p.last_column, made, made_h);
+  const int sent = v.chunk - 8 * R;  // the chunk, counted from the next warp's row0
+  if (sent >= 0 && sent < p.send_end) {
+    const u32 to = p.links.next_inbox + (sent * 32 & (INBOX_BYTES - 1));
+    const u32 barrier = p.links.next_arrived + (sent >> 3 & (INBOX - 1)) * 8;
+    send(to, barrier, __float_as_uint(made[0]), __float_as_uint(made[1]), __float_as_uint(made[2]),
+         __float_as_uint(made[3]));
+    send(to + 16, barrier, made_h[0], made_h[1], made_h[2], made_h[3]);
+  }
+  if ((v.chunk & 7) == 7) {
+    if (v.chunk >= 0) {
+      if (v.chunk < p.store_end) {
+#if R == 4
+        *(uint4*)history = make_uint4(v.h[0], v.h[1], v.h[2], v.h[3]);
+#elif R == 2
+        *(uint2*)history = make_uint2(v.h[0], v.h[1]);
+#else
+        *history = v.h[0];
+#endif
+      }
+      history += p.pitch;
+    }
+#pragma unroll
+    for (int r = 0; r < R; ++r) v.h[r] = 0;
+  }
+  ++v.chunk;
+  v.bit = __funnelshift_l(v.bit, v.bit, 4);
+}
+
+template <bool EDGE>
+DEVICE void stage(Lane& v, Chunk& even, const Place& p, int& slot, u32*& history, int s) {
+  Chunk odd;
+#pragma unroll 1
+  for (int u = 0; u < 8; u += 2) {
+    const int m = s * 8 + u;
+    fetch(odd, p, slot, v.chunk + 1, m + 1);
+    step<EDGE>(v, even, p, history);
+    if (u == 6) wait_for(p, s + 1);
+    fetch(even, p, slot, v.chunk + 1, m + 2);
+    step<EDGE>(v, odd, p, history);
+  }
+}
 
 DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b, u32 ring, u32 barriers,
                      const Links& links, int lane, float* score) {
   const int edge_from = w.has_next ? 0x3fffffff : ((w.last_column >> 2) + (w.rows - 1) / R) >> 3;
-  Rows rows(a, item, w, links, b, ring, barriers, lane);
-  rows.wait_for(0);
-  rows.fetch(rows.even, rows.v.chunk, 0);
+  const int block0 = w.row0 >> 5;
+  Place p;
+  p.row_ring = ring + lane * R * ROW_BYTES;
+  p.barriers = barriers;
+  p.links = links;
+  p.lane = lane, p.row0 = w.row0, p.stages = w.stages, p.last_column = w.last_column, p.has_next = w.has_next;
+  p.messages = item.slack / 32 + 1;
+  p.send_end = lane == 31 && w.has_next ? 8 * p.messages : -0x3fffffff;
+  p.store_end = lane * R < w.rows ? (a.blocks - block0) * 8 : 0;
+  p.pitch = a.pitch;
+
+  Lane v;
+#pragma unroll
+  for (int r = 0; r < R; ++r) v.q[r] = NEVER, v.h[r] = 0;
+#pragma unroll
+  for (int k = 0; k < 4; ++k) v.above[k] = NEVER, v.above_h[k] = 0;
+  v.chunk = -lane;
+  v.bit = 1u << (4 * (v.chunk & 7));
+  int slot = ((v.chunk >> 3) + 4 * D) % D * 128;
+  u32* history = a.histories + ((i64)b * a.blocks + block0) * a.pitch + w.row0 + lane * R;
+
+  Chunk even;
+  wait_for(p, 0);
+  fetch(even, p, slot, v.chunk, 0);
 #pragma unroll 1
   for (int s = 0; s < w.stages; ++s) {
-    if (s < 4 + R || s >= edge_from) rows.stage<true>(s);
-    else rows.stage<false>(s);
+    if (s < 4 + R || s >= edge_from) stage<true>(v, even, p, slot, history, s);
+    else stage<false>(v, even, p, slot, history, s);
     __syncwarp();
     if (lane == 0) {
       barrier_arrive(barriers + (D + s % D) * 8);
       if (w.row0 == 0) {
         if (s == 0) *(volatile float*)__cvta_shared_to_generic(links.inbox) = NEVER;  // only column 0 may start here
-      } else if (s + INBOX < rows.messages) {
+      } else if (s + INBOX < p.messages) {
         barrier_expect(links.arrived + (s & (INBOX - 1)) * 8, 256);
         barrier_arrive_remote(links.previous_credit + (s & (INBOX - 1)) * 8);
       }
@@ -483,7 +482,7 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b
   if (!w.has_next) {
 #pragma unroll
     for (int r = 0; r < R; ++r)
-      if (lane * R + r == w.rows - 1) *score = rows.v.q[r];
+      if (lane * R + r == w.rows - 1) *score = v.q[r];
   }
 }
 
@@ -579,7 +578,7 @@ extern "C" __global__ void __launch_bounds__(512) search(const Arguments a) {
   cluster_sync();
 
   if (rank != (item.fits ? (item.tokens - 1) / (W * ROWS) : 0)) return;
-  const bool found = item.fits && fabsf(score) < __builtin_huge_valf();
+  const bool found = item.fits && fabsf(score) < -NEVER;
   if (found) {
     u32* windows = (u32*)shared;
     trace(a, item, b, windows, (int*)(windows + 2 * TILE * WINDOW));
