@@ -79,7 +79,7 @@ def test_the_picture_is_named_after_the_recording(capsys, recording, tmp_path, m
         (["--set", "deltas=3"], "must be 0, 1 or 2"),
         (["--set", "delta=1"], "unexpected keyword argument 'delta'"),
         (["--frontend", "ssl", "--set", "checkpoint=none.pth"], "download the weights"),
-        (["--hop", "20000", "--set", "n_fft=40000"], "shorter than one hop"),
+        (["--hop", "20000", "--set", "n_fft=40000"], "shorter than one frame"),
         (["--out", "/proc/nowhere/x.png"], "cannot be written"),
     ],
 )

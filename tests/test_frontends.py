@@ -98,7 +98,7 @@ def test_the_gpu_computes_the_same(frontend):
     audio, lengths = batch()
     expected, _ = frontend(audio, lengths)
     actual, _ = frontend.cuda()(audio.cuda(), lengths.cuda())
-    torch.testing.assert_close(actual.cpu(), expected, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(actual.cpu(), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_configuration_makes_the_frontend_again(frontend):

@@ -23,6 +23,7 @@ FRONTENDS = {
 _LABELS = 12  # channel names on an axis
 _INCHES_A_SECOND = 3.0
 _WIDEST_INCHES = 60.0
+_FARTHEST_DEVIATIONS = 2.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.description = (
         "Draw the features that frontends make of a recording: time in seconds, channels by name, one panel\n"
-        "a frontend. Settings are those of the classes in aligner.frontends."
+        "a frontend. Each channel has mean 0 and deviation 1 over the recording, as it has over a corpus in\n"
+        "training. Settings are those of the classes in aligner.frontends."
     )
     parser.epilog = (
         "examples:\n"
@@ -77,15 +79,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     features = {}
     for name, part in parts.items():
         try:
-            if name == "ssl":  # the components of this recording, for want of a corpus
-                part.fit_statistics([(audio, n_samples)])
+            part.fit_statistics(
+                [(audio, n_samples)]
+            )  # as in training, for want of a corpus on this recording
             features[name] = part(audio, n_samples)[0][0]
         except ValueError as error:
             raise AlignerError(f"{args.audio}, {name}: {error}") from error
-        if not len(features[name]):
-            raise AlignerError(
-                f"{args.audio}: {audio.shape[1]} samples are shorter than one hop of {args.hop}"
-            )
     out = Path(args.out or f"{Path(args.audio).stem}-features.png")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -192,6 +191,8 @@ def _draw(parts: dict[str, "Frontend"], features: dict[str, "Tensor"], title: st
             origin="lower",
             aspect="auto",
             interpolation="nearest",
+            vmin=-_FARTHEST_DEVIATIONS,
+            vmax=_FARTHEST_DEVIATIONS,
             extent=(part.frame_centre_s(-0.5), end_s, -0.5, part.channels - 0.5),
         )
         shown = sorted({round(i * (part.channels - 1) / (_LABELS - 1)) for i in range(_LABELS)})
