@@ -1,0 +1,38 @@
+"""Objects from `{class_path, init_args}`, as YAML and checkpoints have them: plain data, nothing pickled."""
+
+import importlib
+import inspect
+from typing import Any, TypeVar
+
+from aligner.errors import AlignerError
+
+Built = TypeVar("Built")
+
+
+def build(spec: dict[str, Any], kind: type[Built] | tuple[type, ...], *, own_only: bool = False, **linked) -> Built:
+    """What `spec` describes, called with its init_args and `linked` arguments.
+
+    kind: what it must be. own_only: refuse classes from outside this package (a checkpoint from a stranger must not
+    say what is imported). Raises AlignerError for anything that does not fit, saying what would.
+    """
+    path = spec.get("class_path", "") if isinstance(spec, dict) else ""
+    module_name, _, class_name = str(path).rpartition(".")
+    if own_only and not module_name.startswith("aligner."):
+        raise AlignerError(
+            f"the checkpoint wants the class {path!r} from outside aligner; if you trust it, load it with trust=True"
+        )
+    try:
+        cls = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise AlignerError(f"class_path {path!r} cannot be imported ({error})") from error
+    if not (inspect.isclass(cls) and issubclass(cls, kind)):
+        raise AlignerError(f"class_path {path!r} is not a {kind}")
+    arguments = dict(spec.get("init_args") or {})
+    known = [name for name in inspect.signature(cls).parameters if name not in linked]
+    unknown = sorted(set(arguments) - set(known))
+    if unknown:
+        raise AlignerError(f"{path} takes no {', '.join(unknown)}; it takes {', '.join(known)}")
+    try:
+        return cls(**arguments, **linked)
+    except (TypeError, ValueError) as error:
+        raise AlignerError(f"{path}: {error}") from error
