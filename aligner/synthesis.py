@@ -34,7 +34,7 @@ SLOWEST_WPM, FASTEST_WPM = (
 _EDGE_SILENCE_S = (0.05, 0.3)
 _SHORTEST_PAUSE_S = 0.03  # a gap in the sound that eSpeak has no name for is a pause from here on
 _STOPS = "pbtdkɡcɟqɢʔ"  # the first letter of every stop and affricate in IPA
-_MARKS = str.maketrans("", "", "ˈˌːˑ")
+_MARKS = str.maketrans("", "", "ˈˌːˑ:")
 _ZERO_WIDTH_SPACE = "\u200b"
 
 _WORD_EVENT, _PHONE_EVENT = 1, 7
