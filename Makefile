@@ -1,8 +1,8 @@
-# `make demo` and `make test` need python3 (3.10 or newer), git and make, and nothing else.
+# `make demo` and `make test` need python3 (3.11 or newer, with venv), git and make, and nothing else.
 PYTHON ?= python3
 PY = .venv/bin/python
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint wheel clean
 demo: .venv/ready
 	.venv/bin/aligner demo --out demo
 
@@ -12,10 +12,17 @@ test: .venv/ready
 lint: .venv/ready
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
+wheel: .venv/ready
+	$(PY) -m build
+
 .venv/ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[espeak,dev]'
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "This needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { echo "Python's venv is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing PyTorch and the rest into .venv (5 GB, a few minutes, once)"
+	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[espeak,dev]'
+	@touch $@
 
 clean:
 	rm -rf .venv demo build dist

@@ -1,0 +1,64 @@
+"""What a wheel holds, and that the tested set of versions covers what the project asks for."""
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Names of the files in a wheel, built from a copy: setuptools would leave `build/` in the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in ("mas", "aligner", "configs"):
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignore)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        "out",
+        ".",
+    ]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (folder / "out").glob("*.whl")
+    return set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_the_wheel_holds_all_code_and_data(wheel_names: set[str]) -> None:
+    files = [path for package in ("mas", "aligner") for path in (ROOT / package).rglob("*") if path.is_file()]
+    expected = {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
+    expected |= {f"aligner/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
+    assert {"mas/py.typed", "aligner/py.typed", "mas/search.py"} <= expected
+    packed = {name for name in wheel_names if ".dist-info/" not in name}
+    assert packed == expected
+
+
+def test_checkouts_have_the_configs_where_wheels_have_them() -> None:
+    assert (ROOT / "aligner" / "configs").samefile(ROOT / "configs")
+
+
+def test_every_requirement_is_in_the_tested_set() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {line.split("==")[0] for line in lines if not line.startswith("#")}
+    assert all(
+        re.fullmatch(r"#.*|[a-z0-9-]+==[0-9][0-9a-z.+]*", line) for line in lines
+    )  # no paths, no ranges
+    wanted = sum(PROJECT["optional-dependencies"].values(), PROJECT["dependencies"])
+    assert {re.split(r"[\[<>=]", requirement)[0] for requirement in wanted} <= pinned
