@@ -10,8 +10,8 @@
 //
 // Time. At macro-step m lane l works on the 4 columns of chunk c = m - l. What it needs of the row above was made by
 // lane l-1 one macro-step earlier, so the shuffles between lanes are off the chain of dependent additions. What the
-// last lane makes goes straight into the shared memory of the next warp, which may sit in the next thread block
-// (st.async), 8 chunks (a stage) signalled at a time.
+// last lane makes goes into an inbox of the next warp, which may sit in the next thread block of the cluster, 8 chunks
+// (a stage) signalled at a time.
 //
 // Scores. Each dp warp has a loader warp that fills a ring of D stages in shared memory, 32 columns a stage, with
 // only those cells that some path can visit. A stage's columns are aligned to 32 for every row: lanes 8q..8q+7 get
@@ -53,7 +53,7 @@ struct Arguments {
 constexpr int ROWS = 32 * R;            // rows a warp
 constexpr int ROW_BYTES = D * 128;      // a row's ring: D blocks of 32 floats
 constexpr int RING_BYTES = ROWS * ROW_BYTES;
-constexpr int INBOX = 16;               // stages of boundary values a warp can be ahead of the next; a power of two
+constexpr int INBOX = 8;               // stages of boundary values a warp can be ahead of the next; a power of two
 constexpr int INBOX_BYTES = INBOX * 256;
 constexpr int BARRIERS = 2 * D + 2 * INBOX;  // loaded[D], consumed[D], arrived[INBOX], credit[INBOX]
 constexpr int TILE = 8;                 // blocks the way back looks ahead
@@ -79,8 +79,17 @@ DEVICE void barrier_init(u32 barrier, u32 count) {
 DEVICE void barrier_arrive(u32 barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
-DEVICE void barrier_arrive_remote(u32 barrier) {
-  asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
+DEVICE void arrive_if(bool wanted, u32 barrier) {
+  asm volatile("{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %1, 0;\n@wanted mbarrier.arrive.shared::cta.b64 _, [%0];\n}" ::"r"(barrier),
+               "r"((u32)wanted) : "memory");
+}
+// An inbox stage is free again: get its barrier ready, then tell the warp that fills it.
+DEVICE void rearm_if(bool wanted, u32 barrier, u32 credit) {
+  asm volatile(
+      "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %2, 0;\n"
+      "@wanted mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], 256;\n"
+      "@wanted mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%1];\n}" ::"r"(barrier), "r"(credit),
+      "r"((u32)wanted) : "memory");
 }
 DEVICE void barrier_expect(u32 barrier, u32 bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
@@ -90,11 +99,6 @@ DEVICE void barrier_wait(u32 barrier, u32 parity) {
       "{\n.reg .pred done;\nagain:\n"
       "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
       "@!done bra again;\n}" ::"r"(barrier), "r"(parity) : "memory");
-}
-DEVICE void send(u32 address, u32 barrier, u32 a, u32 b, u32 c, u32 d) {
-  asm volatile(
-      "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%2, %3, %4, %5}, [%1];" ::"r"(address),
-      "r"(barrier), "r"(a), "r"(b), "r"(c), "r"(d) : "memory");
 }
 DEVICE float4 load4(u32 address) {
   float4 v;
@@ -202,10 +206,15 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
   const i64 step_i = ELEMENT * a.stride_i, step_j = ELEMENT * a.stride_j;
   const int slack = item.slack;
   const int columns = a.S - w.row0;  // that exist
+  // Where in a group of 8 * R rows and 32 columns this lane starts, by loader: 8 lanes a row, a column a lane, or 8
+  // rows of 4 columns; and how it goes on.
+  const int di = a.loader == 0 ? lane >> 3 : a.loader == 1 ? 0 : lane & 7;
+  const int dj = a.loader == 0 ? (lane & 7) * 4 : a.loader == 1 ? lane : lane >> 3;
   int slot = 0;
+#pragma unroll 1
   for (int s = 0; s < w.stages; ++s) {
     if (s >= D) {
-      int t = s - D + 1;
+      const int t = s - D + 1;
       barrier_wait(barriers + (D + t % D) * 8, (t / D) & 1);
     }
 #pragma unroll 1
@@ -214,72 +223,92 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
       const int first = q * 8 * R;
       // skip what no path visits: left of the diagonal, right of the last column from which the end can be reached
       if (block < 0 || block * 32 + 31 < first || block * 32 > slack + first + 8 * R - 1 || first >= w.rows) continue;
+      const bool inside = block * 32 >= first + 8 * R - 1 && block * 32 + 31 <= slack + first &&
+                          first + 8 * R <= w.rows && columns >= block * 32 + 32;
       int block_slot = slot - q;
       if (block_slot < 0) block_slot += D;
       if (block_slot < 0) block_slot += D;
-      const u32 to = ring + block_slot * 128;
+      const u32 to = ring + block_slot * 128 + first * ROW_BYTES;
+      const char* from = origin + (first + di) * step_i + (block * 32 + dj) * step_j;
+      // limits of what this lane may read, counted from its own first cell
+      const int above = block * 32 + dj - first - di, below = slack - above, rows = w.rows - first - di;
       if (a.loader == 0) {
-        const int chunk = lane & 7, j = block * 32 + chunk * 4;
-        const char* from = origin + (first + (lane >> 3)) * step_i + j * (i64)ELEMENT;
 #if SCORE_TYPE == 0
 #pragma unroll
         for (int n = 0; n < 2 * R; ++n) {
-          const int i = first + n * 4 + (lane >> 3);
-          if (j + 3 >= i && j <= slack + i && i < w.rows)
-            copy16(to + i * ROW_BYTES + place(i, chunk), from, min(16, 4 * (columns - j)));
+          const u32 at = to + (n * 4 + di) * ROW_BYTES + place(n * 4 + di, dj >> 2);
+          if (inside) copy16(at, from, 16);
+          else if (above + 3 >= n * 4 && -n * 4 <= below && n * 4 < rows)
+            copy16(at, from, min(16, 4 * (columns - block * 32 - dj)));
           from += 4 * step_i;
         }
 #else
         uint2 v[2 * R];
 #pragma unroll
         for (int n = 0; n < 2 * R; ++n) {
-          const int i = first + n * 4 + (lane >> 3);
           v[n] = make_uint2(0, 0);
-          if (j + 3 >= i && j <= slack + i && i < w.rows) {
-            if (j + 3 < columns) v[n] = read8(from);
+          if (inside || above + 3 >= n * 4 && -n * 4 <= below && n * 4 < rows) {
+            const int there = inside ? 4 : columns - block * 32 - dj;
+            if (there >= 4) v[n] = read8(from);
             else {
               v[n].x = read2(from);
-              if (j + 1 < columns) v[n].x |= read2(from + 2) << 16;
-              if (j + 2 < columns) v[n].y = read2(from + 4);
+              if (there >= 2) v[n].x |= read2(from + 2) << 16;
+              if (there >= 3) v[n].y = read2(from + 4);
             }
           }
           from += 4 * step_i;
         }
 #pragma unroll
-        for (int n = 0; n < 2 * R; ++n) {
-          const int i = first + n * 4 + (lane >> 3);
-          store4(to + i * ROW_BYTES + place(i, chunk), widen(v[n].x & 0xffff), widen(v[n].x >> 16),
-                 widen(v[n].y & 0xffff), widen(v[n].y >> 16));
-        }
+        for (int n = 0; n < 2 * R; ++n)
+          store4(to + (n * 4 + di) * ROW_BYTES + place(n * 4 + di, dj >> 2), widen(v[n].x & 0xffff),
+                 widen(v[n].x >> 16), widen(v[n].y & 0xffff), widen(v[n].y >> 16));
 #endif
-      } else {
-        // one element a lane: 1 row of 32 columns at a time, or 8 rows of 4 columns
-        const bool across = a.loader == 1;
-        const int di = across ? 0 : lane & 7, dj = across ? lane : lane >> 3;
-#pragma unroll 1
+      } else if (a.loader == 1) {
+#pragma unroll
         for (int n = 0; n < R; ++n) {
-          const char* from = origin + (first + n * 8 + di) * step_i + (block * 32 + dj) * step_j;
 #if SCORE_TYPE != 0
           u32 v[8];
 #endif
 #pragma unroll
           for (int k = 0; k < 8; ++k) {
-            const int i = first + n * 8 + di + (across ? k : 0), j = block * 32 + dj + (across ? 0 : 4 * k);
-            const bool wanted = j >= i && j <= slack + i && i < w.rows;
+            const int i = n * 8 + k;
+            const bool wanted = inside || above >= i && -i <= below && i < rows;
 #if SCORE_TYPE == 0
-            if (wanted) copy4(to + i * ROW_BYTES + place(i, (j & 31) >> 2) + (j & 3) * 4, from);
+            if (wanted) copy4(to + i * ROW_BYTES + place(i, dj >> 2) + (dj & 3) * 4, from);
 #else
             v[k] = wanted ? read2(from) : 0;
 #endif
-            from += across ? step_i : 4 * step_j;
+            from += step_i;
           }
 #if SCORE_TYPE != 0
 #pragma unroll
-          for (int k = 0; k < 8; ++k) {
-            const int i = first + n * 8 + di + (across ? k : 0), j = block * 32 + dj + (across ? 0 : 4 * k);
-            store1(to + i * ROW_BYTES + place(i, (j & 31) >> 2) + (j & 3) * 4, widen(v[k]));
-          }
+          for (int k = 0; k < 8; ++k)
+            store1(to + (n * 8 + k) * ROW_BYTES + place(n * 8 + k, dj >> 2) + (dj & 3) * 4, widen(v[k]));
 #endif
+        }
+      } else {
+#pragma unroll
+        for (int n = 0; n < R; ++n) {
+          const char* at = from;
+#if SCORE_TYPE != 0
+          u32 v[8];
+#endif
+#pragma unroll
+          for (int k = 0; k < 8; ++k) {
+            const bool wanted = inside || above + 4 * k >= n * 8 && 4 * k - n * 8 <= below && n * 8 < rows;
+#if SCORE_TYPE == 0
+            if (wanted) copy4(to + (n * 8 + di) * ROW_BYTES + place(n * 8 + di, k) + dj * 4, at);
+#else
+            v[k] = wanted ? read2(at) : 0;
+#endif
+            at += 4 * step_j;
+          }
+#if SCORE_TYPE != 0
+#pragma unroll
+          for (int k = 0; k < 8; ++k)
+            store1(to + (n * 8 + di) * ROW_BYTES + place(n * 8 + di, k) + dj * 4, widen(v[k]));
+#endif
+          from += 8 * step_i;
         }
       }
     }
@@ -294,48 +323,16 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
 
 // ---------------------------------------------------------------- dp warps
 
+// One warp has a scheduler nearly to itself, so what it issues and waits for is what counts: a stage of 8 macro-steps is
+// straight code in which lanes differ by predicates only.
+
 struct Lane {
   float q[R];      // Q of its rows at the column before
   u32 h[R];        // their histories
   float above[4];  // Q of the row above its own, one column before each of the chunk's columns
   u32 above_h[4];
   u32 bit;         // of the chunk's first column in the history
-  int chunk;       // counted from row0; negative before the lane has started
 };
-
-// One chunk: 4 columns of R rows. EDGE: some cells lie left of the diagonal or beyond the item's last column.
-template <bool EDGE>
-DEVICE void advance(Lane& v, const float (&x)[R][4], int lane, int last_column, float (&made)[4], u32 (&made_h)[4]) {
-  float next[4];
-  u32 next_h[4];
-  const int from_diagonal = 4 * v.chunk - lane * R, left = last_column - 4 * v.chunk;
-#pragma unroll
-  for (int k = 0; k < 4; ++k) {
-    made[k] = v.q[R - 1];
-    made_h[k] = v.h[R - 1];
-    next[k] = __shfl_up_sync(~0u, made[k], 1);
-    next_h[k] = __shfl_up_sync(~0u, made_h[k], 1);
-    const u32 bit = v.bit << k;
-#pragma unroll
-    for (int r = R - 1; r >= 0; --r) {
-      float stay = v.q[r], move = v.above[k];
-      u32 move_h = v.above_h[k];
-      if (r > 0) move = v.q[r - 1], move_h = v.h[r - 1];
-      if (EDGE) {
-        const float cell = x[r][k], score = from_diagonal + k - r < 0 ? NEVER : cell;
-        const bool inside = k <= left;
-        if (stay < move && inside) v.h[r] = move_h | bit;
-        v.q[r] = inside ? __fadd_rn(max_nan(stay, move), score) : stay;
-      } else {
-        asm("{\n.reg .pred moves;\nsetp.lt.f32 moves, %1, %2;\n@moves or.b32 %0, %3, %4;\n}"
-            : "+r"(v.h[r]) : "f"(stay), "f"(move), "r"(move_h), "r"(bit));
-        v.q[r] = __fadd_rn(max_nan(stay, move), x[r][k]);
-      }
-    }
-  }
-#pragma unroll
-  for (int k = 0; k < 4; ++k) v.above[k] = next[k], v.above_h[k] = next_h[k];
-}
 
 struct Chunk {  // what a lane reads from shared memory for one macro-step
   float x[R][4];
@@ -344,138 +341,196 @@ struct Chunk {  // what a lane reads from shared memory for one macro-step
 };
 
 struct Links {
-  u32 inbox, arrived;            // this warp's, in this block
-  u32 next_inbox, next_arrived;  // the next warp's, in the cluster
-  u32 credit;                    // barriers this warp waits on before it sends
-  u32 previous_credit;           // the previous warp's
+  u32 inbox, arrived;    // this warp's
+  u32 outbox;            // where this warp writes: the next warp's inbox, or what is copied to it
+  u32 next_inbox, next_arrived;  // in the cluster
+  u32 credit;            // barriers this warp waits on before it writes
+  u32 previous_credit;   // the previous warp's, in the cluster
+  bool next_is_here, previous_is_here;  // in the same thread block
 };
 
-struct Place {  // where a lane reads and writes; constant
-  u32 row_ring, barriers;
-  Links links;
-  int lane, row0, stages, last_column, messages;  // messages: stages of boundary values a warp gets from the one above
-  bool has_next;
-  int send_end;   // chunks, counted from the next warp's row0, that this lane sends
-  int store_end;  // the chunk before which histories are stored
-  int pitch;
-};
-
-// The scores of chunk `chunk` and, for lane 0, what the warp above made; m: macro-step; slot: byte offset of the block.
-DEVICE void fetch(Chunk& f, const Place& p, int& slot, int chunk, int m) {
-  const u32 at = p.row_ring + slot + ((chunk + 2 * p.lane) & 7) * 16;
+DEVICE void fetch(Chunk& f, u32 at, u32 message) {
 #pragma unroll
   for (int r = 0; r < R; ++r) {
     const float4 x = load4(at + r * ROW_BYTES);
     f.x[r][0] = x.x, f.x[r][1] = x.y, f.x[r][2] = x.z, f.x[r][3] = x.w;
   }
-  const u32 message = p.links.inbox + (m * 32 & (INBOX_BYTES - 1));
   const float4 q = load4(message);
   const uint4 h = load4u(message + 16);
   f.above[0] = q.x, f.above[1] = q.y, f.above[2] = q.z, f.above[3] = q.w;
   f.above_h[0] = h.x, f.above_h[1] = h.y, f.above_h[2] = h.z, f.above_h[3] = h.w;
-  if (((chunk + 1) & 7) == 0) slot = slot == (D - 1) * 128 ? 0 : slot + 128;
 }
 
-DEVICE void wait_for(const Place& p, int s) {
-  if (s >= p.stages) return;
-  barrier_wait(p.barriers + (s % D) * 8, (s / D) & 1);
-  if (p.row0 > 0 && s < p.messages) barrier_wait(p.links.arrived + (s & (INBOX - 1)) * 8, (s / INBOX) & 1);
-  const int t = s - 3 - R;  // the stage of the next warp whose first values are sent during s
-  if (p.has_next && t >= INBOX && t < p.messages)
-    barrier_wait(p.links.credit + (t & (INBOX - 1)) * 8, (t / INBOX - 1) & 1);
-}
-
+// One chunk: 4 columns of R rows. made: Q and history of the last row, one column before each.
+// EDGE: some cells lie left of the diagonal or beyond the item's last column; `from_diagonal` and `left` say how far.
 template <bool EDGE>
-DEVICE void step(Lane& v, const Chunk& f, const Place& p, u32*& history) {
+DEVICE void advance(Lane& v, const Chunk& f, bool top, int from_diagonal, int left, float (&made)[4], u32 (&made_h)[4]) {
+#pragma unroll
+  for (int k = 0; k < 4; ++k)
+    if (top) v.above[k] = f.above[k], v.above_h[k] = f.above_h[k];
+  float next[4];
+  u32 next_h[4];
 #pragma unroll
   for (int k = 0; k < 4; ++k) {
-    if (p.lane == 0) v.above[k] = f.above[k], v.above_h[k] = f.above_h[k];
-  }
-  float made[4];
-  u32 made_h[4];
-  advance<EDGE>(v, f.x, p.lane, p.last_column, made, made_h);
-  const int sent = v.chunk - 8 * R;  // the chunk, counted from the next warp's row0
-  if (sent >= 0 && sent < p.send_end) {
-    const u32 to = p.links.next_inbox + (sent * 32 & (INBOX_BYTES - 1));
-    const u32 barrier = p.links.next_arrived + (sent >> 3 & (INBOX - 1)) * 8;
-    send(to, barrier, __float_as_uint(made[0]), __float_as_uint(made[1]), __float_as_uint(made[2]),
-         __float_as_uint(made[3]));
-    send(to + 16, barrier, made_h[0], made_h[1], made_h[2], made_h[3]);
-  }
-  if ((v.chunk & 7) == 7) {
-    if (v.chunk >= 0) {
-      if (v.chunk < p.store_end) {
-#if R == 4
-        *(uint4*)history = make_uint4(v.h[0], v.h[1], v.h[2], v.h[3]);
-#elif R == 2
-        *(uint2*)history = make_uint2(v.h[0], v.h[1]);
-#else
-        *history = v.h[0];
-#endif
-      }
-      history += p.pitch;
-    }
+    made[k] = v.q[R - 1];
+    made_h[k] = v.h[R - 1];
+    asm volatile("shfl.sync.up.b32 %0, %1, 1, 0, -1;" : "=f"(next[k]) : "f"(made[k]));
+    asm volatile("shfl.sync.up.b32 %0, %1, 1, 0, -1;" : "=r"(next_h[k]) : "r"(made_h[k]));
+    const u32 bit = v.bit << k;
 #pragma unroll
-    for (int r = 0; r < R; ++r) v.h[r] = 0;
+    for (int r = R - 1; r >= 0; --r) {
+      float stay = v.q[r], move = v.above[k];
+      u32 move_h = v.above_h[k];
+      if (r > 0) move = v.q[r - 1], move_h = v.h[r - 1];
+      if (EDGE) {
+        const float cell = f.x[r][k], score = from_diagonal + k - r < 0 ? NEVER : cell;
+        const bool inside = k <= left;
+        v.h[r] = (stay < move) & inside ? move_h | bit : v.h[r] + 0;
+        const float best = __fadd_rn(max_nan(stay, move), score);
+        v.q[r] = inside ? best : stay;
+      } else {
+        asm("{\n.reg .pred moves;\nsetp.lt.f32 moves, %1, %2;\n@moves or.b32 %0, %3, %4;\n}"
+            : "+r"(v.h[r]) : "f"(stay), "f"(move), "r"(move_h), "r"(bit));
+        v.q[r] = __fadd_rn(max_nan(stay, move), f.x[r][k]);
+      }
+    }
   }
-  ++v.chunk;
+#pragma unroll
+  for (int k = 0; k < 4; ++k) v.above[k] = next[k], v.above_h[k] = next_h[k];
   v.bit = __funnelshift_l(v.bit, v.bit, 4);
 }
 
-template <bool EDGE>
-DEVICE void stage(Lane& v, Chunk& even, const Place& p, int& slot, u32*& history, int s) {
-  Chunk odd;
-#pragma unroll 1
-  for (int u = 0; u < 8; u += 2) {
-    const int m = s * 8 + u;
-    fetch(odd, p, slot, v.chunk + 1, m + 1);
-    step<EDGE>(v, even, p, history);
-    if (u == 6) wait_for(p, s + 1);
-    fetch(even, p, slot, v.chunk + 1, m + 2);
-    step<EDGE>(v, odd, p, history);
+struct Stage {  // what is constant during a stage
+  u32 lane_16;             // 16 * lane
+  bool sends[2];           // whether the first seven chunks go to the next warp; whether the last one does
+  u32 send_to[2];
+  u32 message, next_message;  // in the inbox
+  u32* history;
+  u32 stores;
+};
+
+DEVICE void send_if(bool wanted, u32 to, const float (&q)[4], const u32 (&h)[4]) {
+  asm volatile(
+      "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %0, 0;\n"
+      "@wanted st.shared.v4.f32 [%1], {%2, %3, %4, %5};\n"
+      "@wanted st.shared.v4.u32 [%1 + 16], {%6, %7, %8, %9};\n}" ::"r"((u32)wanted), "r"(to), "f"(q[0]), "f"(q[1]),
+      "f"(q[2]), "f"(q[3]), "r"(h[0]), "r"(h[1]), "r"(h[2]), "r"(h[3]) : "memory");
+}
+
+DEVICE void store_if(bool wanted, u32* to, const u32 (&h)[R]) {
+#if R == 4
+  asm volatile("{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %0, 0;\n@wanted st.global.v4.u32 [%1], {%2, %3, %4, %5};\n}" ::"r"((u32)wanted),
+               "l"(to), "r"(h[0]), "r"(h[1]), "r"(h[2]), "r"(h[3]) : "memory");
+#elif R == 2
+  asm volatile("{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %0, 0;\n@wanted st.global.v2.u32 [%1], {%2, %3};\n}" ::"r"((u32)wanted), "l"(to),
+               "r"(h[0]), "r"(h[1]) : "memory");
+#else
+  asm volatile("{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %0, 0;\n@wanted st.global.u32 [%1], %2;\n}" ::"r"((u32)wanted), "l"(to), "r"(h[0]) : "memory");
+#endif
+}
+
+// Macro-step U of a stage. `now` is what it works on, `then` is read for the next.
+template <bool EDGE, int U>
+DEVICE void step(Lane& v, const Chunk& now, Chunk& then, const Stage& g, u32& block, u32 next_block, int lane,
+                 int from_diagonal, int left) {
+  const bool ends_block = (lane & 7) == ((U + 1) & 7);  // its chunk is the last of 32 columns
+  if (ends_block) block = next_block;
+  fetch(then, block + ((g.lane_16 + (U + 1) * 16) & 0x70), U == 7 ? g.next_message : g.message + (U + 1) * 32);
+  float made[4];
+  u32 made_h[4];
+  advance<EDGE>(v, now, lane == 0, from_diagonal + 4 * U, left - 4 * U, made, made_h);
+  send_if(g.sends[U == 7], g.send_to[U == 7] + (U == 7 ? 0 : (U + 1) * 32), made, made_h);
+  store_if(ends_block && g.stores, g.history, v.h);
+#pragma unroll
+  for (int r = 0; r < R; ++r)
+    if (ends_block) v.h[r] = 0;
+}
+
+// A stage of the outbox is complete: the next warp may read it.
+DEVICE void hand_over(const Links& links, bool sends, int stage) {
+  if (links.next_is_here) {
+    arrive_if(sends, links.next_arrived + stage * 8);
+  } else if (sends) {
+    asm volatile(
+        "fence.proxy.async.shared::cta;\n"
+        "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [%0], [%1], 256, [%2];" ::"r"(
+            links.next_inbox + stage * 256), "r"(links.outbox + stage * 256), "r"(links.next_arrived + stage * 8) : "memory");
   }
 }
 
 DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b, u32 ring, u32 barriers,
                      const Links& links, int lane, float* score) {
   const int edge_from = w.has_next ? 0x3fffffff : ((w.last_column >> 2) + (w.rows - 1) / R) >> 3;
+  const int messages = item.slack / 32 + 1;  // stages of boundary values a warp gets from the one above
   const int block0 = w.row0 >> 5;
-  Place p;
-  p.row_ring = ring + lane * R * ROW_BYTES;
-  p.barriers = barriers;
-  p.links = links;
-  p.lane = lane, p.row0 = w.row0, p.stages = w.stages, p.last_column = w.last_column, p.has_next = w.has_next;
-  p.messages = item.slack / 32 + 1;
-  p.send_end = lane == 31 && w.has_next ? 8 * p.messages : -0x3fffffff;
-  p.store_end = lane * R < w.rows ? (a.blocks - block0) * 8 : 0;
-  p.pitch = a.pitch;
+  const int block_end = lane * R < w.rows ? a.blocks - block0 : 0;
+
+  auto wait_for = [&](int s) {
+    if (s >= w.stages) return;
+    barrier_wait(barriers + (s % D) * 8, (s / D) & 1);
+    if (w.row0 > 0 && s < messages) barrier_wait(links.arrived + (s & (INBOX - 1)) * 8, (s / INBOX) & 1);
+    const int t = s - 3 - R;  // the stage of the next warp whose first values are sent during s
+    if (w.has_next && t >= INBOX && t < messages)
+      barrier_wait(links.credit + (t & (INBOX - 1)) * 8, (t / INBOX - 1) & 1);
+  };
 
   Lane v;
 #pragma unroll
   for (int r = 0; r < R; ++r) v.q[r] = NEVER, v.h[r] = 0;
 #pragma unroll
   for (int k = 0; k < 4; ++k) v.above[k] = NEVER, v.above_h[k] = 0;
-  v.chunk = -lane;
-  v.bit = 1u << (4 * (v.chunk & 7));
-  int slot = ((v.chunk >> 3) + 4 * D) % D * 128;
-  u32* history = a.histories + ((i64)b * a.blocks + block0) * a.pitch + w.row0 + lane * R;
+  v.bit = 1u << (4 * (-lane & 7));
 
-  Chunk even;
-  wait_for(p, 0);
-  fetch(even, p, slot, v.chunk, 0);
+  const u32 rows_ring = ring + lane * R * ROW_BYTES;
+  int slot = ((-lane >> 3) + 4 * D) % D;  // of the block that the lane reads
+  u32 block = rows_ring + slot * 128;
+  int store_block = -((7 + lane) >> 3);   // whose histories the lane stores during the stage
+  Stage g;
+  g.lane_16 = 16 * lane;
+  g.history = a.histories + ((i64)b * a.blocks + block0 + store_block) * a.pitch + w.row0 + lane * R;
+
+  Chunk even, odd;
+  wait_for(0);
+  fetch(even, block + (g.lane_16 & 0x70), links.inbox);
 #pragma unroll 1
   for (int s = 0; s < w.stages; ++s) {
-    if (s < 4 + R || s >= edge_from) stage<true>(v, even, p, slot, history, s);
-    else stage<false>(v, even, p, slot, history, s);
+    slot = slot + 1 == D ? 0 : slot + 1;
+    const u32 next_block = rows_ring + slot * 128;
+    const int sent = s - 4 - R;  // the next warp's stage that this one's chunks belong to, the last to the one after
+    const bool last_lane = lane == 31 && w.has_next;
+#pragma unroll
+    for (int n = 0; n < 2; ++n) {
+      g.sends[n] = last_lane && sent + n >= 0 && sent + n < messages;
+      g.send_to[n] = links.outbox + ((sent + n) & (INBOX - 1)) * 256;
+    }
+    g.message = links.inbox + (s & (INBOX - 1)) * 256;
+    g.next_message = links.inbox + ((s + 1) & (INBOX - 1)) * 256;
+    g.stores = store_block >= 0 && store_block < block_end;
+    const int from_diagonal = 4 * (8 * s - lane) - lane * R, left = w.last_column - 4 * (8 * s - lane);
+#define STEP(EDGE, U, NOW, THEN) step<EDGE, U>(v, NOW, THEN, g, block, next_block, lane, from_diagonal, left);
+#define STAGE(EDGE)                                                                                               \
+  STEP(EDGE, 0, even, odd) STEP(EDGE, 1, odd, even) STEP(EDGE, 2, even, odd) STEP(EDGE, 3, odd, even)              \
+  STEP(EDGE, 4, even, odd) STEP(EDGE, 5, odd, even) STEP(EDGE, 6, even, odd)                                      \
+  hand_over(links, g.sends[0], sent & (INBOX - 1));                                                              \
+  wait_for(s + 1);                                                                                                \
+  STEP(EDGE, 7, odd, even)
+    if (s < 4 + R || s >= edge_from) {
+      STAGE(true)
+    } else {
+      STAGE(false)
+    }
+#undef STAGE
+#undef STEP
+    ++store_block;
+    g.history += a.pitch;
     __syncwarp();
-    if (lane == 0) {
-      barrier_arrive(barriers + (D + s % D) * 8);
-      if (w.row0 == 0) {
-        if (s == 0) *(volatile float*)__cvta_shared_to_generic(links.inbox) = NEVER;  // only column 0 may start here
-      } else if (s + INBOX < p.messages) {
-        barrier_expect(links.arrived + (s & (INBOX - 1)) * 8, 256);
-        barrier_arrive_remote(links.previous_credit + (s & (INBOX - 1)) * 8);
-      }
+    arrive_if(lane == 0, barriers + (D + s % D) * 8);
+    if (w.row0 == 0) {
+      if (s == 0 && lane == 0) *(volatile float*)__cvta_shared_to_generic(links.inbox) = NEVER;  // only column 0 may start here
+    } else if (s + INBOX < messages) {
+      const int place = (s & (INBOX - 1)) * 8;
+      if (links.previous_is_here) arrive_if(lane == 0, links.previous_credit + place);
+      else rearm_if(lane == 0, links.arrived + place, links.previous_credit + place);
     }
     __syncwarp();
   }
@@ -531,7 +586,7 @@ DEVICE void trace(const Arguments& a, const Item& item, int b, u32* windows, int
 // ---------------------------------------------------------------- kernel
 
 // grid: B clusters; block: W dp warps, then W loader warps
-extern "C" __global__ void __launch_bounds__(512) search(const Arguments a) {
+extern "C" __global__ void __launch_bounds__(512, 1) search(const Arguments a) {
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ u64 all_barriers[8 * BARRIERS];
   __shared__ float score;
@@ -539,15 +594,15 @@ extern "C" __global__ void __launch_bounds__(512) search(const Arguments a) {
   const int W = blockDim.x / 64;
   unsigned char* const inboxes = shared + W * RING_BYTES;
   const int tid = threadIdx.x, lane = tid & 31;
-  const bool loads = tid >= W * 32;
-  const int local = (tid >> 5) - (loads ? W : 0);
+  const bool loads = __shfl_sync(~0u, tid >> 5, 0) >= W;
+  const int local = __shfl_sync(~0u, (tid >> 5) - (loads ? W : 0), 0);  // the compiler then knows that it is one for the warp
   const int rank = cluster_rank(), size = cluster_size(), b = blockIdx.x / size;
   const Item item = read_item(a, b);
 
   for (int n = tid; n < W * BARRIERS; n += blockDim.x) {
     const int kind = n % BARRIERS;
     barrier_init(shared_address(all_barriers + n), kind < D ? 32 : 1);
-    if (kind >= 2 * D && kind < 2 * D + INBOX) barrier_expect(shared_address(all_barriers + n), 256);
+    if (n >= 2 * D && n < 2 * D + INBOX) barrier_expect(shared_address(all_barriers + n), 256);  // filled by another block
   }
   for (int n = tid; n < INBOX_BYTES / 4; n += blockDim.x)  // above the first row: 0 before column 0, else nothing
     ((float*)inboxes)[n] = n & 4 ? 0.0f : (n == 0 ? 0.0f : NEVER);
@@ -566,11 +621,18 @@ extern "C" __global__ void __launch_bounds__(512) search(const Arguments a) {
       links.inbox = shared_address(inboxes + local * INBOX_BYTES);
       links.arrived = barriers + 2 * D * 8;
       links.credit = barriers + (2 * D + INBOX) * 8;
-      const int below = local + 1 == W ? 0 : local + 1, above = local == 0 ? W - 1 : local - 1;
-      const int below_rank = min(local + 1 == W ? rank + 1 : rank, size - 1), above_rank = max(local == 0 ? rank - 1 : rank, 0);
-      links.next_inbox = in_block(shared_address(inboxes + below * INBOX_BYTES), below_rank);
-      links.next_arrived = in_block(shared_address(all_barriers + below * BARRIERS + 2 * D), below_rank);
-      links.previous_credit = in_block(shared_address(all_barriers + above * BARRIERS + 2 * D + INBOX), above_rank);
+      links.next_is_here = local + 1 < W, links.previous_is_here = local > 0;
+      links.outbox = links.inbox + INBOX_BYTES;  // the last warp's is the block's own
+      if (links.next_is_here) {
+        links.next_inbox = links.outbox;
+        links.next_arrived = links.arrived + BARRIERS * 8;
+      } else {
+        links.next_inbox = in_block(shared_address(inboxes), min(rank + 1, size - 1));
+        links.next_arrived = in_block(shared_address(all_barriers + 2 * D), min(rank + 1, size - 1));
+      }
+      links.previous_credit = links.previous_is_here
+          ? links.credit - BARRIERS * 8
+          : in_block(shared_address(all_barriers + (W - 1) * BARRIERS + 2 * D + INBOX), max(rank - 1, 0));
       run_rows(a, item, w, b, ring, barriers, links, lane, &score);
     }
   }

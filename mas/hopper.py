@@ -18,7 +18,7 @@ _SOURCE = pathlib.Path(__file__).with_suffix(".cu")
 _SCORE_TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 _PORTABLE_CLUSTER = 8  # thread blocks every card with clusters can gang together
 _MAX_TOKENS = 4096
-_INBOX_BYTES = 16 * 256  # as in hopper.cu
+_INBOX_BYTES = 8 * 256  # as in hopper.cu
 _TRACE_BYTES = 2 * 8 * 516 * 4
 
 
@@ -33,7 +33,7 @@ class Shape(NamedTuple):
 
     @property
     def shared_bytes(self) -> int:
-        rings = self.warps * (32 * self.rows * self.stages * 128 + _INBOX_BYTES)
+        rings = self.warps * (32 * self.rows * self.stages * 128 + _INBOX_BYTES) + _INBOX_BYTES
         tokens = 32 * self.rows * self.warps * self.blocks
         return max(rings, _TRACE_BYTES + 4 * tokens)
 
@@ -178,6 +178,7 @@ class _Launch(ctypes.Structure):
 
 
 _CLUSTER_DIMENSION = 4  # CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+_NON_PORTABLE_CLUSTER = 14  # CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED
 _MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 
 
@@ -198,6 +199,8 @@ class _Kernel:
             self._check(self._driver.cuModuleGetFunction(*name))
             setting = self._function, _MAX_DYNAMIC_SHARED, shape.shared_bytes
             self._check(self._driver.cuFuncSetAttribute(*setting))
+            if shape.blocks > _PORTABLE_CLUSTER:
+                self._check(self._driver.cuFuncSetAttribute(self._function, _NON_PORTABLE_CLUSTER, 1))
         self._cluster = _Attribute(_CLUSTER_DIMENSION, 0, (shape.blocks, 1, 1))
 
     def launch(self, B: int, stream: int, arguments: _Arguments) -> None:
