@@ -5,6 +5,7 @@ B batch, T text tokens, S speech frames. Every backend is a module with one func
 that never raises for what is in the tensors: an item that has no path gets a row of -1.
 """
 
+import functools
 import sys
 from typing import Literal
 
@@ -84,15 +85,17 @@ def search_with_advice(
 def available_backends(device: torch.device | str) -> list[Backend]:
     """Backends that serve scores on `device`, fastest first."""
     device = torch.device(device)
-    backends: list[Backend] = ["reference"]
-    if device.type == "cpu":
-        return ["cpu", "triton", *backends] if _triton_interprets() else ["cpu", *backends]
     if device.type == "cuda":
-        if _has_triton():
-            backends.insert(0, "triton")
-        if _hopper_serves(device):
-            backends.insert(0, "hopper")
-    return backends
+        return list(_cuda_backends(device))
+    if device.type == "cpu":
+        return ["cpu", "triton", "reference"] if _triton_interprets() else ["cpu", "reference"]
+    return ["reference"]
+
+
+@functools.cache
+def _cuda_backends(device: torch.device) -> tuple[Backend, ...]:
+    fast: tuple[Backend, ...] = ("hopper",) if _hopper_serves(device) else ()
+    return (*fast, "triton", "reference") if _has_triton() else (*fast, "reference")
 
 
 def check_layout(layout: str) -> None:
@@ -159,7 +162,7 @@ def _durations(
     skippable: Tensor | None,
     backend: str,
 ) -> Tensor:
-    available: list[str] = list(available_backends(scores.device))
+    available: list[str] = [*available_backends(scores.device)]
     backend = backend or available[0]
     if backend not in available:
         raise ValueError(f"backend {backend!r} does not serve {scores.device}; use one of {available}")
@@ -252,6 +255,8 @@ def _triton_interprets() -> bool:
 
 
 def _hopper_serves(device: torch.device) -> bool:
+    if not torch.cuda.is_available():
+        return False
     try:
         from mas import hopper
     except ImportError:

@@ -7,8 +7,8 @@
 
 Peers: `monotonic-alignment-search` from PyPI, where installed, and Super-MAS, where --super-mas says its
 checkout is; both always make the dense path. Every result is compared with the CPU backend's first; one that
-differs is reported and not timed, and makes the exit status 1. The floor is the bytes some path can visit over
-the measured read bandwidth (plus, for dense paths, the matrix over the measured write bandwidth). Writes
+differs is reported and not timed, and makes the exit status 1. The floor is the bytes some path can visit
+over the measured read bandwidth (plus, for dense paths, the matrix over the measured write bandwidth). Writes
 mas.csv and mas.png into --out.
 
 B batch, T text tokens, S speech frames, C channels.
