@@ -152,9 +152,9 @@ DEVICE Share share_of(const Item& item, int warp) {
   w.row0 = warp * ROWS;
   w.rows = min(ROWS, item.tokens - w.row0);
   w.has_next = w.row0 + ROWS < item.tokens;
-  int blocks = w.has_next ? R + item.slack / 32 + 1 : (item.slack + w.rows - 1) / 32 + 1;
-  w.stages = blocks + ((w.rows + R - 1) / R + 6) / 8;
   w.last_column = w.has_next ? 0x3fffffff : item.slack + w.rows - 1;
+  const int last_lane = (w.rows - 1) / R;
+  w.stages = w.has_next ? item.slack / 32 + 5 + R : w.last_column / 32 + last_lane / 8 + 2;
   return w;
 }
 
@@ -389,7 +389,7 @@ DEVICE void advance(Lane& v, const Chunk& f, bool top, int from_diagonal, int le
         const float best = __fadd_rn(max_nan(stay, move), score);
         v.q[r] = inside ? best : stay;
       } else {
-        asm("{\n.reg .pred moves;\nsetp.lt.f32 moves, %1, %2;\n@moves or.b32 %0, %3, %4;\n}"
+        asm("{\n.reg .pred moves;\nsetp.lt.f32 moves, %1, %2;\n@moves add.u32 %0, %3, %4;\n}"
             : "+r"(v.h[r]) : "f"(stay), "f"(move), "r"(move_h), "r"(bit));
         v.q[r] = __fadd_rn(max_nan(stay, move), f.x[r][k]);
       }
@@ -399,15 +399,6 @@ DEVICE void advance(Lane& v, const Chunk& f, bool top, int from_diagonal, int le
   for (int k = 0; k < 4; ++k) v.above[k] = next[k], v.above_h[k] = next_h[k];
   v.bit = __funnelshift_l(v.bit, v.bit, 4);
 }
-
-struct Stage {  // what is constant during a stage
-  u32 lane_16;             // 16 * lane
-  bool sends[2];           // whether the first seven chunks go to the next warp; whether the last one does
-  u32 send_to[2];
-  u32 message, next_message;  // in the inbox
-  u32* history;
-  u32 stores;
-};
 
 DEVICE void send_if(bool wanted, u32 to, const float (&q)[4], const u32 (&h)[4]) {
   asm volatile(
@@ -429,23 +420,6 @@ DEVICE void store_if(bool wanted, u32* to, const u32 (&h)[R]) {
 #endif
 }
 
-// Macro-step U of a stage. `now` is what it works on, `then` is read for the next.
-template <bool EDGE, int U>
-DEVICE void step(Lane& v, const Chunk& now, Chunk& then, const Stage& g, u32& block, u32 next_block, int lane,
-                 int from_diagonal, int left) {
-  const bool ends_block = (lane & 7) == ((U + 1) & 7);  // its chunk is the last of 32 columns
-  if (ends_block) block = next_block;
-  fetch(then, block + ((g.lane_16 + (U + 1) * 16) & 0x70), U == 7 ? g.next_message : g.message + (U + 1) * 32);
-  float made[4];
-  u32 made_h[4];
-  advance<EDGE>(v, now, lane == 0, from_diagonal + 4 * U, left - 4 * U, made, made_h);
-  send_if(g.sends[U == 7], g.send_to[U == 7] + (U == 7 ? 0 : (U + 1) * 32), made, made_h);
-  store_if(ends_block && g.stores, g.history, v.h);
-#pragma unroll
-  for (int r = 0; r < R; ++r)
-    if (ends_block) v.h[r] = 0;
-}
-
 // A stage of the outbox is complete: the next warp may read it.
 DEVICE void hand_over(const Links& links, bool sends, int stage) {
   if (links.next_is_here) {
@@ -458,62 +432,73 @@ DEVICE void hand_over(const Links& links, bool sends, int stage) {
   }
 }
 
+// Stage s is macro-steps 8 s - 1 to 8 s + 6. At the one of number n the lanes with lane % 8 = n come to the end of a
+// block of 32 columns, all lanes read ahead for macro-step 8 s + n, which is what number n in inbox stage s is for, and
+// the last lane makes number n of the next warp's stage s - 4 - R.
 DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b, u32 ring, u32 barriers,
                      const Links& links, int lane, float* score) {
-  const int edge_from = w.has_next ? 0x3fffffff : ((w.last_column >> 2) + (w.rows - 1) / R) >> 3;
+  const int last_lane = (w.rows - 1) / R;
+  const int edge_from = w.has_next ? 0x3fffffff : (w.last_column / 4 + last_lane + 1) >> 3;
   const int messages = item.slack / 32 + 1;  // stages of boundary values a warp gets from the one above
   const int block0 = w.row0 >> 5;
   const int block_end = lane * R < w.rows ? a.blocks - block0 : 0;
-
-  auto wait_for = [&](int s) {
-    if (s >= w.stages) return;
-    barrier_wait(barriers + (s % D) * 8, (s / D) & 1);
-    if (w.row0 > 0 && s < messages) barrier_wait(links.arrived + (s & (INBOX - 1)) * 8, (s / INBOX) & 1);
-    const int t = s - 3 - R;  // the stage of the next warp whose first values are sent during s
-    if (w.has_next && t >= INBOX && t < messages)
-      barrier_wait(links.credit + (t & (INBOX - 1)) * 8, (t / INBOX - 1) & 1);
-  };
+  const bool top = lane == 0;
 
   Lane v;
 #pragma unroll
   for (int r = 0; r < R; ++r) v.q[r] = NEVER, v.h[r] = 0;
 #pragma unroll
   for (int k = 0; k < 4; ++k) v.above[k] = NEVER, v.above_h[k] = 0;
-  v.bit = 1u << (4 * (-lane & 7));
+  v.bit = 1u << (4 * ((-1 - lane) & 7));
 
   const u32 rows_ring = ring + lane * R * ROW_BYTES;
-  int slot = ((-lane >> 3) + 4 * D) % D;  // of the block that the lane reads
+  int slot = (((-lane - 1) >> 3) + 8 * D) % D;  // of the block that the lane reads
   u32 block = rows_ring + slot * 128;
-  int store_block = -((7 + lane) >> 3);   // whose histories the lane stores during the stage
-  Stage g;
-  g.lane_16 = 16 * lane;
-  g.history = a.histories + ((i64)b * a.blocks + block0 + store_block) * a.pitch + w.row0 + lane * R;
+  int store_block = -1 - (lane >> 3);  // whose histories the lane stores during the stage
+  u32* history = a.histories + ((i64)b * a.blocks + block0 + store_block) * a.pitch + w.row0 + lane * R;
+  int from_diagonal = -4 - 4 * lane - lane * R, left = w.last_column + 4 + 4 * lane;
 
   Chunk even, odd;
-  wait_for(0);
-  fetch(even, block + (g.lane_16 & 0x70), links.inbox);
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    even.above[k] = NEVER, even.above_h[k] = 0;
+#pragma unroll
+    for (int r = 0; r < R; ++r) even.x[r][k] = NEVER;
+  }
 #pragma unroll 1
   for (int s = 0; s < w.stages; ++s) {
+    const int sent = s - 4 - R;
+    barrier_wait(barriers + (s % D) * 8, (s / D) & 1);
+    if (w.row0 > 0 && s < messages) barrier_wait(links.arrived + (s & (INBOX - 1)) * 8, (s / INBOX) & 1);
+    const bool sends_stage = w.has_next && sent >= 0 && sent < messages;
+    if (sends_stage && sent >= INBOX)
+      barrier_wait(links.credit + (sent & (INBOX - 1)) * 8, (sent / INBOX - 1) & 1);
+    const bool sends = sends_stage && lane == 31;
     slot = slot + 1 == D ? 0 : slot + 1;
     const u32 next_block = rows_ring + slot * 128;
-    const int sent = s - 4 - R;  // the next warp's stage that this one's chunks belong to, the last to the one after
-    const bool last_lane = lane == 31 && w.has_next;
-#pragma unroll
-    for (int n = 0; n < 2; ++n) {
-      g.sends[n] = last_lane && sent + n >= 0 && sent + n < messages;
-      g.send_to[n] = links.outbox + ((sent + n) & (INBOX - 1)) * 256;
-    }
-    g.message = links.inbox + (s & (INBOX - 1)) * 256;
-    g.next_message = links.inbox + ((s + 1) & (INBOX - 1)) * 256;
-    g.stores = store_block >= 0 && store_block < block_end;
-    const int from_diagonal = 4 * (8 * s - lane) - lane * R, left = w.last_column - 4 * (8 * s - lane);
-#define STEP(EDGE, U, NOW, THEN) step<EDGE, U>(v, NOW, THEN, g, block, next_block, lane, from_diagonal, left);
-#define STAGE(EDGE)                                                                                               \
-  STEP(EDGE, 0, even, odd) STEP(EDGE, 1, odd, even) STEP(EDGE, 2, even, odd) STEP(EDGE, 3, odd, even)              \
-  STEP(EDGE, 4, even, odd) STEP(EDGE, 5, odd, even) STEP(EDGE, 6, even, odd)                                      \
-  hand_over(links, g.sends[0], sent & (INBOX - 1));                                                              \
-  wait_for(s + 1);                                                                                                \
-  STEP(EDGE, 7, odd, even)
+    const bool stores = store_block >= 0 && store_block < block_end;
+    u32 message = links.inbox + (s & (INBOX - 1)) * 256, to = links.outbox + (sent & (INBOX - 1)) * 256;
+    u32 lane_16 = 16 * lane;
+    int until_end = lane & 7;  // macro-steps until the lane's block ends
+    float made[4];
+    u32 made_h[4];
+#define STEP(EDGE, NOW, THEN, N)                                              \
+  {                                                                           \
+    const bool ends_block = until_end == N;                                   \
+    if (ends_block) block = next_block;                                       \
+    fetch(THEN, block + ((lane_16 + 16 * N) & 0x70), message + 32 * N);       \
+    advance<EDGE>(v, NOW, top, from_diagonal, left, made, made_h);            \
+    send_if(sends, to + 32 * N, made, made_h);                                \
+    store_if(ends_block && stores, history, v.h);                             \
+    _Pragma("unroll") for (int r = 0; r < R; ++r) if (ends_block) v.h[r] = 0; \
+    from_diagonal += 4, left -= 4;                                            \
+  }
+#define STAGE(EDGE)                                         \
+  _Pragma("unroll 1") for (int n = 0; n < 8; n += 2) {      \
+    STEP(EDGE, even, odd, 0)                                \
+    STEP(EDGE, odd, even, 1)                                \
+    message += 64, to += 64, lane_16 += 32, until_end -= 2; \
+  }
     if (s < 4 + R || s >= edge_from) {
       STAGE(true)
     } else {
@@ -522,15 +507,16 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b
 #undef STAGE
 #undef STEP
     ++store_block;
-    g.history += a.pitch;
+    history += a.pitch;
     __syncwarp();
-    arrive_if(lane == 0, barriers + (D + s % D) * 8);
+    if (sends_stage) hand_over(links, sends, sent & (INBOX - 1));
+    arrive_if(top, barriers + (D + s % D) * 8);
     if (w.row0 == 0) {
-      if (s == 0 && lane == 0) *(volatile float*)__cvta_shared_to_generic(links.inbox) = NEVER;  // only column 0 may start here
+      if (s == 0 && top) *(volatile float*)__cvta_shared_to_generic(links.inbox) = NEVER;  // only column 0 may start here
     } else if (s + INBOX < messages) {
       const int place = (s & (INBOX - 1)) * 8;
-      if (links.previous_is_here) arrive_if(lane == 0, links.previous_credit + place);
-      else rearm_if(lane == 0, links.arrived + place, links.previous_credit + place);
+      if (links.previous_is_here) arrive_if(top, links.previous_credit + place);
+      else rearm_if(top, links.arrived + place, links.previous_credit + place);
     }
     __syncwarp();
   }
