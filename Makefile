@@ -21,7 +21,7 @@ wheel: .venv/ready
 	@$(PYTHON) -m venv .venv || \
 	  { echo "Python's venv is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "Installing PyTorch and the rest into .venv (5 GB, a few minutes, once)"
-	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[espeak,dev]'
+	@$(PY) -m pip install -q --disable-pip-version-check --use-pep517 -c constraints.txt -e '.[espeak,dev]'
 	@touch $@
 
 clean:
