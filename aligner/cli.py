@@ -11,6 +11,7 @@ COMMANDS = {
     "demo": "make a small corpus with known phone times, train on it, align it, measure the error",
     "prepare": "check a corpus and turn it into a manifest",
     "fit": "train an aligner on a prepared corpus",
+    "validate": "measure a trained aligner on a prepared corpus with known times",
     "align": "find the times of every phone and word",
     "evaluate": "measure boundary errors against reference times",
     "export": "write alignments in another program's format",
@@ -28,7 +29,11 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(
-            name, help=summary, add_help=name == command, formatter_class=argparse.RawDescriptionHelpFormatter
+            name,
+            help=summary,
+            add_help=name == command,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == command:
             importlib.import_module(f"aligner.commands.{name}").add_arguments(subparser)
@@ -40,7 +45,12 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else argv
     command = next((word for word in argv if not word.startswith("-")), None)
-    args = build_parser(command).parse_args(argv)
+    parser = build_parser(command)
+    args, rest = parser.parse_known_args(argv)
+    if rest:
+        if not hasattr(args, "overrides"):
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        args.overrides = rest  # settings that the command hands on to another parser
     module = importlib.import_module(f"aligner.commands.{args.command}")
     try:
         summary = module.run(args)

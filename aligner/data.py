@@ -7,7 +7,7 @@ them among the processes of a DDP run: build the Trainer with `use_distributed_s
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lightning
 import torch
@@ -57,13 +57,20 @@ class Batch:
         return len(self.ids)
 
 
-def collate(utterances: Sequence[Utterance], sample_rate_hz: int, token_ids: dict[str, int]) -> Batch:
+def collate(
+    utterances: Sequence[Utterance], sample_rate_hz: int, token_ids: dict[str, int], with_audio: bool = True
+) -> Batch:
     """Read the audio of `utterances` and pad everything to the longest; token_ids: the index of every symbol.
+
+    with_audio: False leaves the audio out, `[B, 0]`, for a model that has kept its features.
 
     Raises AlignerError for a symbol that has no index and for audio that cannot be read, naming the
     utterance.
     """
-    audio = [load_audio(utterance, sample_rate_hz) for utterance in utterances]
+    if with_audio:
+        audio = [load_audio(utterance, sample_rate_hz) for utterance in utterances]
+    else:
+        audio = [torch.empty(0)] * len(utterances)
     tokens = [utterance.transcript.tokens() for utterance in utterances]
     ids = []
     for utterance, sequence in zip(utterances, tokens, strict=True):
@@ -113,6 +120,7 @@ class AlignerData(lightning.LightningDataModule):
         self.seed = seed
         self.info: CorpusInfo = load_info(data_dir)
         self.utterances: list[Utterance] = []
+        self.training_needs_audio = True  # a model that keeps its features says no more is needed
 
     @property
     def vocab_size(self) -> int:
@@ -123,6 +131,14 @@ class AlignerData(lightning.LightningDataModule):
     def symbols(self) -> tuple[str, ...]:
         """The vocabulary; to be linked to the model."""
         return self.info.symbols
+
+    @property
+    def text(self) -> dict[str, Any] | None:
+        """How texts became tokens, as `text.load_phonemizer` takes it; None if the tokens were not made of text."""
+        if self.info.phonemizer == "reference":
+            return None
+        names = ("phonemizer", "language", "options")
+        return {name: getattr(self.info, name) for name in names}
 
     def setup(self, stage: str = "") -> None:
         if not self.utterances:
@@ -142,7 +158,7 @@ class AlignerData(lightning.LightningDataModule):
 
     def _loader(self, utterances: list[Utterance], shuffle: bool) -> DataLoader:
         return DataLoader(
-            _Batches(utterances, self.sample_rate_hz, self.info.token_ids),
+            _Batches(utterances, self, with_audio=not shuffle),
             sampler=self._sampler(utterances, shuffle),
             batch_size=None,
             num_workers=self.num_workers,
@@ -169,12 +185,14 @@ class AlignerData(lightning.LightningDataModule):
 class _Batches(Dataset):
     """What a sampler's `CutSet`s become: lhotse calls this with one at a time."""
 
-    def __init__(
-        self, utterances: Sequence[Utterance], sample_rate_hz: int, token_ids: dict[str, int]
-    ) -> None:
+    def __init__(self, utterances: Sequence[Utterance], data: AlignerData, with_audio: bool) -> None:
         self._utterances = {utterance.id: utterance for utterance in utterances}
-        self._sample_rate_hz = sample_rate_hz
-        self._token_ids = token_ids
+        self._data = data
+        self._with_audio = with_audio
 
     def __getitem__(self, cuts: "CutSet") -> Batch:
-        return collate([self._utterances[cut.id] for cut in cuts], self._sample_rate_hz, self._token_ids)
+        data = self._data
+        with_audio = self._with_audio or data.training_needs_audio
+        return collate(
+            [self._utterances[cut.id] for cut in cuts], data.sample_rate_hz, data.info.token_ids, with_audio
+        )
