@@ -14,6 +14,7 @@ AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".w64", ".caf"}
 )
 TEXT_SUFFIXES = (".lab", ".txt")
+FIELD_SEPARATOR = re.compile(r"(?<! )\||\|(?! )")
 LHOTSE_SUFFIXES = (".jsonl", ".jsonl.gz")
 REFERENCE_EXCESS_S = (
     0.1  # reference times that end later than this after the audio belong to another recording
@@ -125,13 +126,13 @@ def _in_words(phones: tuple[Interval, ...], words: tuple[Interval, ...]) -> tupl
 
 
 def _read_ljspeech(folder: Path) -> list[Source]:
-    """`id|text|normalised text` lines; audio in `wavs/` under any suffix; the folder's name is the
-    speaker.
+    """`id|text|normalised text` lines, `|` as in file lists; audio in `wavs/` under any suffix; the folder's
+    name is the speaker.
     """
     audio_files = _by_stem(_audio_files(folder / "wavs"))
     sources = []
     for number, line in _lines(folder / "metadata.csv"):
-        fields = [field.strip() for field in line.split("|")]
+        fields = [field.strip() for field in FIELD_SEPARATOR.split(line)]
         id = fields[0]
         problem = "" if len(fields) > 1 else f"line {number} of metadata.csv has no `|`: write id|text"
         text = next((field for field in reversed(fields[1:3]) if field), "")
@@ -141,11 +142,11 @@ def _read_ljspeech(folder: Path) -> list[Source]:
 
 def _read_filelist(path: Path, audio_root: Path) -> list[Source]:
     """`wav|text` or `wav|speaker|text` lines; the id is the file's name, after the speaker's if there is
-    one.
+    one. A `|` between spaces belongs to the text: in text that is tokens already it stands between words.
     """
     sources = []
     for number, line in _lines(path):
-        fields = [field.strip() for field in line.split("|")]
+        fields = [field.strip() for field in FIELD_SEPARATOR.split(line)]
         audio = audio_root / fields[0]
         if len(fields) == 2:
             sources.append(Source(_make_id("", audio), audio, fields[1]))
