@@ -1,4 +1,4 @@
-"""The `aligner` command: each subcommand is a module of `aligner.commands`, imported only when it is called."""
+"""The `aligner` command: each subcommand is a module of `aligner.commands`, imported only when called."""
 
 import argparse
 import importlib

@@ -134,7 +134,7 @@ class AlignerData(lightning.LightningDataModule):
 
     @property
     def text(self) -> dict[str, Any] | None:
-        """How texts became tokens, as `text.load_phonemizer` takes it; None if the tokens were not made of text."""
+        """How texts became tokens, as `text.load_phonemizer` takes it; None if they were not made of text."""
         if self.info.phonemizer == "reference":
             return None
         names = ("phonemizer", "language", "options")

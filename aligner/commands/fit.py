@@ -86,11 +86,11 @@ def find_config(name: str) -> Path:
 def train(settings: list[str], out: Path, resume_from: str | None = None) -> dict[str, Any]:
     """Train as `settings` (LightningCLI's command line) say, writing to the folder `out`.
 
-    resume_from: a checkpoint, or "last" for `out`'s own. Returns checkpoint, epochs, seconds and, where there is
-    something to measure, words_error_ms, phones_error_ms, peak_gpu_bytes.
+    resume_from: a checkpoint, or "last" for `out`'s own. Returns checkpoint, epochs, seconds and, where there
+    is something to measure, words_error_ms, phones_error_ms, peak_gpu_bytes.
 
-    Raises AlignerError for settings that cannot be, for a checkpoint that is not there, and, unless resumed, for one
-    that is there already.
+    Raises AlignerError for settings that cannot be, for a checkpoint that is not there and, unless resumed,
+    for one that is there already.
     """
     import time
 
