@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
+    from aligner.alignment import FrameGrid
     from aligner.formats import ExportSettings
 
 _SHOWN = 10  # refused utterances on the terminal; refused.txt has all
@@ -14,8 +15,7 @@ _SHOWN = 10  # refused utterances on the terminal; refused.txt has all
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to write, where, on which frames."""
-    from aligner.alignment import FRAME_RULES
-    from aligner.formats import PRESETS, WRITERS
+    from aligner.formats import WRITERS
 
     parser.description = (
         "Write alignments as another program reads them. Durations count that program's frames: their sum\n"
@@ -45,16 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="with several formats, each goes to DIR/FORMAT"
     )
-    grid = parser.add_argument_group("frames")
-    grid.add_argument("--preset", choices=list(PRESETS), help="a program's hop, sample rate and frame rule")
-    grid.add_argument("--hop", type=int, metavar="SAMPLES", help="samples from one frame to the next")
-    grid.add_argument("--sample-rate", type=int, metavar="HZ", help="sample rate that the hop counts in")
-    grid.add_argument(
-        "--frame-rule",
-        choices=FRAME_RULES,
-        help="centred: 1 + N//hop frames, frame s centred on s*hop; centred_floor: one less; "
-        "tiled: N//hop frames, frame s centred on (s + 1/2)*hop",
-    )
+    add_grid_arguments(parser)
     tokens = parser.add_argument_group("tokens")
     tokens.add_argument(
         "--blanks",
@@ -86,6 +77,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="fail if any utterance cannot be written")
 
 
+def add_grid_arguments(parser: argparse.ArgumentParser) -> None:
+    """The frames that durations count: `read_grid` makes them of the arguments."""
+    from aligner.alignment import FRAME_RULES
+    from aligner.formats import PRESETS
+
+    grid = parser.add_argument_group("frames")
+    grid.add_argument("--preset", choices=list(PRESETS), help="a program's hop, sample rate and frame rule")
+    grid.add_argument("--hop", type=int, metavar="SAMPLES", help="samples from one frame to the next")
+    grid.add_argument("--sample-rate", type=int, metavar="HZ", help="sample rate that the hop counts in")
+    grid.add_argument(
+        "--frame-rule",
+        choices=FRAME_RULES,
+        help="centred: 1 + N//hop frames, frame s centred on s*hop; centred_floor: one less; "
+        "tiled: N//hop frames, frame s centred on (s + 1/2)*hop",
+    )
+
+
+def read_grid(args: argparse.Namespace) -> "FrameGrid | None":
+    """The frames that the arguments ask for, None for each format's own.
+
+    Raises AlignerError for half a grid, and for a preset beside one.
+    """
+    from aligner.alignment import FrameGrid
+    from aligner.formats import PRESETS
+
+    stated = [args.hop, args.sample_rate, args.frame_rule]
+    if all(value is None for value in stated):
+        return PRESETS[args.preset] if args.preset else None
+    if args.preset:
+        raise AlignerError("give either --preset or --hop, --sample-rate and --frame-rule")
+    if None in stated:
+        raise AlignerError(
+            "--hop, --sample-rate and --frame-rule go together: a hop alone says no frame count"
+        )
+    return FrameGrid(args.hop, args.sample_rate, args.frame_rule)
+
+
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Write the formats, print a table, return the figures."""
     import os
@@ -114,20 +142,10 @@ def _first_line(writer: type) -> str:
 
 
 def _settings(args: argparse.Namespace) -> "ExportSettings":
-    from aligner.alignment import FrameGrid
-    from aligner.formats import PRESETS, ExportSettings
+    from aligner.formats import ExportSettings
     from aligner.formats.write import read_symbols, read_tokens
 
-    stated = [args.hop, args.sample_rate, args.frame_rule]
-    grid = PRESETS[args.preset] if args.preset else None
-    if any(value is not None for value in stated):
-        if grid is not None:
-            raise AlignerError("give either --preset or --hop, --sample-rate and --frame-rule")
-        if None in stated:
-            raise AlignerError(
-                "--hop, --sample-rate and --frame-rule go together: a hop alone says no frame count"
-            )
-        grid = FrameGrid(args.hop, args.sample_rate, args.frame_rule)
+    grid = read_grid(args)
     if not 0 <= args.validation_share < 1:
         raise AlignerError(f"--validation-share {args.validation_share}: must be from 0 to below 1")
     try:
