@@ -46,33 +46,46 @@ class GaussianMixtures(nn.Module):
         """K at most."""
         return self.mean.shape[1]
 
-    def component_scores(self, frames: Tensor) -> Tensor:
-        """Log of weight times density of every component, `[F, M, K]`, of frames `[F, C]`."""
+    def scores(self, frames: Tensor) -> Tensor:
+        """Log density of every mixture, `[F, M]`, at frames `[F, C]`."""
+        k = int(self.components)
+        weights, constant = self._quadratic_form()
+        # components before states: the reduction then runs over rows of memory, four times as fast on a CPU
+        each = torch.addmm(
+            constant.T.flatten(), _with_squares(frames), weights.transpose(0, 1).flatten(0, 1).T
+        ).unflatten(1, (k, -1))
+        if k == 1:
+            return each[:, 0]
+        largest = each.amax(1)
+        return each.sub_(largest[:, None]).exp_().sum(1).log_().add_(largest)
+
+    def accumulate(self, frames: Tensor, states: Tensor) -> None:
+        """Add frames `[F, C]`, each spoken in its state `[F]`, to the statistics."""
+        k, channels = int(self.components), frames.shape[1]
+        weights, constant = self._quadratic_form()
+        order = states.argsort(stable=True)
+        counts = torch.bincount(states, minlength=len(self.mean)).tolist()
+        for state, own in enumerate(_with_squares(frames)[order].split(counts)):
+            if not len(own):
+                continue
+            share = (own @ weights[state].T + constant[state]).softmax(1)
+            sums = share.T @ own
+            self.count[state, :k] += share.sum(0)
+            self.second[state, :k] += sums[:, :channels]
+            self.first[state, :k] += sums[:, channels:]
+
+    def _quadratic_form(self) -> tuple[Tensor, Tensor]:
+        """`[M, K, 2C]` and `[M, K]`: a component's log weight times density is their product with the frame's squares
+        and values, plus the constant.
+        """
         k = int(self.components)
         mean, precision = self.mean[:, :k], 1 / self.variance[:, :k]
-        quadratic = torch.cat([-0.5 * precision, mean * precision], -1).flatten(0, 1)
         constant = self.log_weight[:, :k].log_softmax(-1) - 0.5 * (
             (mean.square() * precision).sum(-1)
             - precision.log().sum(-1)
             + mean.shape[-1] * math.log(2 * math.pi)
         )
-        scores = torch.addmm(constant.flatten(), torch.cat([frames.square(), frames], -1), quadratic.T)
-        return scores.unflatten(1, constant.shape)
-
-    def scores(self, frames: Tensor) -> Tensor:
-        """Log density of every mixture, `[F, M]`."""
-        return self.component_scores(frames).logsumexp(-1)
-
-    def accumulate(self, frames: Tensor, states: Tensor, component_scores: Tensor) -> None:
-        """Add frames `[F, C]`, each spoken in its state `[F]`, given their `component_scores` `[F, M, K]`."""
-        k = component_scores.shape[-1]
-        own = component_scores.gather(1, states[:, None, None].expand(-1, 1, k))[:, 0].softmax(-1)
-        slot = (states[:, None] * self.max_components + torch.arange(k, device=states.device)).flatten()
-        weight = own.flatten().double()
-        values = frames.double().repeat_interleave(k, 0)
-        self.count.flatten().index_add_(0, slot, weight)
-        self.first.flatten(0, 1).index_add_(0, slot, weight[:, None] * values)
-        self.second.flatten(0, 1).index_add_(0, slot, weight[:, None] * values.square())
+        return torch.cat([-0.5 * precision, mean * precision], -1), constant
 
     @property
     def statistics(self) -> list[Tensor]:
@@ -110,3 +123,7 @@ class GaussianMixtures(nn.Module):
             self.variance[:, k : k + n_new] = variance
             self.log_weight[:, k : k + n_new] = halved
             self.components += n_new
+
+
+def _with_squares(frames: Tensor) -> Tensor:
+    return torch.cat([frames.square(), frames], -1)

@@ -53,8 +53,7 @@ class PhoneMixture(nn.Module):
             (self.pause, states == 0, 0),
             (self.phones, states > 0, 1),
         ):
-            own = frames[chosen]
-            mixtures.accumulate(own, states[chosen] - offset, mixtures.component_scores(own))
+            mixtures.accumulate(frames[chosen], states[chosen] - offset)
 
     def update(self, least_variance: float) -> None:
         """The M-step of every mixture. least_variance: of a component in any channel."""

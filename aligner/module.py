@@ -6,6 +6,7 @@ M states.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from aligner.transcript import PAUSE, Tokens, Transcript
 
 # A variance below this part of the corpus' own is noise of a component with few frames (Kaldi: 0.01).
 _LEAST_VARIANCE = 0.01
+_STATISTICS_BATCHES = 100  # several hours: the mean and deviation of a channel do not change beyond
 _VARIANT_ROUNDS = 2  # a word's variant depends on its neighbours'; a third round changes next to nothing
 
 
@@ -255,7 +257,7 @@ class Aligner(lightning.LightningModule):
 
         ids: given in training, where they are computed once and kept.
         """
-        if ids is not None and all(id in self._cache for id in ids):
+        if ids is not None and audio.shape[1] == 0:
             parts = [self._cache[id] for id in ids]
         else:
             features, lengths = self.frontend(audio, audio_lengths)
@@ -407,7 +409,8 @@ class Aligner(lightning.LightningModule):
             self.trainer.fit_loop.max_epochs = self.encoder.epochs
         if not self.statistics_taken:
             loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
-            self.frontend.fit_statistics((batch.audio, batch.audio_lengths) for batch in loader)
+            some = islice(loader, _STATISTICS_BATCHES)
+            self.frontend.fit_statistics((batch.audio, batch.audio_lengths) for batch in some)
             self.statistics_taken.fill_(True)
 
     def on_train_epoch_start(self) -> None:
@@ -531,6 +534,7 @@ class Aligner(lightning.LightningModule):
         return torch.cat(states).to(speech.features.device)
 
     def on_train_epoch_end(self) -> None:
+        self.trainer.datamodule.training_needs_audio = False  # type: ignore[attr-defined]
         if isinstance(self.encoder, PhoneMixtures) and self.current_epoch + 1 == self.encoder.epochs:
             if self.encoder.classifier is not None:
                 self.encoder.classifier.finish()

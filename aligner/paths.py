@@ -47,7 +47,7 @@ def best_paths(
     text_lengths = torch.tensor([len(sequence) for sequence in states], device=device)
     frame = torch.arange(int(lengths.max()), device=device)
     row = (starts[:, None] + frame).clamp(max=len(scores) - 1)
-    wanted = scores[row[:, :, None], sequences[:, None, :]]  # [B, S, T]
+    wanted = scores[row].gather(2, sequences[:, None, :].expand(-1, len(frame), -1))  # [B, S, T]
     durations = mas.search(wanted, text_lengths, lengths, layout="BST", skippable=optional)
     position = torch.searchsorted(
         durations.cumsum(1), frame.expand(len(durations), -1).contiguous(), right=True
