@@ -27,8 +27,9 @@ DESCRIPTION = """\
 Find the times of every phone and word of what `aligner prepare` wrote.
 
 Writes OUT/alignments.jsonl.gz (a lhotse manifest), OUT/confidence.tsv (the least sure first: their texts
-probably are not what was said), OUT/failed.tsv and a folder for each --format. Interrupted and run again it goes
-on where it was and ends with the same bytes; an utterance that cannot be aligned does not stop the others."""
+probably are not what was said), OUT/failed.tsv and a folder for each --format. Interrupted and run again it
+goes on where it was and ends with the same bytes; one utterance that cannot be aligned does not stop the
+others."""
 
 EPILOG = """\
 examples:
@@ -109,9 +110,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     seconds = time.perf_counter() - started_s
     _print_summary(args.out, outcome, rows, refused, sum(u.duration_s for u in utterances), seconds)
     if outcome.failed and (args.strict or not outcome.aligned):
-        raise AlignerError(
-            f"{len(outcome.failed)} of {len(utterances)} utterances not aligned: see {args.out / 'failed.tsv'}"
-        )
+        failed = f"{len(outcome.failed)} of {len(utterances)} utterances not aligned"
+        raise AlignerError(f"{failed}: see {args.out / 'failed.tsv'}")
     return {
         "out": str(args.out),
         "utterances": len(utterances),
@@ -132,8 +132,8 @@ def align_corpus(
 ) -> Outcome:
     """Align into `out`'s manifest what is not in it yet.
 
-    Which utterances share a batch depends on the corpus alone, not on what is done already: the last bits of a
-    result may depend on the batch. A batch that fails is done again one by one.
+    Which utterances share a batch depends on the corpus alone, not on what is done already: the last bits of
+    a result may depend on the batch. A batch that fails is done again one by one.
     """
     from aligner.formats import MANIFEST, AlignmentWriter
 
@@ -150,8 +150,8 @@ def align_corpus(
 
 
 def batches(utterances: "Sequence[Utterance]", duration_s: float) -> "Iterator[list[Utterance]]":
-    """Utterances of like length together, the longest first, each batch at most `duration_s` with padding (or one
-    utterance).
+    """Utterances of like length together, the longest first, each batch at most `duration_s` with padding (or
+    one utterance).
     """
     batch: list[Utterance] = []
     for utterance in sorted(utterances, key=lambda u: (-u.duration_s, u.id)):
@@ -212,7 +212,7 @@ def _checked_device(device: str) -> str:
 
 
 def _check_source(out: Path, checkpoint: Path, data: Path, batch_duration_s: float) -> None:
-    """Note in `out` what its alignments are made of; raise AlignerError if they are made of something else."""
+    """Note in `out` what its alignments are made of; raise AlignerError if they are of something else."""
     from aligner.corpus import CUTS
     from aligner.formats.files import whole_file
 
@@ -237,8 +237,7 @@ def _check_source(out: Path, checkpoint: Path, data: Path, batch_duration_s: flo
 def _sha256(path: Path) -> str:
     import hashlib
 
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _export(
@@ -274,7 +273,7 @@ def _write_table(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, 
 
 
 def _progress(utterances: "Sequence[Utterance]"):
-    """A context manager that gives `advance(seconds of audio)`, drawing a bar on stderr if somebody watches."""
+    """A context manager that gives `advance(seconds of audio)`, with a bar on stderr if somebody watches."""
     import contextlib
 
     from rich.console import Console
@@ -312,7 +311,5 @@ def _print_summary(
     for name, reasons in refused.items():
         for reason in reasons[:_SHOWN]:
             print(f"refused by {name}: {reason}", file=sys.stderr)
-    print(
-        f"{len(outcome.aligned)} utterances aligned, {len(outcome.failed)} not: {audio_s / 60:.1f} min of audio in "
-        f"{seconds:.0f} s"
-    )
+    counts = f"{len(outcome.aligned)} utterances aligned, {len(outcome.failed)} not"
+    print(f"{counts}: {audio_s / 60:.1f} min of audio in {seconds:.0f} s")
