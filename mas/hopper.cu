@@ -32,6 +32,8 @@
 #define SCORE_TYPE 0  // 0 float32, 1 float16, 2 bfloat16
 #endif
 
+static_assert(R == 1 || R == 2 || R == 4, "histories are stored in one go");
+
 typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef long long i64;
@@ -171,6 +173,9 @@ DEVICE void arrive_when_copied(u32 barrier) {
 DEVICE void copy16(u32 to, const char* from, int bytes) {
   asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
 }
+DEVICE void copy16(u32 to, const char* from) {
+  asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
+}
 DEVICE void copy4(u32 to, const char* from) {
   asm volatile("cp.async.ca.shared.global.L2::256B [%0], [%1], 4;" ::"r"(to), "l"(from) : "memory");
 }
@@ -201,21 +206,28 @@ DEVICE void store1(u32 address, float v) {
 }
 #endif
 
+enum { ALIGNED_ROWS = 0, ROWS_ONE_BY_ONE = 1, COLUMNS_ONE_BY_ONE = 2 };
+
+// A group is 8 * R rows of 32 columns. ALIGNED_ROWS: 8 lanes a row, 4 rows at a time; ROWS_ONE_BY_ONE: a column a lane,
+// a row at a time; COLUMNS_ONE_BY_ONE: 8 rows of 4 columns at a time.
+template <int KIND>
 DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, int b, u32 ring, u32 barriers, int lane) {
   const char* origin = a.scores + ELEMENT * (b * a.stride_b + w.row0 * (a.stride_i + a.stride_j));
   const i64 step_i = ELEMENT * a.stride_i, step_j = ELEMENT * a.stride_j;
   const int slack = item.slack;
   const int columns = a.S - w.row0;  // that exist
-  // Where in a group of 8 * R rows and 32 columns this lane starts, by loader: 8 lanes a row, a column a lane, or 8
-  // rows of 4 columns; and how it goes on.
-  const int di = a.loader == 0 ? lane >> 3 : a.loader == 1 ? 0 : lane & 7;
-  const int dj = a.loader == 0 ? (lane & 7) * 4 : a.loader == 1 ? lane : lane >> 3;
-  int slot = 0;
+  const int di = KIND == ALIGNED_ROWS ? lane >> 3 : KIND == ROWS_ONE_BY_ONE ? 0 : lane & 7;  // the lane's first row
+  const int dj = KIND == ALIGNED_ROWS ? (lane & 7) * 4 : KIND == ROWS_ONE_BY_ONE ? lane : lane >> 3;  // and column
+  constexpr int READS = KIND == ALIGNED_ROWS ? 2 * R : 8 * R;
+  u32 places[8];  // of the lane's first cell, by how far its chunk is moved on
+#pragma unroll
+  for (int n = 0; n < 8; ++n) places[n] = di * ROW_BYTES + place(di, (dj >> 2) + n) + (dj & 3) * 4;
+  int slot = 0, turn = 0;
 #pragma unroll 1
   for (int s = 0; s < w.stages; ++s) {
-    if (s >= D) {
-      const int t = s - D + 1;
-      barrier_wait(barriers + (D + t % D) * 8, (t / D) & 1);
+    if (s >= D) {  // wait until stage s - D + 1 is consumed
+      const int next = slot + 1 == D ? 0 : slot + 1;
+      barrier_wait(barriers + (D + next) * 8, (turn - (next > 0)) & 1);
     }
 #pragma unroll 1
     for (int q = 0; q < 4; ++q) {
@@ -232,92 +244,78 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
       const char* from = origin + (first + di) * step_i + (block * 32 + dj) * step_j;
       // limits of what this lane may read, counted from its own first cell
       const int above = block * 32 + dj - first - di, below = slack - above, rows = w.rows - first - di;
-      if (a.loader == 0) {
+      const int there = columns - block * 32 - dj;
+
+      // read n of the group: its row and column from the lane's first cell, and its place in the ring
+      auto row = [](int n) { return KIND == ALIGNED_ROWS ? 4 * n : KIND == ROWS_ONE_BY_ONE ? n : n / 8 * 8; };
+      auto column = [](int n) { return KIND == COLUMNS_ONE_BY_ONE ? n % 8 * 4 : 0; };
+      auto at = [&](int n) { return to + row(n) * ROW_BYTES + places[(2 * (row(n) / R) + column(n) / 4) & 7]; };
+      auto wanted = [&](int n) {
+        return above + column(n) + (KIND == ALIGNED_ROWS ? 3 : 0) >= row(n) && column(n) - row(n) <= below && row(n) < rows;
+      };
+      auto go_on = [&](int n) {
+        if (KIND == ALIGNED_ROWS) from += 4 * step_i;
+        else if (KIND == ROWS_ONE_BY_ONE) from += step_i;
+        else from += n % 8 < 7 ? 4 * step_j : 8 * step_i - 28 * step_j;
+      };
 #if SCORE_TYPE == 0
+      if (inside) {
 #pragma unroll
-        for (int n = 0; n < 2 * R; ++n) {
-          const u32 at = to + (n * 4 + di) * ROW_BYTES + place(n * 4 + di, dj >> 2);
-          if (inside) copy16(at, from, 16);
-          else if (above + 3 >= n * 4 && -n * 4 <= below && n * 4 < rows)
-            copy16(at, from, min(16, 4 * (columns - block * 32 - dj)));
-          from += 4 * step_i;
+        for (int n = 0; n < READS; ++n) {
+          if (KIND == ALIGNED_ROWS) copy16(at(n), from);
+          else copy4(at(n), from);
+          go_on(n);
         }
-#else
-        uint2 v[2 * R];
+      } else {
 #pragma unroll
-        for (int n = 0; n < 2 * R; ++n) {
+        for (int n = 0; n < READS; ++n) {
+          if (wanted(n)) {
+            if (KIND == ALIGNED_ROWS) copy16(at(n), from, min(16, 4 * there));
+            else copy4(at(n), from);
+          }
+          go_on(n);
+        }
+      }
+#else
+      constexpr int BATCH = READS < 16 ? READS : 16;
+#pragma unroll 1
+      for (int n0 = 0; n0 < READS; n0 += BATCH) {
+        uint2 v[BATCH];
+        const u32 to_batch = row(n0) * ROW_BYTES;
+#pragma unroll
+        for (int n = 0; n < BATCH; ++n) {
           v[n] = make_uint2(0, 0);
-          if (inside || above + 3 >= n * 4 && -n * 4 <= below && n * 4 < rows) {
-            const int there = inside ? 4 : columns - block * 32 - dj;
-            if (there >= 4) v[n] = read8(from);
-            else {
+          const bool one = inside || (above + column(n) + (KIND == ALIGNED_ROWS ? 3 : 0) >= row(n) + row(n0) &&
+                                      column(n) - row(n) - row(n0) <= below && row(n) + row(n0) < rows);
+          if (KIND == ALIGNED_ROWS) {
+            if (one && there >= 4) {
+              v[n] = read8(from);
+            } else if (one) {
               v[n].x = read2(from);
               if (there >= 2) v[n].x |= read2(from + 2) << 16;
               if (there >= 3) v[n].y = read2(from + 4);
             }
+          } else if (one) {
+            v[n].x = read2(from);
           }
-          from += 4 * step_i;
+          go_on(n);
         }
 #pragma unroll
-        for (int n = 0; n < 2 * R; ++n)
-          store4(to + (n * 4 + di) * ROW_BYTES + place(n * 4 + di, dj >> 2), widen(v[n].x & 0xffff),
-                 widen(v[n].x >> 16), widen(v[n].y & 0xffff), widen(v[n].y >> 16));
-#endif
-      } else if (a.loader == 1) {
-#pragma unroll
-        for (int n = 0; n < R; ++n) {
-#if SCORE_TYPE != 0
-          u32 v[8];
-#endif
-#pragma unroll
-          for (int k = 0; k < 8; ++k) {
-            const int i = n * 8 + k;
-            const bool wanted = inside || above >= i && -i <= below && i < rows;
-#if SCORE_TYPE == 0
-            if (wanted) copy4(to + i * ROW_BYTES + place(i, dj >> 2) + (dj & 3) * 4, from);
-#else
-            v[k] = wanted ? read2(from) : 0;
-#endif
-            from += step_i;
-          }
-#if SCORE_TYPE != 0
-#pragma unroll
-          for (int k = 0; k < 8; ++k)
-            store1(to + (n * 8 + k) * ROW_BYTES + place(n * 8 + k, dj >> 2) + (dj & 3) * 4, widen(v[k]));
-#endif
-        }
-      } else {
-#pragma unroll
-        for (int n = 0; n < R; ++n) {
-          const char* at = from;
-#if SCORE_TYPE != 0
-          u32 v[8];
-#endif
-#pragma unroll
-          for (int k = 0; k < 8; ++k) {
-            const bool wanted = inside || above + 4 * k >= n * 8 && 4 * k - n * 8 <= below && n * 8 < rows;
-#if SCORE_TYPE == 0
-            if (wanted) copy4(to + (n * 8 + di) * ROW_BYTES + place(n * 8 + di, k) + dj * 4, at);
-#else
-            v[k] = wanted ? read2(at) : 0;
-#endif
-            at += 4 * step_j;
-          }
-#if SCORE_TYPE != 0
-#pragma unroll
-          for (int k = 0; k < 8; ++k)
-            store1(to + (n * 8 + di) * ROW_BYTES + place(n * 8 + di, k) + dj * 4, widen(v[k]));
-#endif
-          from += 8 * step_i;
+        for (int n = 0; n < BATCH; ++n) {
+          if (KIND == ALIGNED_ROWS)
+            store4(at(n) + to_batch, widen(v[n].x & 0xffff), widen(v[n].x >> 16), widen(v[n].y & 0xffff), widen(v[n].y >> 16));
+          else
+            store1(at(n) + to_batch, widen(v[n].x));
         }
       }
+#endif
     }
 #if SCORE_TYPE == 0
-    arrive_when_copied(barriers + (s % D) * 8);
+    arrive_when_copied(barriers + slot * 8);
 #else
-    barrier_arrive(barriers + (s % D) * 8);
+    barrier_arrive(barriers + slot * 8);
 #endif
-    slot = slot + 1 == D ? 0 : slot + 1;
+    if (++slot == D) slot = 0, ++turn;
   }
 }
 
@@ -361,9 +359,17 @@ DEVICE void fetch(Chunk& f, u32 at, u32 message) {
   f.above_h[0] = h.x, f.above_h[1] = h.y, f.above_h[2] = h.z, f.above_h[3] = h.w;
 }
 
+enum { INNER = 0, LEFT_EDGE = 1, BOTH_EDGES = 2 };
+
+// -1 if the float is negative, else 0. A difference of floats has the sign of their order; predicates would do, but what
+// waits for a predicate waits three times as long.
+DEVICE u32 negative(float x) { return (u32)(__float_as_int(x) >> 31); }
+DEVICE u32 choose(u32 mask, u32 one, u32 other) { return (mask & one) | (~mask & other); }
+
 // One chunk: 4 columns of R rows. made: Q and history of the last row, one column before each.
-// EDGE: some cells lie left of the diagonal or beyond the item's last column; `from_diagonal` and `left` say how far.
-template <bool EDGE>
+// LEFT_EDGE: some cells lie left of the diagonal, whose first row is from_diagonal columns before the chunk.
+// BOTH_EDGES: also, only the columns up to the chunk's number `left` belong to the item.
+template <int EDGE>
 DEVICE void advance(Lane& v, const Chunk& f, bool top, int from_diagonal, int left, float (&made)[4], u32 (&made_h)[4]) {
 #pragma unroll
   for (int k = 0; k < 4; ++k)
@@ -377,22 +383,22 @@ DEVICE void advance(Lane& v, const Chunk& f, bool top, int from_diagonal, int le
     asm volatile("shfl.sync.up.b32 %0, %1, 1, 0, -1;" : "=f"(next[k]) : "f"(made[k]));
     asm volatile("shfl.sync.up.b32 %0, %1, 1, 0, -1;" : "=r"(next_h[k]) : "r"(made_h[k]));
     const u32 bit = v.bit << k;
+    const u32 outside = (u32)((left - k) >> 31);
 #pragma unroll
     for (int r = R - 1; r >= 0; --r) {
-      float stay = v.q[r], move = v.above[k];
+      float stay = v.q[r], move = v.above[k], score = f.x[r][k];
       u32 move_h = v.above_h[k];
       if (r > 0) move = v.q[r - 1], move_h = v.h[r - 1];
-      if (EDGE) {
-        const float cell = f.x[r][k], score = from_diagonal + k - r < 0 ? NEVER : cell;
-        const bool inside = k <= left;
-        v.h[r] = (stay < move) & inside ? move_h | bit : v.h[r] + 0;
-        const float best = __fadd_rn(max_nan(stay, move), score);
-        v.q[r] = inside ? best : stay;
-      } else {
-        asm("{\n.reg .pred moves;\nsetp.lt.f32 moves, %1, %2;\n@moves add.u32 %0, %3, %4;\n}"
-            : "+r"(v.h[r]) : "f"(stay), "f"(move), "r"(move_h), "r"(bit));
-        v.q[r] = __fadd_rn(max_nan(stay, move), f.x[r][k]);
+      if (EDGE != INNER)
+        score = __uint_as_float(choose((u32)((from_diagonal + k - r) >> 31), __float_as_uint(NEVER), __float_as_uint(score)));
+      u32 moves = negative(__fsub_rn(stay, move));
+      float best = __fadd_rn(max_nan(stay, move), score);
+      if (EDGE == BOTH_EDGES) {
+        moves &= ~outside;
+        best = __uint_as_float(choose(outside, __float_as_uint(stay), __float_as_uint(best)));
       }
+      v.h[r] = choose(moves, move_h + bit, v.h[r]);
+      v.q[r] = best;
     }
   }
 #pragma unroll
@@ -465,10 +471,11 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b
 #pragma unroll
     for (int r = 0; r < R; ++r) even.x[r][k] = NEVER;
   }
+  int stage = 0, turn = 0;  // s % D, s / D
 #pragma unroll 1
   for (int s = 0; s < w.stages; ++s) {
     const int sent = s - 4 - R;
-    barrier_wait(barriers + (s % D) * 8, (s / D) & 1);
+    barrier_wait(barriers + stage * 8, turn & 1);
     if (w.row0 > 0 && s < messages) barrier_wait(links.arrived + (s & (INBOX - 1)) * 8, (s / INBOX) & 1);
     const bool sends_stage = w.has_next && sent >= 0 && sent < messages;
     if (sends_stage && sent >= INBOX)
@@ -499,10 +506,12 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b
     STEP(EDGE, odd, even, 1)                                \
     message += 64, to += 64, lane_16 += 32, until_end -= 2; \
   }
-    if (s < 4 + R || s >= edge_from) {
-      STAGE(true)
+    if (s >= edge_from) {
+      STAGE(BOTH_EDGES)
+    } else if (s < 4 + R) {
+      STAGE(LEFT_EDGE)
     } else {
-      STAGE(false)
+      STAGE(INNER)
     }
 #undef STAGE
 #undef STEP
@@ -510,7 +519,8 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b
     history += a.pitch;
     __syncwarp();
     if (sends_stage) hand_over(links, sends, sent & (INBOX - 1));
-    arrive_if(top, barriers + (D + s % D) * 8);
+    arrive_if(top, barriers + (D + stage) * 8);
+    if (++stage == D) stage = 0, ++turn;
     if (w.row0 == 0) {
       if (s == 0 && top) *(volatile float*)__cvta_shared_to_generic(links.inbox) = NEVER;  // only column 0 may start here
     } else if (s + INBOX < messages) {
@@ -544,18 +554,22 @@ DEVICE void trace(const Arguments& a, const Item& item, int b, u32* windows, int
                      "l"(histories + (i64)(last - back) * a.pitch + row) : "memory");
     }
   };
+  u32 mine = 0;  // blocks of a tile whose moves this warp writes down
+  for (int back = warp; back < TILE; back += warps) mine |= 1u << back;
   int first_row = window_first(i), buffer = 0;
   prefetch(blocks - 1, first_row, 0);
+#pragma unroll 1
   for (int last = blocks - 1; last >= 0; last -= TILE) {
     asm volatile("cp.async.wait_all;" ::: "memory");
     __syncthreads();
     const int next_first_row = window_first(i);
     if (last - TILE >= 0) prefetch(last - TILE, next_first_row, buffer ^ 1);
-#pragma unroll 1
-    for (int back = 0; back < TILE && back <= last; ++back) {
-      const u32 history = windows[(buffer * TILE + back) * WINDOW + i - first_row];
-      if (back % warps == warp && history >> lane & 1)
-        start[i - __popc(history >> lane >> 1)] = (last - back) * 32 + lane;
+    const u32* window = windows + buffer * TILE * WINDOW - first_row;
+#pragma unroll
+    for (int back = 0; back < TILE; ++back) {
+      if (back > last) break;
+      const u32 history = window[back * WINDOW + i];
+      if (mine >> back & history >> lane & 1) start[i - __popc(history >> lane >> 1)] = (last - back) * 32 + lane;
       i -= __popc(history);
     }
     first_row = next_first_row;
@@ -601,7 +615,9 @@ extern "C" __global__ void __launch_bounds__(512, 1) search(const Arguments a) {
     const u32 ring = shared_address(shared) + local * RING_BYTES;
     const u32 barriers = shared_address(all_barriers + local * BARRIERS);
     if (loads) {
-      load_scores(a, item, w, b, ring, barriers, lane);
+      if (a.loader == ALIGNED_ROWS) load_scores<ALIGNED_ROWS>(a, item, w, b, ring, barriers, lane);
+      else if (a.loader == ROWS_ONE_BY_ONE) load_scores<ROWS_ONE_BY_ONE>(a, item, w, b, ring, barriers, lane);
+      else load_scores<COLUMNS_ONE_BY_ONE>(a, item, w, b, ring, barriers, lane);
     } else {
       Links links;
       links.inbox = shared_address(inboxes + local * INBOX_BYTES);

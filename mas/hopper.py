@@ -1,7 +1,8 @@
 """The search in CUDA C++ for cards with thread block clusters: Hopper and later. The kernel is hopper.cu.
 
-NVRTC, which comes with PyTorch's wheels, compiles it for the card at hand when it is first needed; no compiler has to
-be installed. Where anything of that is missing, `serves` says no and plain Triton (gpu.py) does the work.
+NVRTC, which comes with PyTorch's wheels, compiles it for the card at hand when it is first needed; no
+compiler has to be installed. Where anything of that is missing, `serves` says no and plain Triton (gpu.py)
+does the work.
 
 B batch, T text tokens, S speech frames.
 """
@@ -23,7 +24,7 @@ _TRACE_BYTES = 2 * 8 * 516 * 4
 
 
 class Shape(NamedTuple):
-    """How an item's rows are spread: `blocks` thread blocks a cluster, `warps` a block, 32 * `rows` tokens a warp;
+    """How an item's tokens are spread: `blocks` thread blocks, `warps` each, 32 * `rows` tokens a warp;
     `stages` of 32 frames are buffered."""
 
     rows: int
@@ -40,6 +41,8 @@ class Shape(NamedTuple):
 
 def serves(device: torch.device) -> bool:
     """Whether this backend runs on `device`."""
+    if not torch.cuda.is_available():
+        return False
     return _serves(device.index if device.index is not None else torch.cuda.current_device())
 
 
@@ -73,15 +76,18 @@ def durations(
     blocks, pitch = -(-S // 32), -(-T // 4) * 4
     histories = torch.empty(B * blocks * pitch, dtype=torch.int32, device=device)
     text_lengths, speech_lengths = text_lengths.contiguous(), speech_lengths.contiguous()
-    processors = torch.cuda.get_device_properties(device).multi_processor_count
-    kernel = _kernel(device.index, _shape(T, B, processors), _SCORE_TYPES[scores.dtype])
+    kernel = _kernel(device.index, _shape(T, B, _processors(device.index)), _SCORE_TYPES[scores.dtype])
     arguments = _Arguments(
         scores.data_ptr(), *scores.stride(), text_lengths.data_ptr(), speech_lengths.data_ptr(),
         result.data_ptr(), histories.data_ptr(), T, S, blocks, pitch, text_lengths.dtype == torch.int64,
         speech_lengths.dtype == torch.int64, _loader(scores),
     )  # fmt: skip
-    with torch.cuda.device_of(scores):
-        kernel.launch(B, torch.cuda.current_stream(device).cuda_stream, arguments)
+    stream = torch.cuda.current_stream(device).cuda_stream
+    if torch.cuda.current_device() == device.index:
+        kernel.launch(B, stream, arguments)
+    else:
+        with torch.cuda.device(device):
+            kernel.launch(B, stream, arguments)
     return result
 
 
@@ -99,12 +105,17 @@ def _shape(T: int, B: int, processors: int) -> Shape:
     return Shape(rows=2, warps=a_block, blocks=-(-warps // a_block), stages=4)
 
 
+@functools.cache
+def _processors(index: int) -> int:
+    return torch.cuda.get_device_properties(index).multi_processor_count
+
+
 def _loader(scores: Tensor) -> int:
-    """How the kernel reads: 0 four neighbouring frames at once, 1 frame by frame along rows, 2 along tokens."""
+    """How the kernel reads: 0 four frames of a token at once, 1 one frame at a time, 2 token after token."""
     stride_b, stride_i, stride_j = scores.stride()
-    if stride_j == 1 and stride_i % 4 == 0 and stride_b % 4 == 0:
-        if scores.data_ptr() % (4 * scores.element_size()) == 0:
-            return 0
+    aligned = scores.data_ptr() % (4 * scores.element_size()) == 0
+    if aligned and stride_j == 1 and stride_i % 4 == 0 and stride_b % 4 == 0:
+        return 0
     return 2 if abs(stride_i) < abs(stride_j) else 1
 
 
@@ -119,7 +130,7 @@ def compile_kernel(architecture: int, shape: Shape, score_type: int) -> bytes:
     from cuda.bindings import nvrtc
 
     options = [
-        f"--gpu-architecture=sm_{architecture}", "--std=c++17", "--fmad=false", "--device-as-default-execution-space",
+        f"--gpu-architecture=sm_{architecture}", "--std=c++17", "--fmad=false",
         f"-DR={shape.rows}", f"-DD={shape.stages}", f"-DSCORE_TYPE={score_type}",
     ]  # fmt: skip
     program = _checked(nvrtc.nvrtcCreateProgram(_SOURCE.read_bytes(), _SOURCE.name.encode(), 0, None, None))

@@ -1,0 +1,78 @@
+"""The CUDA backend's own choices. test_gpu.py compares it, like every backend, with the reference.
+
+On a machine with a card: `pytest -m gpu tests/test_hopper.py`.
+"""
+
+import pytest
+import torch
+from search_cases import random_batch
+
+from mas import cpu, hopper
+from mas.hopper import Shape
+
+# Every way of spreading the tokens: one warp, several in a block, several blocks, both, and 2 or 4 a lane.
+SHAPES = [
+    Shape(rows=2, warps=1, blocks=1, stages=4),
+    Shape(rows=2, warps=4, blocks=1, stages=4),
+    Shape(rows=2, warps=1, blocks=8, stages=4),
+    Shape(rows=2, warps=2, blocks=4, stages=3),
+    Shape(rows=2, warps=3, blocks=3, stages=6),
+    Shape(rows=4, warps=1, blocks=2, stages=4),
+    Shape(rows=4, warps=4, blocks=1, stages=3),
+    Shape(rows=4, warps=2, blocks=8, stages=3),
+]
+
+
+@pytest.mark.parametrize("architecture", [90, 100])
+@pytest.mark.parametrize("score_type", [0, 1, 2])
+@pytest.mark.parametrize("rows", [2, 4])
+def test_compiles_ahead_of_time(architecture: int, score_type: int, rows: int) -> None:
+    pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed")
+    code = hopper.compile_kernel(architecture, Shape(rows, warps=4, blocks=1, stages=3), score_type)
+    assert code[:4] == b"\x7fELF"
+
+
+def test_what_does_not_compile_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed")
+    with pytest.raises(RuntimeError, match=r"hopper\.cu"):
+        hopper.compile_kernel(90, Shape(rows=3, warps=1, blocks=1, stages=4), 0)
+
+
+def test_every_text_length_finds_room() -> None:
+    for T in range(1, 4097):
+        for B in (1, 16, 1000):
+            shape = hopper._shape(T, B, 132)
+            assert 32 * shape.rows * shape.warps * shape.blocks >= T
+            assert shape.blocks <= 8
+            assert shape.shared_bytes <= 227 * 1024 - 2048  # what a block may have, less the barriers
+
+
+def test_how_scores_are_read() -> None:
+    scores = torch.zeros(3, 8, 12)
+    assert hopper._loader(scores) == 0
+    assert hopper._loader(scores[:, :, :11]) == 0
+    assert hopper._loader(scores[:, :, 1:]) == 1
+    assert hopper._loader(scores[:, :, ::2]) == 1
+    assert hopper._loader(torch.zeros(3, 8, 11)) == 1
+    assert hopper._loader(torch.zeros(3, 12, 8).mT) == 2
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_every_shape_equals_the_reference(monkeypatch: pytest.MonkeyPatch, shape: Shape) -> None:
+    if not hopper.serves(torch.device("cuda")):
+        pytest.skip("this card is not served")
+    monkeypatch.setattr(hopper, "_shape", lambda T, B, processors: shape)
+    most = 32 * shape.rows * shape.warps * shape.blocks
+    for seed, (T, S) in enumerate([(most, 2 * most + 5), (most - 1, most), (1, 40), (min(most, 70), 2049)]):
+        batch = random_batch(seed, 9, T, S, strange=True)
+        found = hopper.durations(*batch.to("cuda"))
+        assert torch.equal(found.cpu(), cpu.durations(*batch)), (T, S)
+
+
+@pytest.mark.gpu
+def test_a_device_that_is_not_the_current_one() -> None:
+    if torch.cuda.device_count() < 2:
+        pytest.skip("needs two cards")
+    batch = random_batch(1, 4, 50, 200)
+    assert torch.equal(hopper.durations(*batch.to("cuda:1")).cpu(), cpu.durations(*batch))
