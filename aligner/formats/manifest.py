@@ -214,8 +214,13 @@ def _cut_data(alignment: Alignment, cut: "Cut | None") -> dict[str, Any]:
 
 
 def _items(intervals: tuple[Interval, ...]) -> list[list[Any]]:
-    # Eight digits are what lhotse itself keeps of an item's end.
-    return [[i.symbol, round(i.start_s, 8), round(i.end_s - i.start_s, 8), i.score] for i in intervals]
+    # Eight digits are what lhotse keeps of an item's end; both ends rounded, so that reading and writing
+    # once more changes nothing.
+    items = []
+    for interval in intervals:
+        start_s, end_s = round(interval.start_s, 8), round(interval.end_s, 8)
+        items.append([interval.symbol, start_s, round(end_s - start_s, 8), interval.score])
+    return items
 
 
 def _supervision_cut(supervision) -> "MonoCut":

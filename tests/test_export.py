@@ -1,0 +1,98 @@
+"""The export command: options, several formats at once, what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+from test_formats import example, files
+
+from aligner import cli
+from aligner.alignment import Alignment
+from aligner.formats import WRITERS, write_alignments
+
+
+@pytest.fixture
+def aligned(tmp_path):
+    crowded = Alignment.from_boundaries("crowded", ["B"] * 8, [0] * 8, ["b"], np.linspace(0, 0.02, 9), 0.02)
+    write_alignments(tmp_path / "aligned" / "alignments.jsonl.gz", [example(), crowded])
+    return tmp_path / "aligned"
+
+
+def run(*argv):
+    return cli.main(["export", *map(str, argv)])
+
+
+def test_one_format_goes_into_the_folder_itself(aligned, tmp_path, capsys):
+    assert run(aligned, "--to", "ctm", "--out", tmp_path / "o", "--json") == 0
+    assert files(tmp_path / "o") == ["phones.ctm", "words.ctm"]
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert summary["formats"]["ctm"] == {"utterances": 2, "files": 2, "refused": []}
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_all_formats_go_into_folders_of_their_own(aligned, tmp_path, capsys, jobs):
+    out = tmp_path / "o"
+    stated = ["--hop", 256, "--sample-rate", 22050, "--frame-rule", "tiled", "--wavs", tmp_path]
+    assert run(aligned, "--to", "all", "--out", out, "--jobs", jobs, *stated, "--json") == 0
+    assert sorted(path.name for path in out.iterdir()) == sorted(WRITERS)
+    captured = capsys.readouterr()
+    formats = json.loads(captured.out.splitlines()[-1])["formats"]
+    assert list(formats) == list(WRITERS)
+    assert formats["npy"]["utterances"] == 1
+    assert "refused by npy: crowded: 8 tokens do not fit 1 frames" in captured.err
+    assert "crowded" in (out / "npy" / "refused.txt").read_text()
+    samples = round(example().duration_s * 22050)
+    assert np.load(out / "npy" / "durations" / "LJ001-0001.npy").sum() == samples // 256
+
+
+def test_presets_are_grids(aligned, tmp_path):
+    assert run(aligned, "--to", "npy", "--preset", "nemo", "--out", tmp_path / "o") == 0
+    samples = round(example().duration_s * 22050)
+    assert np.load(tmp_path / "o/durations/LJ001-0001.npy").sum() == samples // 256
+
+
+def test_tokens_are_renamed_checked_and_interspersed(aligned, tmp_path):
+    tokens = [t.symbol.replace("sil", "PAUSE") for t in example().tokens]
+    (tmp_path / "names").write_text("sil PAUSE\n")
+    expected = " ".join(["_"] + [s for token in tokens for s in (token, "_")])
+    (tmp_path / "tokens").write_text(f"LJ001-0001|{expected}\n")
+    options = ["--symbols", tmp_path / "names", "--tokens", tmp_path / "tokens", "--blanks"]
+    assert run(aligned, "--to", "matcha", "--out", tmp_path / "o", *options) == 0
+    assert (tmp_path / "o/tokens.txt").read_text() == f"LJ001-0001|{expected}\n"
+    assert "crowded: not among the tokens" in (tmp_path / "o/refused.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--to", "npy"], "say hop, sample rate and frame rule"),
+        (["--to", "npy", "--hop", "256"], "go together"),
+        (["--to", "npy", "--hop", "256", "--preset", "vits"], "either --preset or"),
+        (["--to", "npy", "--hop", "0", "--sample-rate", "1", "--frame-rule", "tiled"], "greater than 0"),
+        (["--to", "matcha", "--strict"], "1 utterances could not be written"),
+        (["--to", "matcha", "--symbols", "nowhere"], "nowhere: No such file"),
+        (["--to", "fastspeech2", "--validation-share", "1"], "below 1"),
+    ],
+)
+def test_failures_say_what_to_do(aligned, tmp_path, capsys, options, complaint):
+    assert run(aligned, *options, "--out", tmp_path / "o") == 1
+    assert complaint in capsys.readouterr().err
+
+
+def test_nothing_written_is_a_failure(aligned, tmp_path, capsys):
+    (tmp_path / "tokens").write_text("someone|else\n")
+    options = ["--preset", "vits", "--tokens", tmp_path / "tokens"]
+    assert run(aligned, "--to", "npy", *options, "--out", tmp_path / "o") == 1
+    assert "2 utterances could not be written" in capsys.readouterr().err
+
+
+def test_unknown_formats_are_refused(aligned, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(aligned, "--to", "praat", "--out", tmp_path)
+    assert stopped.value.code == 2
+
+
+def test_a_manifest_can_be_exported_onto_itself(aligned):
+    before = (aligned / "alignments.jsonl.gz").read_bytes()
+    assert run(aligned, "--to", "lhotse", "--out", aligned) == 0
+    assert (aligned / "alignments.jsonl.gz").read_bytes() == before
