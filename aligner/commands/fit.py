@@ -137,8 +137,7 @@ def _parse(settings: list[str], out: Path) -> "LightningCLI":
 
     quieten()
     try:
-        return _cli_class()(
-            out,
+        return _cli_class(out)(
             Aligner,
             AlignerData,
             args=settings,
@@ -161,17 +160,13 @@ def _parse(settings: list[str], out: Path) -> "LightningCLI":
         raise WrongSettings(_shortened(str(error))) from error
 
 
-def _cli_class() -> "type[LightningCLI]":
+def _cli_class(out: Path) -> "type[LightningCLI]":
     from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
     from lightning.pytorch.cli import LightningCLI
     from lightning.pytorch.loggers import TensorBoardLogger
 
     class AlignerCLI(LightningCLI):
         """Links what model and data must agree on, and says what is written where."""
-
-        def __init__(self, out: Path, *args: Any, **kwargs: Any) -> None:
-            self.out = out
-            super().__init__(*args, **kwargs)
 
         def parse_arguments(self, parser: "LightningArgumentParser", args: Any) -> None:
             self.config = parser.parse_args(args)
@@ -184,8 +179,8 @@ def _cli_class() -> "type[LightningCLI]":
         def instantiate_trainer(self, **kwargs: Any) -> Any:
             trainer = self.config_init["trainer"]
             if trainer["logger"] is None:
-                kwargs["logger"] = TensorBoardLogger(str(self.out), name="", version="")
-            folder = self.out / LAST.parent
+                kwargs["logger"] = TensorBoardLogger(str(out), name="", version="")
+            folder = out / LAST.parent
             saver = ModelCheckpoint(folder, save_last=True, save_top_k=0, enable_version_counter=False)
             callbacks = [*(trainer["callbacks"] or []), saver]
             watched = sys.stderr.isatty() and trainer["enable_progress_bar"] is not False

@@ -1,0 +1,199 @@
+"""`aligner demo`: the whole way once, on speech whose phone times are known."""
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aligner.errors import AlignerError
+
+if TYPE_CHECKING:
+    from aligner.alignment import Alignment
+
+MARKER = "demo.json"
+WORST_SHARE = 1 / 3  # of the uniform split's error; anything above is no alignment worth the name
+_UTTERANCES = 60
+_PARTS = ("corpus", "prepared", "run", "aligned")
+
+DESCRIPTION = """\
+Make a small corpus with eSpeak NG, which says when it starts each phone; prepare it, train on it (on audio
+and tokens alone), align it, and measure against those times. Fails unless that is far better than giving
+every token an equal share.
+
+Takes a few minutes on two CPU cores and needs the extra `espeak`: pip install 'mas-aligner[espeak]'"""
+
+EPILOG = """\
+example:
+  aligner demo --out demo"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = DESCRIPTION
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo"), metavar="DIR", help="folder to write (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--utterances",
+        type=int,
+        default=_UTTERANCES,
+        metavar="N",
+        help="sentences to speak (default: %(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """All steps, one table, and the figures."""
+    import time
+
+    from aligner.evaluate import References, evaluate
+    from aligner.formats import MANIFEST, read_alignments
+    from aligner.synthesis import synthesise_corpus
+
+    started_s = time.perf_counter()
+    out: Path = args.out
+    _clear(out)
+    _announce(f"speaking {args.utterances} sentences")
+    spoken = synthesise_corpus(out / "corpus", args.utterances)
+    tokens = str(out / "corpus" / "tokens.txt")
+    prepared, trained, aligned = str(out / "prepared"), str(out / "run"), str(out / "aligned")
+    _command("prepare", tokens, "--phonemizer", "tokens", "--pause-symbols", "sil", "--out", prepared)
+    fitted = _command("fit", "--config", "demo", "--data", prepared, "--out", trained)
+    to = ["--format", "npy", "textgrid", "--preset", "vits", "--out", aligned]
+    _command("align", "--checkpoint", fitted["checkpoint"], "--data", prepared, *to)
+    figures = _command("evaluate", aligned, "--reference", prepared)
+
+    alignments = list(read_alignments(out / "aligned" / MANIFEST))
+    uniform = evaluate(map(uniform_split, alignments), References(prepared))
+    exact = {utterance.alignment.id: utterance.alignment for utterance in spoken}
+    picture = _draw_typical(alignments, exact, out / "alignment.png")
+    seconds = time.perf_counter() - started_s
+    summary = {
+        "phone_error_ms": figures["phones"]["mean_ms"],
+        "uniform_error_ms": uniform["phones"]["mean_ms"],
+        "seconds": round(seconds, 1),
+        "utterances": len(alignments),
+        "out": str(out),
+    }
+    _print_summary(alignments, figures["phones"], uniform["phones"], fitted, summary, picture)
+    _save(out / MARKER, summary)
+    if summary["phone_error_ms"] > WORST_SHARE * summary["uniform_error_ms"]:
+        raise AlignerError(
+            f"a mean phone error of {summary['phone_error_ms']:.1f} ms is not far better than the "
+            f"{summary['uniform_error_ms']:.1f} ms of a uniform split: something is broken here"
+        )
+    return summary
+
+
+def uniform_split(alignment: "Alignment") -> "Alignment":
+    """The same tokens, each with the same share of the utterance."""
+    import numpy as np
+
+    from aligner.alignment import Alignment
+
+    return Alignment.from_boundaries(
+        alignment.id,
+        [token.symbol for token in alignment.tokens],
+        [token.word for token in alignment.tokens],
+        [word.symbol for word in alignment.words],
+        np.linspace(0, alignment.duration_s, len(alignment.tokens) + 1),
+        alignment.duration_s,
+        speaker=alignment.speaker,
+    )
+
+
+def _clear(out: Path) -> None:
+    """Make room for a demo: what an earlier one left is removed, anything else is left alone."""
+    if out.exists() and not (out.is_dir() and ((out / MARKER).is_file() or not any(out.iterdir()))):
+        raise AlignerError(f"{out} is there and not from an earlier demo; choose another folder with --out")
+    for part in _PARTS:
+        shutil.rmtree(out / part, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    _save(out / MARKER, {})
+
+
+def _command(name: str, *arguments: str) -> dict[str, Any]:
+    """Run another command as the user would, its tables left out; returns its figures."""
+    import contextlib
+    import importlib
+    import io
+
+    from aligner.cli import build_parser
+
+    _announce(f"aligner {name} {' '.join(arguments)}")
+    args = build_parser(name).parse_args([name, *arguments])
+    with contextlib.redirect_stdout(io.StringIO()):
+        return importlib.import_module(f"aligner.commands.{name}").run(args)
+
+
+def _announce(step: str) -> None:
+    import sys
+
+    print(f"demo: {step}", file=sys.stderr, flush=True)
+
+
+def _draw_typical(alignments: "list[Alignment]", exact: "dict[str, Alignment]", path: Path) -> str:
+    """A picture of the alignment whose error is in the middle of all; returns its id."""
+    import numpy as np
+    import soundfile
+
+    from aligner.evaluate import compare
+    from aligner.report import plot_alignment, save_picture
+
+    by_error = sorted(alignments, key=lambda a: float(np.mean(np.abs(compare(a, exact[a.id]).phones_ms))))
+    typical = by_error[len(by_error) // 2]
+    audio, sample_rate_hz = soundfile.read(typical.audio, dtype="float32")
+    title = f"{exact[typical.id].text}  (of all alignments the one with the median error)"
+    save_picture(plot_alignment(typical, audio, sample_rate_hz, exact[typical.id], title), path)
+    return typical.id
+
+
+def _save(path: Path, summary: dict[str, Any]) -> None:
+    import json
+
+    from aligner.formats.files import whole_file
+
+    with whole_file(path) as file:
+        file.write(json.dumps(summary).encode() + b"\n")
+
+
+def _print_summary(
+    alignments: "list[Alignment]",
+    found: dict[str, Any],
+    uniform: dict[str, Any],
+    fitted: dict[str, Any],
+    summary: dict[str, Any],
+    picture: str,
+) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    out = summary["out"]
+    minutes = sum(alignment.duration_s for alignment in alignments) / 60
+    speakers = len({alignment.speaker for alignment in alignments})
+    table = Table(title="aligner demo", show_header=False, title_justify="left", show_lines=True)
+    table.add_row("spoken", f"{len(alignments)} sentences, {minutes:.1f} min, {speakers} voices of eSpeak NG")
+    table.add_row("trained", f"{fitted['epochs']} epochs on audio and tokens, {fitted['seconds']:.0f} s")
+    for name, figures in (("phones found", found), ("uniform split", uniform)):
+        within = f"{figures['within_20ms']:.0f} % within 20 ms"
+        spread = f"median {figures['median_ms']:.1f} ms, {within} of the exact times"
+        table.add_row(name, f"{figures['mean_ms']:.1f} ms mean error of {figures['n']} boundaries; {spread}")
+    table.add_row("took", f"{summary['seconds']:.0f} s in all")
+    files = {
+        "alignment.png": f"picture of {picture}",
+        "aligned/textgrid": "for Praat",
+        "aligned/npy": "durations in VITS's frames",
+        "aligned/alignments.jsonl.gz": "times and scores of every phone and word",
+        "run/checkpoints/last.ckpt": "the aligner",
+    }
+    table.add_row("files", escape("\n".join(f"{out}/{name}: {what}" for name, what in files.items())))
+    table.add_row(
+        "next: LJSpeech",
+        "curl -LO https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2\n"
+        "tar xf LJSpeech-1.1.tar.bz2\n"
+        "aligner prepare LJSpeech-1.1 --out prepared\n"
+        "aligner fit --config ljspeech --data prepared\n"
+        "aligner align --checkpoint runs/ljspeech/checkpoints/last.ckpt --data prepared --out aligned",
+    )
+    Console().print(table)
