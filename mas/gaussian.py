@@ -9,7 +9,14 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from mas.search import Backend, any_failed, check_lengths, check_skippable, explain
+from mas.search import (
+    Backend,
+    any_failed,
+    available_backends,
+    check_lengths,
+    check_skippable,
+    explain,
+)
 
 Precision = Literal["ieee", "tf32x3", "tf32"]
 
@@ -127,9 +134,19 @@ def _gaussian_search_op(
     check: bool,
 ) -> Tensor:
     """`torch.ops.mas.gaussian_search`: one opaque operation, as `torch.ops.mas.search`."""
-    scores = _scores(mean, log_scale, speech, precision)
-    durations = torch.ops.mas.search(scores, text_lengths, speech_lengths, skippable, "", backend, False)
+    # ieee products are left to cuBLAS: without tensor cores a kernel of our own is several times slower
+    in_parts = precision != "ieee" and mean.is_cuda and backend != "reference" and skippable is None
+    floats = mean.dtype == speech.dtype == torch.float32 and mean.numel() > 0 and speech.numel() > 0
+    if in_parts and floats and "triton" in available_backends(mean.device):
+        from mas import gaussian_gpu
+
+        inputs = mean, log_scale, speech, text_lengths, speech_lengths
+        durations = gaussian_gpu.durations(*inputs, precision, backend)
+    else:
+        scores = _scores(mean, log_scale, speech, precision)
+        durations = torch.ops.mas.search(scores, text_lengths, speech_lengths, skippable, "", backend, False)
     if check and durations.numel() and any_failed(durations):
+        scores = _scores(mean, log_scale, speech, precision)
         advice = "swap mean and speech"
         raise ValueError(explain(scores, text_lengths, speech_lengths, skippable, durations, advice))
     return durations

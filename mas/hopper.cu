@@ -49,7 +49,7 @@ struct Arguments {
   int blocks;       // ceil(S / 32)
   int pitch;        // T rounded up to 4
   int text_lengths_are_int64, speech_lengths_are_int64;
-  int loader;       // 0: rows contiguous and aligned to 4 elements, 1: rows contiguous or any strides, 2: columns contiguous
+  int loader;       // how scores are read: ALIGNED_ROWS, ROWS_ONE_BY_ONE or COLUMNS_ONE_BY_ONE
 };
 
 constexpr int ROWS = 32 * R;            // rows a warp
@@ -59,7 +59,7 @@ constexpr int INBOX = 8;               // stages of boundary values a warp can b
 constexpr int INBOX_BYTES = INBOX * 256;
 constexpr int BARRIERS = 2 * D + 2 * INBOX;  // loaded[D], consumed[D], arrived[INBOX], credit[INBOX]
 constexpr int TILE = 8;                 // blocks the way back looks ahead
-constexpr int WINDOW = TILE * 64 + 4;   // rows that the path can be in during this tile and the one before
+constexpr int WINDOW = TILE * 96 + 4;   // rows that the path can be in during this tile and the two before
 #define NEVER __int_as_float(0xff800000)  // -inf
 
 #define DEVICE static __device__ __forceinline__
@@ -101,6 +101,16 @@ DEVICE void barrier_wait(u32 barrier, u32 parity) {
       "{\n.reg .pred done;\nagain:\n"
       "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
       "@!done bra again;\n}" ::"r"(barrier), "r"(parity) : "memory");
+}
+// Waits for three barriers at the price of one.
+DEVICE void barrier_wait(u32 a, u32 parity_a, u32 b, u32 parity_b, u32 c, u32 parity_c) {
+  asm volatile(
+      "{\n.reg .pred a, b, c;\nagain:\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 a, [%0], %1;\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 b, [%2], %3;\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 c, [%4], %5;\n"
+      "and.pred a, a, b;\nand.pred a, a, c;\n@!a bra again;\n}" ::"r"(a), "r"(parity_a), "r"(b), "r"(parity_b),
+      "r"(c), "r"(parity_c) : "memory");
 }
 DEVICE float4 load4(u32 address) {
   float4 v;
@@ -475,11 +485,13 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b
 #pragma unroll 1
   for (int s = 0; s < w.stages; ++s) {
     const int sent = s - 4 - R;
-    barrier_wait(barriers + stage * 8, turn & 1);
-    if (w.row0 > 0 && s < messages) barrier_wait(links.arrived + (s & (INBOX - 1)) * 8, (s / INBOX) & 1);
     const bool sends_stage = w.has_next && sent >= 0 && sent < messages;
-    if (sends_stage && sent >= INBOX)
-      barrier_wait(links.credit + (sent & (INBOX - 1)) * 8, (sent / INBOX - 1) & 1);
+    const u32 loaded = barriers + stage * 8, parity = turn & 1;
+    const bool receives = w.row0 > 0 && s < messages, needs_credit = sends_stage && sent >= INBOX;
+    barrier_wait(loaded, parity, receives ? links.arrived + (s & (INBOX - 1)) * 8 : loaded,
+                 receives ? (s / INBOX) & 1 : parity,
+                 needs_credit ? links.credit + (sent & (INBOX - 1)) * 8 : loaded,
+                 needs_credit ? (sent / INBOX - 1) & 1 : parity);
     const bool sends = sends_stage && lane == 31;
     slot = slot + 1 == D ? 0 : slot + 1;
     const u32 next_block = rows_ring + slot * 128;
@@ -544,36 +556,39 @@ DEVICE void trace(const Arguments& a, const Item& item, int b, u32* windows, int
   const u32* histories = a.histories + (i64)b * a.blocks * a.pitch;
   const int blocks = (item.frames + 31) / 32;
   int i = item.tokens - 1;  // the row at the end of the tile's last block
-  auto window_first = [](int row) { return max(0, (row & ~3) - TILE * 64); };
-  auto prefetch = [&](int last, int first_row, int buffer) {
-    for (int n = tid; n < TILE * (WINDOW / 4); n += threads) {
-      const int back = n / (WINDOW / 4), row = first_row + n % (WINDOW / 4) * 4;
-      if (last - back >= 0 && row < a.pitch)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(
-                         shared_address(windows + (buffer * TILE + back) * WINDOW + row - first_row)),
-                     "l"(histories + (i64)(last - back) * a.pitch + row) : "memory");
-    }
+  const int width = min(WINDOW, a.pitch);
+  auto window_first = [](int row) { return max(0, (row & ~3) - TILE * 96); };
+  auto prefetch = [&](int last, int first_row, u32* window) {
+    for (int back = warp; back < TILE && back <= last; back += warps)
+      for (int n = 4 * lane; n < width && first_row + n < a.pitch; n += 128)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(window + back * width + n)),
+                     "l"(histories + (i64)(last - back) * a.pitch + first_row + n) : "memory");
+    asm volatile("cp.async.commit_group;" ::: "memory");
   };
   u32 mine = 0;  // blocks of a tile whose moves this warp writes down
   for (int back = warp; back < TILE; back += warps) mine |= 1u << back;
-  int first_row = window_first(i), buffer = 0;
-  prefetch(blocks - 1, first_row, 0);
+  // Two tiles are on their way while one is walked. Where their windows start is known two tiles ahead.
+  u32 *window = windows, *second = windows + TILE * width, *third = second + TILE * width;
+  int first_row = window_first(i), second_first_row = first_row;
+  prefetch(blocks - 1, first_row, window);
+  prefetch(blocks - 1 - TILE, first_row, second);
 #pragma unroll 1
   for (int last = blocks - 1; last >= 0; last -= TILE) {
-    asm volatile("cp.async.wait_all;" ::: "memory");
+    asm volatile("cp.async.wait_group 1;" ::: "memory");
     __syncthreads();
-    const int next_first_row = window_first(i);
-    if (last - TILE >= 0) prefetch(last - TILE, next_first_row, buffer ^ 1);
-    const u32* window = windows + buffer * TILE * WINDOW - first_row;
+    const int third_first_row = window_first(i);
+    prefetch(last - 2 * TILE, third_first_row, third);
+    const u32* histories_of_tile = window - first_row;
 #pragma unroll
     for (int back = 0; back < TILE; ++back) {
       if (back > last) break;
-      const u32 history = window[back * WINDOW + i];
+      const u32 history = histories_of_tile[back * width + i];
       if (mine >> back & history >> lane & 1) start[i - __popc(history >> lane >> 1)] = (last - back) * 32 + lane;
       i -= __popc(history);
     }
-    first_row = next_first_row;
-    buffer ^= 1;
+    u32* free_window = window;
+    window = second, second = third, third = free_window;
+    first_row = second_first_row, second_first_row = third_first_row;
   }
   __syncthreads();
   i64* durations = a.durations + (i64)b * a.T;
@@ -645,7 +660,7 @@ extern "C" __global__ void __launch_bounds__(512, 1) search(const Arguments a) {
   const bool found = item.fits && fabsf(score) < -NEVER;
   if (found) {
     u32* windows = (u32*)shared;
-    trace(a, item, b, windows, (int*)(windows + 2 * TILE * WINDOW));
+    trace(a, item, b, windows, (int*)(windows + 3 * TILE * min(WINDOW, a.pitch)));
   } else {
     for (int r = tid; r < a.T; r += blockDim.x) a.durations[(i64)b * a.T + r] = -1;
   }

@@ -20,6 +20,7 @@ SHAPES = [
     Shape(rows=4, warps=1, blocks=2, stages=4),
     Shape(rows=4, warps=4, blocks=1, stages=3),
     Shape(rows=4, warps=2, blocks=8, stages=3),
+    Shape(rows=4, warps=3, blocks=6, stages=4),
 ]
 
 
@@ -44,7 +45,7 @@ def test_every_text_length_finds_room() -> None:
             shape = hopper._shape(T, B, 132)
             assert 32 * shape.rows * shape.warps * shape.blocks >= T
             assert shape.blocks <= 8
-            assert shape.shared_bytes <= 227 * 1024 - 2048  # what a block may have, less the barriers
+            assert shape.shared_bytes <= hopper._SHARED_BYTES - 2048  # less the barriers
 
 
 def test_how_scores_are_read() -> None:
