@@ -82,8 +82,9 @@ DEVICE void barrier_arrive(u32 barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
 DEVICE void arrive_if(bool wanted, u32 barrier) {
-  asm volatile("{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %1, 0;\n@wanted mbarrier.arrive.shared::cta.b64 _, [%0];\n}" ::"r"(barrier),
-               "r"((u32)wanted) : "memory");
+  asm volatile(
+      "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %1, 0;\n"
+      "@wanted mbarrier.arrive.shared::cta.b64 _, [%0];\n}" ::"r"(barrier), "r"((u32)wanted) : "memory");
 }
 // An inbox stage is free again: get its barrier ready, then tell the warp that fills it.
 DEVICE void rearm_if(bool wanted, u32 barrier, u32 credit) {
@@ -313,7 +314,8 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
 #pragma unroll
         for (int n = 0; n < BATCH; ++n) {
           if (KIND == ALIGNED_ROWS)
-            store4(at(n) + to_batch, widen(v[n].x & 0xffff), widen(v[n].x >> 16), widen(v[n].y & 0xffff), widen(v[n].y >> 16));
+            store4(at(n) + to_batch, widen(v[n].x & 0xffff), widen(v[n].x >> 16), widen(v[n].y & 0xffff),
+                   widen(v[n].y >> 16));
           else
             store1(at(n) + to_batch, widen(v[n].x));
         }
@@ -426,13 +428,18 @@ DEVICE void send_if(bool wanted, u32 to, const float (&q)[4], const u32 (&h)[4])
 
 DEVICE void store_if(bool wanted, u32* to, const u32 (&h)[R]) {
 #if R == 4
-  asm volatile("{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %0, 0;\n@wanted st.global.v4.u32 [%1], {%2, %3, %4, %5};\n}" ::"r"((u32)wanted),
-               "l"(to), "r"(h[0]), "r"(h[1]), "r"(h[2]), "r"(h[3]) : "memory");
+  asm volatile(
+      "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %0, 0;\n"
+      "@wanted st.global.v4.u32 [%1], {%2, %3, %4, %5};\n}" ::"r"((u32)wanted), "l"(to), "r"(h[0]), "r"(h[1]),
+      "r"(h[2]), "r"(h[3]) : "memory");
 #elif R == 2
-  asm volatile("{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %0, 0;\n@wanted st.global.v2.u32 [%1], {%2, %3};\n}" ::"r"((u32)wanted), "l"(to),
-               "r"(h[0]), "r"(h[1]) : "memory");
+  asm volatile(
+      "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %0, 0;\n"
+      "@wanted st.global.v2.u32 [%1], {%2, %3};\n}" ::"r"((u32)wanted), "l"(to), "r"(h[0]), "r"(h[1]) : "memory");
 #else
-  asm volatile("{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %0, 0;\n@wanted st.global.u32 [%1], %2;\n}" ::"r"((u32)wanted), "l"(to), "r"(h[0]) : "memory");
+  asm volatile(
+      "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %0, 0;\n"
+      "@wanted st.global.u32 [%1], %2;\n}" ::"r"((u32)wanted), "l"(to), "r"(h[0]) : "memory");
 #endif
 }
 
