@@ -9,17 +9,22 @@ from aligner.errors import AlignerError
 Built = TypeVar("Built")
 
 
-def build(spec: dict[str, Any], kind: type[Built] | tuple[type, ...], *, own_only: bool = False, **linked) -> Built:
+def build(
+    spec: dict[str, Any], kind: type[Built] | tuple[type, ...], *, own_only: bool = False, **linked
+) -> Built:
     """What `spec` describes, called with its init_args and `linked` arguments.
 
-    kind: what it must be. own_only: refuse classes from outside this package (a checkpoint from a stranger must not
-    say what is imported). Raises AlignerError for anything that does not fit, saying what would.
+    kind: what it must be. own_only: refuse classes from outside this package (a checkpoint from a stranger
+    must not say what is imported). Raises AlignerError for anything that does not fit, saying what would.
     """
     path = spec.get("class_path", "") if isinstance(spec, dict) else ""
+    if isinstance(spec, dict) and (others := sorted(set(spec) - {"class_path", "init_args"})):
+        raise AlignerError(f"{path} with {', '.join(others)}: settings of a class stand under init_args")
     module_name, _, class_name = str(path).rpartition(".")
     if own_only and not module_name.startswith("aligner."):
         raise AlignerError(
-            f"the checkpoint wants the class {path!r} from outside aligner; if you trust it, load it with trust=True"
+            f"the checkpoint wants the class {path!r} from outside aligner; "
+            "if you trust it, load it with trust=True"
         )
     try:
         cls = getattr(importlib.import_module(module_name), class_name)
@@ -33,6 +38,6 @@ def build(spec: dict[str, Any], kind: type[Built] | tuple[type, ...], *, own_onl
     if unknown:
         raise AlignerError(f"{path} takes no {', '.join(unknown)}; it takes {', '.join(known)}")
     try:
-        return cls(**arguments, **linked)
+        return cls(**arguments, **linked)  # type: ignore[return-value]
     except (TypeError, ValueError) as error:
         raise AlignerError(f"{path}: {error}") from error

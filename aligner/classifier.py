@@ -13,8 +13,9 @@ _SMOOTHING = 0.05  # the targets are the mixtures' own alignments: boundary fram
 class FrameClassifier(nn.Module):
     """A perceptron over 2 * context_frames + 1 frames.
 
-    Its narrow view is the point: what it cannot hear it cannot use to move a boundary. Trained on the alignments of
-    the mixtures, it is better at telling phones apart and worse at fine timing; together they are better at both.
+    Its narrow view is the point: what it cannot hear it cannot use to move a boundary. Trained on the
+    alignments of the mixtures, it is better at telling phones apart and worse at fine timing; together they
+    are better at both.
     """
 
     log_prior: Tensor

@@ -1,4 +1,4 @@
-"""What a person did wrong or met, said so that they can mend it. Anything else is a bug and keeps its traceback."""
+"""What a person did wrong or met, said so that they can mend it. Anything else keeps its traceback."""
 
 
 class AlignerError(Exception):

@@ -17,9 +17,9 @@ _SPLIT_DEVIATIONS = 0.2
 class GaussianMixtures(nn.Module):
     """M mixtures of up to `max_components` Gaussians over C channels.
 
-    Only the first `components` of each mixture are in use; `split` raises that number. Everything is a buffer: it
-    is learnt in closed form, never by gradient. Statistics are float64 and add up over `accumulate` calls (and over
-    processes, see `statistics`) until `update` takes them.
+    Only the first `components` of each mixture are in use; `split` raises that number. Everything is a
+    buffer: it is learnt in closed form, never by gradient. Statistics are float64 and add up over
+    `accumulate` calls (and over processes, see `statistics`) until `update` takes them.
     """
 
     log_weight: Tensor
@@ -75,8 +75,8 @@ class GaussianMixtures(nn.Module):
             self.first[state, :k] += sums[:, channels:]
 
     def _quadratic_form(self) -> tuple[Tensor, Tensor]:
-        """`[M, K, 2C]` and `[M, K]`: a component's log weight times density is their product with the frame's squares
-        and values, plus the constant.
+        """`[M, K, 2C]` and `[M, K]`: a component's log weight times density is their product with the
+        frame's squares and values, plus the constant.
         """
         k = int(self.components)
         mean, precision = self.mean[:, :k], 1 / self.variance[:, :k]
@@ -93,7 +93,7 @@ class GaussianMixtures(nn.Module):
         return [self.count, self.first, self.second]
 
     def update(self, least_variance: float) -> None:
-        """The M-step: new weights, means and variances, the last at least `least_variance`. Clears the statistics."""
+        """The M-step: new weights, means and variances, these at least `least_variance`; clears the sums."""
         enough = (self.count >= _LEAST_FRAMES)[..., None]
         total = self.count.clamp(min=1e-3)[..., None]
         mean = self.first / total

@@ -2,8 +2,9 @@
 
 B batch, T tokens, F frames of a batch one after the other, C channels, M states.
 
-Why not the Glow-TTS encoder alone (`aligner.encoder`): a token's Gaussian that depends on the neighbouring tokens
-can explain their frames as well, and boundaries drift while the likelihood improves. A phone's own mixture cannot.
+Why not the Glow-TTS encoder alone (`aligner.encoder`): a token's Gaussian that depends on the neighbouring
+tokens can explain their frames as well, and boundaries drift while the likelihood improves. A phone's own
+mixture cannot.
 """
 
 import re
@@ -20,8 +21,8 @@ from aligner.gaussians import GaussianMixtures
 class PhoneMixture(nn.Module):
     """One state for the pause (symbol 0), `states` in a row for every other symbol.
 
-    channels: indices of the features this mixture looks at. The pause, one state for all the silence of a corpus,
-    has `pause_factor` times as many components as a state of a phone.
+    channels: indices of the features this mixture looks at. The pause, one state for all the silence of a
+    corpus, has `pause_factor` times as many components as a state of a phone.
     """
 
     channels: Tensor
@@ -67,14 +68,16 @@ class PhoneMixture(nn.Module):
 
 
 class PhoneMixtures(nn.Module):
-    """Several mixtures with different views of the features, and a narrow classifier beside the first of them.
+    """Several mixtures with different views of the features, and a narrow classifier beside the first of
+    them.
 
-    Each member finds its own boundaries; their mean is what an alignment is made of. vocab_size: symbols, the pause
-    first. channel_names: of the frontend. views: one regular expression a member over the channel names. states: a
-    phone. components: Gaussians of a state in each epoch, the last value from then on. pause_factor: how many
-    times as many the pause has. classifier_epochs: epochs, at the end, that train the classifier on what the mixtures
-    found; 0 for none. context_frames: frames it sees on either side. mixture_weight: what a nat of the first mixture counts
-    beside a nat of the classifier. variant_epoch: the first epoch whose alignments choose among pronunciations.
+    Each member finds its own boundaries; their mean is what an alignment is made of. vocab_size: symbols,
+    the pause first. channel_names: of the frontend. views: one regular expression a member over the channel
+    names. states: a phone. components: Gaussians of a state in each epoch, the last value from then on.
+    pause_factor: how many times as many the pause has. classifier_epochs: epochs, at the end, that train the
+    classifier on what the mixtures found; 0 for none. context_frames: frames it sees on either side.
+    mixture_weight: what a nat of the first mixture counts beside a nat of the classifier. variant_epoch: the
+    first epoch whose alignments choose among pronunciations.
     """
 
     def __init__(

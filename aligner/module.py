@@ -1,7 +1,7 @@
 """The aligner: features, priors, search; how it is trained and what it says.
 
-B batch, T tokens, N samples, S frames of the longest utterance, F frames of a batch one after the other, C channels,
-M states.
+B batch, T tokens, N samples, S frames of the longest utterance, F frames of a batch one after the other, C
+channels, M states.
 """
 
 from collections.abc import Sequence
@@ -25,13 +25,14 @@ from aligner.data import Batch
 from aligner.encoder import TextEncoder
 from aligner.errors import AlignerError
 from aligner.evaluate import boundary_figures, compare
-from aligner.frontends.base import Frontend, frame_mask
+from aligner.frontends.base import Frontend
 from aligner.loudness import loudness_db, threshold_db
 from aligner.mixture import PhoneMixtures
 from aligner.paths import Paths, best_paths
 from aligner.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.prior import beta_binomial_prior
 from aligner.pronunciation import choose_variants
+from aligner.refine import BoundaryRefiner
 from aligner.report import plot_alignment
 from aligner.schedule import noam
 from aligner.transcript import PAUSE, Tokens, Transcript
@@ -68,17 +69,20 @@ class Aligner(lightning.LightningModule):
     """Learns from recordings and texts alone who speaks which phone when.
 
     symbols: the vocabulary, the pause first. frontend, encoder: `{class_path, init_args}` of a
-    `frontends.Frontend`, and of `mixture.PhoneMixtures` (the default recipe) or `encoder.TextEncoder` (Glow-TTS's).
-    text: what `text.load_phonemizer` takes, so that `align` can read text.
+    `frontends.Frontend`, and of `mixture.PhoneMixtures` (the default recipe) or `encoder.TextEncoder`
+    (Glow-TTS's). text: what `text.load_phonemizer` takes, so that `align` can read text.
 
-    shortest_pause_s: a shorter one between words is none. pause_fraction: pauses take in what is quieter than this
-    part of the way from the utterance's quietest to its loudest; 0 leaves them as found. seed: of everything drawn
-    in training; an epoch's draws depend on it and the epoch alone, so that a resumed run goes on as it was.
+    shortest_pause_s: a shorter one between words is none. pause_fraction: pauses take in what is quieter
+    than this part of the way from the utterance's quietest to its loudest; 0 leaves them as found. refine:
+    move boundaries between phones to where the spectrum changes most nearby. seed: of everything drawn in
+    training; an epoch's draws depend on it and the epoch alone, so that a resumed run goes on as it was.
 
-    learning_rate: of the classifier, falling to 0, or the peak of a TextEncoder's, reached after warmup_steps.
-    prior_epochs: epochs over which a beta-binomial prior on the diagonal fades out of a TextEncoder's search, 0 for
-    none.
+    learning_rate: of the classifier, falling to 0, or the peak of a TextEncoder's, reached after
+    warmup_steps. prior_epochs: epochs over which a beta-binomial prior on the diagonal fades out of a
+    TextEncoder's search, 0 for none.
     """
+
+    statistics_taken: Tensor
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class Aligner(lightning.LightningModule):
         text: dict[str, Any] | None = None,
         shortest_pause_s: float = 0.05,
         pause_fraction: float = 0.35,
+        refine: bool = True,
         learning_rate: float = 2e-3,
         warmup_steps: int = 4000,
         prior_epochs: int = 0,
@@ -105,6 +110,7 @@ class Aligner(lightning.LightningModule):
                 "text": text,
                 "shortest_pause_s": shortest_pause_s,
                 "pause_fraction": pause_fraction,
+                "refine": refine,
                 "learning_rate": learning_rate,
                 "warmup_steps": warmup_steps,
                 "prior_epochs": prior_epochs,
@@ -124,6 +130,7 @@ class Aligner(lightning.LightningModule):
             linked["channel_names"] = self.frontend.channel_names
         self.encoder = build(encoder, (PhoneMixtures, TextEncoder), own_only=not trust, **linked)
         self.calibration = Calibration()
+        self.refiner = BoundaryRefiner(self.frontend.sample_rate_hz)
         self.register_buffer("statistics_taken", torch.tensor(False))
         self._cache: dict[str, Tensor] = {}
         self._variants: dict[str, tuple[int, ...]] = {}
@@ -134,8 +141,8 @@ class Aligner(lightning.LightningModule):
     def load(cls, path: str | Path, device: str = "cpu", *, trust: bool = False) -> "Aligner":
         """The aligner in a checkpoint, ready to align. Nothing in the file is executed.
 
-        trust: allow frontends and encoders from outside this package. Raises AlignerError if the file is not such a
-        checkpoint.
+        trust: allow frontends and encoders from outside this package. Raises AlignerError if the file is not
+        such a checkpoint.
         """
         try:
             checkpoint = torch.load(path, map_location=device, weights_only=True)
@@ -149,7 +156,10 @@ class Aligner(lightning.LightningModule):
         return module.to(device).eval()
 
     def align(
-        self, audio: str | Path | NDArray[np.float32], text: str | Transcript, sample_rate_hz: int | None = None
+        self,
+        audio: str | Path | NDArray[np.float32],
+        text: str | Transcript,
+        sample_rate_hz: int | None = None,
     ) -> Alignment:
         """When each phone and word of `text` is spoken in `audio`, a file or samples `[N]` in -1..1.
 
@@ -169,7 +179,9 @@ class Aligner(lightning.LightningModule):
         from aligner.text import load_phonemizer
 
         if not self.hparams["text"]:
-            raise AlignerError("this checkpoint does not say how its texts were phonemized; pass a Transcript")
+            raise AlignerError(
+                "this checkpoint does not say how its texts were phonemized; pass a Transcript"
+            )
         settings = dict(self.hparams["text"])
         return load_phonemizer(
             settings["phonemizer"], settings["language"], **(settings.get("options") or {})
@@ -219,7 +231,11 @@ class Aligner(lightning.LightningModule):
         tokens = self._choose_tokens(scores[0], speech, transcripts, ids)
         durations = [self._search(member, speech, tokens, ids) for member in scores]
         posteriors = self.symbol_posteriors(speech, scores[0])
-        return tokens, durations, phone_evidence(posteriors, speech.starts.tolist(), durations[0], tokens, self.token_ids)
+        return (
+            tokens,
+            durations,
+            phone_evidence(posteriors, speech.starts.tolist(), durations[0], tokens, self.token_ids),
+        )
 
     def symbol_posteriors(self, speech: Speech, scores: Tensor) -> Tensor:
         """Log probability of every symbol at every frame, `[F, V]`, from the first member's scores `[F, M]`.
@@ -243,7 +259,10 @@ class Aligner(lightning.LightningModule):
 
         audio = [load_audio(utterance, self.frontend.sample_rate_hz) for utterance in utterances]
         aligned = self.align_many(
-            [u.id for u in utterances], audio, [u.transcript for u in utterances], [u.duration_s for u in utterances]
+            [u.id for u in utterances],
+            audio,
+            [u.transcript for u in utterances],
+            [u.duration_s for u in utterances],
         )
         return [
             replace(alignment, speaker=u.speaker, text=u.text, audio=str(u.audio))
@@ -253,7 +272,8 @@ class Aligner(lightning.LightningModule):
     # ---------------------------------------------------------------- from audio to durations
 
     def speech(self, audio: Tensor, audio_lengths: Tensor, ids: Sequence[str] | None = None) -> Speech:
-        """Features of `[B, N]`, each utterance's own mean taken off (the microphone, and much of the speaker).
+        """Features of `[B, N]`, each utterance's own mean taken off (the microphone, and much of the
+        speaker).
 
         ids: given in training, where they are computed once and kept.
         """
@@ -288,7 +308,9 @@ class Aligner(lightning.LightningModule):
         return [
             torch.cat(
                 [
-                    mas.log_likelihood(mean.flatten(0, 1)[None], log_scale.flatten(0, 1)[None], part[None])[0].T
+                    mas.log_likelihood(mean.flatten(0, 1)[None], log_scale.flatten(0, 1)[None], part[None])[
+                        0
+                    ].T
                     for part in speech.features.split(8192)
                 ]
             )
@@ -301,7 +323,7 @@ class Aligner(lightning.LightningModule):
         return [t.tokens(v) for t, v in zip(transcripts, variants, strict=True)]
 
     def _choose_variants(self, scores, speech, transcripts, ids) -> list[tuple[int, ...]]:
-        """A TextEncoder takes each word's first pronunciation: its scores hold for one token sequence alone."""
+        """A TextEncoder takes the first of each word: its scores hold for one token sequence alone."""
         chosen = [(0,) * len(transcript.words) for transcript in transcripts]
         if isinstance(self.encoder, TextEncoder):
             return chosen
@@ -331,11 +353,14 @@ class Aligner(lightning.LightningModule):
         for index, (item, id, n_frames) in enumerate(zip(tokens, ids, speech.lengths.tolist(), strict=True)):
             needed = len(item) - sum(item.skippable)
             if needed > n_frames:
-                raise AlignerError(f"{id}: {needed} tokens in {n_frames} frames; is this the text of this audio?")
+                raise AlignerError(
+                    f"{id}: {needed} tokens in {n_frames} frames; is this the text of this audio?"
+                )
             unknown = sorted(set(item.symbols) - set(self.token_ids))
             if unknown:
                 raise AlignerError(
-                    f"{id}: the aligner has not learnt {', '.join(unknown)}; it knows {', '.join(self.symbols)}"
+                    f"{id}: the aligner has not learnt {', '.join(unknown)}; "
+                    f"it knows {', '.join(self.symbols)}"
                 )
             if isinstance(self.encoder, TextEncoder):
                 own = list(range(len(item)))
@@ -367,12 +392,21 @@ class Aligner(lightning.LightningModule):
         return padded, torch.tensor([len(row) for row in rows], device=self.device)
 
     def _alignment(
-        self, id, tokens: Tokens, transcript: Transcript, durations, evidence, audio: Tensor, duration_s: float
+        self,
+        id,
+        tokens: Tokens,
+        transcript: Transcript,
+        durations,
+        evidence,
+        audio: Tensor,
+        duration_s: float,
     ) -> Alignment:
         edges = np.mean([np.concatenate([[0], np.cumsum(row)]) for row in durations], axis=0)
         boundaries = self.frontend.grid.boundary_s(edges).clip(0.0, duration_s)
         boundaries[0], boundaries[-1] = 0.0, duration_s
         boundaries = drop_short_pauses(tokens, boundaries, self.hparams["shortest_pause_s"])
+        if self.hparams["refine"]:
+            boundaries = self.refiner.refine(tokens, boundaries, audio)
         if self.hparams["pause_fraction"]:
             loudness = loudness_db(audio, self.frontend.sample_rate_hz)
             boundaries = fit_pauses_to_loudness(tokens, boundaries, loudness, self.hparams["pause_fraction"])
@@ -428,7 +462,7 @@ class Aligner(lightning.LightningModule):
     def _gradient_step(self, batch: Batch, speech: Speech) -> None:
         """One step of Adam on the negative log-likelihood under the best path, a frame and channel."""
         assert isinstance(self.encoder, TextEncoder)
-        optimizer = self.optimizers()
+        optimizer = self._optimizer(0)
         features = torch.nn.utils.rnn.pad_sequence(
             list(speech.features.split(speech.lengths.tolist())), batch_first=True
         )
@@ -442,13 +476,13 @@ class Aligner(lightning.LightningModule):
                 batch.text_lengths, speech.lengths, scores.shape[1], scores.shape[2]
             )
         durations = mas.search(searched, batch.text_lengths, speech.lengths, skippable=batch.skippable)
-        path = mas.dense_path(durations, scores.shape[2], scores.dtype)
+        path = mas.dense_path(durations, scores.shape[2])
         loss = -(scores * path).sum() / speech.features.numel()
         optimizer.zero_grad()
         self.manual_backward(loss)
         self.clip_gradients(optimizer, gradient_clip_val=5.0, gradient_clip_algorithm="norm")
         optimizer.step()
-        self.lr_schedulers().step()
+        self.lr_schedulers().step()  # type: ignore[union-attr]
         self.log("loss", loss, prog_bar=True, batch_size=len(batch))
 
     def _mixture_step(self, batch: Batch, speech: Speech) -> None:
@@ -468,7 +502,9 @@ class Aligner(lightning.LightningModule):
             for member, state in zip(encoder.members, states, strict=True):
                 member.accumulate(speech.features, state)  # type: ignore[operator]
         if epoch:
-            self.log("loss", loss, prog_bar=True, on_epoch=True, on_step=False, batch_size=len(speech.features))
+            self.log(
+                "loss", loss, prog_bar=True, on_epoch=True, on_step=False, batch_size=len(speech.features)
+            )
         if self.trainer.is_last_batch:
             self._optimizer(0).step()
             following = min(epoch + 1, len(encoder.components) - 1)
@@ -512,7 +548,7 @@ class Aligner(lightning.LightningModule):
         return optimizers[index] if isinstance(optimizers, list) else optimizers
 
     def _flat_states(self, batch: Batch, speech: Speech) -> Tensor:
-        """Where training starts: edges as quiet as the quietest parts are pauses, phones share the rest evenly."""
+        """Where training starts: quiet edges are pauses, phones share the rest evenly."""
         states = []
         for index, (transcript, n_frames) in enumerate(
             zip(batch.transcripts, speech.lengths.tolist(), strict=True)
@@ -590,10 +626,10 @@ class Aligner(lightning.LightningModule):
 
 
 class ExpectationMaximisation(torch.optim.Optimizer):
-    """The M-step as an optimizer, so that Lightning counts, logs and checkpoints it as it does any other step."""
+    """The M-step as an optimizer, so that Lightning counts and checkpoints it as any other step."""
 
     def __init__(self, encoder: PhoneMixtures) -> None:
-        super().__init__([member.phones.mean for member in encoder.members], {})  # type: ignore[union-attr,misc]
+        super().__init__([member.phones.mean for member in encoder.members], {})  # type: ignore
         self._encoder = encoder
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -622,7 +658,9 @@ def _run(flags: Sequence[bool], longest: int) -> int:
     return min(longest, len(flags))
 
 
-def _read(audio: str | Path | NDArray[np.float32], sample_rate_hz: int | None) -> tuple[NDArray[np.float32], int, str]:
+def _read(
+    audio: str | Path | NDArray[np.float32], sample_rate_hz: int | None
+) -> tuple[NDArray[np.float32], int, str]:
     if isinstance(audio, str | Path):
         import soundfile
 

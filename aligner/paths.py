@@ -34,8 +34,8 @@ def best_paths(
 ) -> Paths:
     """The best path of each item through its states.
 
-    scores: `[F', M]`; item b is made of the frames starts[b] .. starts[b] + lengths[b] - 1 (items may overlap).
-    states: for each item the model states in order; skippable: which of them may get no frame.
+    scores: `[F', M]`; item b is made of the frames starts[b] .. starts[b] + lengths[b] - 1 (items may
+    overlap). states: for each item the model states in order; skippable: which of them may get no frame.
     """
     device = scores.device
     sequences = torch.nn.utils.rnn.pad_sequence(

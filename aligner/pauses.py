@@ -32,9 +32,9 @@ def fit_pauses_to_loudness(
 ) -> NDArray[np.float64]:
     """Boundaries with every pause grown over the quiet part of the phone on either side.
 
-    Mixtures give the dying away of a word, and the silent closure of a stop that begins one, to the phone: those
-    frames differ from digital silence. People do not. A pause never grows beyond the phone beside it, of
-    which 15 ms stay. fraction: see `loudness.threshold_db`. loudness: one value a millisecond.
+    Mixtures give the dying away of a word, and the silent closure of a stop that begins one, to the phone:
+    those frames differ from digital silence. People do not. A pause never grows beyond the phone beside it,
+    of which 15 ms stay. fraction: see `loudness.threshold_db`. loudness: one value a millisecond.
     """
     quiet = (loudness < threshold_db(loudness, fraction)).cpu().numpy()
     boundaries = boundaries_s.copy()

@@ -56,9 +56,9 @@ def choose_variants(
     if not asked:
         return list(variants)
     device = scores.device
-    length = torch.tensor(lengths, device=device)
-    paths = best_paths(scores, torch.tensor(starts, device=device), length, states, skippable)
-    item = torch.repeat_interleave(torch.arange(len(asked), device=device), length)
+    n_frames = torch.tensor(lengths, device=device)
+    paths = best_paths(scores, torch.tensor(starts, device=device), n_frames, states, skippable)
+    item = torch.repeat_interleave(torch.arange(len(asked), device=device), n_frames)
     totals = torch.zeros(len(asked), dtype=torch.float64, device=device)
     totals.index_add_(0, item, paths.scores.double())
     best: dict[tuple[int, int], tuple[float, int]] = {}

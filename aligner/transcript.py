@@ -1,7 +1,7 @@
 """What is said in one utterance: words with their pronunciations and where pauses may be.
 
-A transcript is what `aligner prepare` stores and what alignment starts from. `tokens` is the linear sequence a
-search runs over.
+A transcript is what `aligner prepare` stores and what alignment starts from. `tokens` is the linear sequence
+a search runs over.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,8 @@ class Word:
 
 @dataclass(frozen=True)
 class Tokens:
-    """T tokens to align. `words[t]` is the index of the word token t belongs to, -1 for none (a pause, a blank).
+    """T tokens to align. `words[t]` is the index of the word token t belongs to, -1 for none (a pause, a
+    blank).
 
     `skippable[t]`: the search may give token t no frame (optional pauses only).
     """
@@ -41,9 +42,9 @@ class Tokens:
 class Transcript:
     """Words, and the punctuation after each: `breaks` has one entry more than `words`.
 
-    `breaks[i]` stands before word i, the last one after the last word: "" nothing written there (a pause is still
-    possible), otherwise the punctuation that was. `fixed`, if set, is the user's own token sequence, used as is:
-    one token per entry, none skippable, none inserted.
+    `breaks[i]` stands before word i, the last one after the last word: "" nothing written there (a pause is
+    still possible), otherwise the punctuation that was. `fixed`, if set, is the user's own token sequence,
+    used as is: one token per entry, none skippable, none inserted.
     """
 
     words: tuple[Word, ...]

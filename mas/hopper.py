@@ -52,7 +52,7 @@ def _serves(index: int) -> bool:
     properties = torch.cuda.get_device_properties(index)
     if torch.version.hip is not None or (properties.major, properties.minor) < (9, 0):
         return False
-    if properties.shared_memory_per_block_optin < _SHARED_BYTES:
+    if properties.shared_memory_per_block_optin < _SHARED_BYTES:  # type: ignore[attr-defined]
         return False
     try:
         _kernel(index, _shape(64, 1, 1), 0)

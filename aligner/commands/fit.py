@@ -1,7 +1,9 @@
 """`aligner fit`: train an aligner on a prepared corpus, with Lightning's command line for every setting."""
 
 import argparse
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 LAST = Path("checkpoints", "last.ckpt")
+_PARTS = ("frontend", "encoder")  # settings of the model that are `{class_path, init_args}`
 
 DESCRIPTION = """\
 Train on what `aligner prepare` wrote. Nothing but audio and text is learnt from; where the corpus has known
@@ -26,8 +29,9 @@ examples:
   aligner fit --config ljspeech --data prepared --out runs/ljspeech --ckpt_path last
   aligner fit --config ljspeech --data prepared --trainer.devices 2 --data.batch_duration_s 400
 
-Every setting of a configuration can be given after these (--model.seed 1, --trainer.accelerator gpu);
---print_config shows them all, several --config are laid one over the other."""
+Every setting of a configuration can be given after these (--model.seed 1, --trainer.accelerator gpu,
+--model.frontend.init_args.mels 40); --print_config shows them all. Several --config are laid one over the
+other."""
 
 
 class WrongSettings(AlignerError):
@@ -61,9 +65,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise WrongSettings("say which configuration: --config ljspeech, or a YAML file")
     configs = [find_config(name) for name in args.config]
     out = args.out or Path("runs", configs[-1].stem)
-    settings = [word for config in configs for word in ("--config", str(config))]
-    settings += ["--data.data_dir", args.data] if args.data else []
-    summary = train([*settings, *args.overrides], out, args.ckpt_path)
+    settings = ["--data.data_dir", args.data] if args.data else []
+    summary = train(configs, [*settings, *args.overrides], out, args.ckpt_path)
     _print_summary(summary, args.data)
     return summary
 
@@ -83,8 +86,10 @@ def find_config(name: str) -> Path:
     raise AlignerError(f"no configuration {name!r}: name a YAML file, or one of {names}")
 
 
-def train(settings: list[str], out: Path, resume_from: str | None = None) -> dict[str, Any]:
-    """Train as `settings` (LightningCLI's command line) say, writing to the folder `out`.
+def train(
+    configs: Sequence[Path], settings: Sequence[str], out: Path, resume_from: str | None = None
+) -> dict[str, Any]:
+    """Train as `configs`, and over them `settings` (LightningCLI's command line), say; write to folder `out`.
 
     resume_from: a checkpoint, or "last" for `out`'s own. Returns checkpoint, epochs, seconds and, where there
     is something to measure, words_error_ms, phones_error_ms, peak_gpu_bytes.
@@ -96,8 +101,9 @@ def train(settings: list[str], out: Path, resume_from: str | None = None) -> dic
 
     import torch
 
+    files = [word for config in configs for word in ("--config", str(config))]
+    cli = _parse([*files, *_whole_parts(configs, settings)], out)
     checkpoint = _checkpoint_to_resume(out, resume_from)
-    cli = _parse(settings, out)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     started_s = time.perf_counter()
@@ -128,7 +134,46 @@ def _checkpoint_to_resume(out: Path, resume_from: str | None) -> Path | None:
     return checkpoint
 
 
-def _parse(settings: list[str], out: Path) -> "LightningCLI":
+def _whole_parts(configs: Sequence[Path], settings: Sequence[str]) -> list[str]:
+    """`--model.frontend.init_args.mels 40` and its like, which jsonargparse loses, as one more `--config`.
+
+    To jsonargparse a dict is one value, which the last configuration that has it states whole.
+    """
+    stated: dict[str, dict[str, Any]] = {}
+    words, rest = iter(settings), []
+    for word in words:
+        key, equals, value = word.partition("=")
+        part, *path = key.removeprefix("--model.").split(".")
+        if not key.startswith("--model.") or part not in _PARTS or not path:
+            rest.append(word)
+            continue
+        place = stated.setdefault(part, _stated(configs, part))
+        for name in path[:-1]:
+            place = place.setdefault(name, {})
+        place[path[-1]] = _value(value if equals else next(words, ""))
+    return ["--config", json.dumps({"model": stated}), *rest] if stated else rest
+
+
+def _stated(configs: Sequence[Path], part: str) -> dict[str, Any]:
+    import yaml
+
+    stated: dict[str, Any] = {}
+    for config in configs:
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+        stated = ((content or {}).get("model") or {}).get(part) or stated
+    return stated
+
+
+def _value(text: str) -> Any:
+    import yaml
+
+    try:
+        return json.loads(text)  # knows 1e-8, which to YAML is a string
+    except json.JSONDecodeError:
+        return yaml.safe_load(text)
+
+
+def _parse(settings: Sequence[str], out: Path) -> "LightningCLI":
     """Model, data and trainer. Raises AlignerError for what jsonargparse refuses."""
     from jsonargparse import ArgumentError
 
@@ -140,7 +185,7 @@ def _parse(settings: list[str], out: Path) -> "LightningCLI":
         return _cli_class(out)(
             Aligner,
             AlignerData,
-            args=settings,
+            args=list(settings),
             run=False,
             seed_everything_default=0,
             auto_configure_optimizers=False,
@@ -154,7 +199,7 @@ def _parse(settings: list[str], out: Path) -> "LightningCLI":
                 "log_every_n_steps": 1,
                 "default_root_dir": str(out),
             },
-            parser_kwargs={"exit_on_error": False},
+            parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
         )
     except ArgumentError as error:
         raise WrongSettings(_shortened(str(error))) from error
