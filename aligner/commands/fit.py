@@ -289,6 +289,8 @@ def quieten() -> None:
 
 def _shortened(message: str) -> str:
     """jsonargparse's message without its list of every type that a value might have been."""
+    if message.startswith("Call to compute_fn"):  # of the link from frontend to sample rate
+        message = message.partition(" failed: ")[2]
     lines = [line for line in message.splitlines() if line.strip()]
     return "\n".join(lines[:6])
 
