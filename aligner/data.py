@@ -145,7 +145,11 @@ class AlignerData(lightning.LightningDataModule):
             self.utterances = load_cuts(self.data_dir)
 
     def train_dataloader(self) -> DataLoader:
-        return self._loader(self.utterances, shuffle=True)
+        loader = self._loader(self.utterances, shuffle=True)
+        if self.trainer is not None:  # which tells samplers the epoch too late for the first after a resume
+            epochs_done = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+            loader.sampler.set_epoch(epochs_done)  # type: ignore[union-attr]
+        return loader
 
     def val_dataloader(self) -> DataLoader:
         measured = [utterance for utterance in self.utterances if utterance.reference is not None]

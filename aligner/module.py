@@ -447,10 +447,9 @@ class Aligner(lightning.LightningModule):
             self.frontend.fit_statistics((batch.audio, batch.audio_lengths) for batch in some)
             self.statistics_taken.fill_(True)
 
-    def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.hparams["seed"] + self.current_epoch)
-
     def training_step(self, batch: Batch, batch_index: int) -> None:
+        if batch_index == 0:  # only now: a loader may or may not draw when an epoch starts
+            torch.manual_seed(self.hparams["seed"] + self.current_epoch)
         speech = self.speech(batch.audio, batch.audio_lengths, batch.ids)
         if isinstance(self.encoder, TextEncoder):
             self._gradient_step(batch, speech)

@@ -226,7 +226,12 @@ def _cli_class(out: Path) -> "type[LightningCLI]":
             if trainer["logger"] is None:
                 kwargs["logger"] = TensorBoardLogger(str(out), name="", version="")
             folder = out / LAST.parent
-            saver = ModelCheckpoint(folder, save_last=True, save_top_k=0, enable_version_counter=False)
+            saver = ModelCheckpoint(
+                folder,
+                filename=LAST.stem,  # with save_last there would be two files
+                save_on_train_epoch_end=True,  # not only where there is a validation
+                enable_version_counter=False,
+            )
             callbacks = [*(trainer["callbacks"] or []), saver]
             watched = sys.stderr.isatty() and trainer["enable_progress_bar"] is not False
             if watched:
@@ -282,7 +287,8 @@ def quieten() -> None:
         ".*LeafSpec.*",
         ".*The number of training batches.*",
         ".*Checkpoint directory .* exists and is not empty.*",
-        ".*Attribute 'sample_rate_hz'.*",
+        ".*The dirpath has changed.*",
+        ".*instantiate_classes.*was deprecated.*",
     ):
         warnings.filterwarnings("ignore", message)
 

@@ -1,0 +1,198 @@
+"""The aligner itself: what it learns, what a checkpoint holds, what it refuses."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from tiny_corpus import write_tiny_corpus
+
+from aligner.commands.fit import LAST, find_config, train
+from aligner.corpus import load_audio, load_cuts
+from aligner.errors import AlignerError
+from aligner.evaluate import compare
+from aligner.module import Aligner
+from aligner.transcript import Tokens, Transcript, Word
+
+FRAME_MS = 10.0
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    write_tiny_corpus(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(corpus, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run")
+    train([find_config("smoke")], ["--data.data_dir", str(corpus)], out)
+    return out / LAST
+
+
+@pytest.fixture(scope="module")
+def utterances(corpus):
+    return load_cuts(corpus)
+
+
+@pytest.fixture(scope="module")
+def aligner(checkpoint):
+    return Aligner.load(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def alignments(aligner, utterances):
+    return aligner.align_utterances(utterances)
+
+
+def saved(checkpoint):
+    return torch.load(checkpoint, weights_only=True)
+
+
+def test_training_recovers_known_boundaries(alignments, utterances):
+    errors_ms = np.array(
+        [e for a, u in zip(alignments, utterances, strict=True) for e in compare(a, u.reference).phones_ms]
+    )
+    assert len(errors_ms) > 150
+    # A shift of all boundaries by one frame would make the bias 10 ms.
+    assert abs(errors_ms.mean()) < 0.25 * FRAME_MS
+    assert np.abs(errors_ms).mean() < 0.75 * FRAME_MS
+    assert np.abs(errors_ms).max() < 3 * FRAME_MS
+
+
+def test_every_token_is_there_in_order_and_times_tile_the_utterance(alignments, utterances):
+    for alignment, utterance in zip(alignments, utterances, strict=True):
+        assert [t.symbol for t in alignment.tokens] == [t.symbol for t in utterance.reference.tokens]
+        assert [t.word for t in alignment.tokens] == [t.word for t in utterance.reference.tokens]
+        assert [w.symbol for w in alignment.words] == [w.text for w in utterance.transcript.words]
+        edges_s = [t.start_s for t in alignment.tokens] + [alignment.tokens[-1].end_s]
+        assert edges_s[1:-1] == [t.end_s for t in alignment.tokens[:-1]]
+        assert (edges_s[0], edges_s[-1]) == (0.0, utterance.duration_s)
+        assert (alignment.speaker, alignment.text) == (utterance.speaker, utterance.text)
+
+
+def test_scores_tell_matching_text_from_another(aligner, utterances):
+    rate_hz = aligner.frontend.sample_rate_hz
+    audio = [load_audio(u, rate_hz) for u in utterances]
+    texts = [u.transcript for u in utterances]
+    lengths = [len(t.tokens()) for t in texts]
+    partner = [
+        max((j for j in range(len(texts)) if j != i), key=lambda j, i=i: -abs(lengths[i] - lengths[j]))
+        for i in range(len(texts))
+    ]
+    ids = [u.id for u in utterances]
+    right = [a.score for a in aligner.align_many(ids, audio, texts)]
+    wrong = [a.score for a in aligner.align_many(ids, audio, [texts[j] for j in partner])]
+    assert all(0 <= score <= 1 for score in right + wrong)
+    assert np.median(right) > 0.9
+    assert np.median(wrong) < 0.1
+
+
+def test_neighbours_in_a_batch_change_nothing(aligner, alignments, utterances):
+    """Times are equal; scores to a millionth (sums over the frames of a batch are rounded differently)."""
+    for together, utterance in zip(alignments, utterances, strict=True):
+        (alone,) = aligner.align_utterances([utterance])
+        assert [t.symbol for t in alone.tokens] == [t.symbol for t in together.tokens]
+        assert [t.start_s for t in alone.tokens] == pytest.approx(
+            [t.start_s for t in together.tokens], abs=1e-9
+        )
+        assert [t.score for t in alone.tokens] == pytest.approx([t.score for t in together.tokens], abs=1e-6)
+        assert alone.score == pytest.approx(together.score, abs=1e-6)
+
+
+def test_a_file_with_its_text_is_aligned_as_in_its_corpus(aligner, alignments, utterances):
+    utterance, expected = utterances[3], alignments[3]
+    found = aligner.align(utterance.audio, utterance.transcript)
+    assert [t.start_s for t in found.tokens] == pytest.approx([t.start_s for t in expected.tokens], abs=1e-9)
+    spelt = aligner.align(utterance.audio, utterance.text)  # the checkpoint knows how texts were tokenised
+    assert spelt.tokens == found.tokens
+    rate_hz = 48000
+    audio = np.repeat(load_audio(utterance, 16000).numpy(), 3)  # crude, but the chords are all there
+    faster = aligner.align(audio, utterance.transcript, rate_hz)
+    assert [t.start_s for t in faster.tokens] == pytest.approx([t.start_s for t in found.tokens], abs=0.021)
+
+
+def test_audio_and_text_that_cannot_be_aligned_are_named(aligner, utterances, tmp_path):
+    utterance = utterances[0]
+    audio = load_audio(utterance, 16000)
+    with pytest.raises(AlignerError, match="u99.*has not learnt x"):
+        aligner.align_many(["u99"], [audio], [fixed("s", "x")])
+    with pytest.raises(AlignerError, match="u98.*1000 tokens in"):
+        aligner.align_many(["u98"], [audio], [fixed(*"se" * 500)])
+    with pytest.raises(AlignerError, match="cannot be read as audio"):
+        aligner.align(tmp_path / "missing.wav", utterance.transcript)
+    with pytest.raises(AlignerError, match="sample_rate_hz"):
+        aligner.align(audio.numpy(), utterance.transcript)
+    with pytest.raises(AlignerError, match="one channel"):
+        aligner.align(audio.numpy()[None], utterance.transcript, 16000)
+
+
+def fixed(*symbols):
+    tokens = Tokens(symbols, (0,) * len(symbols), (False,) * len(symbols))
+    return Transcript((Word("word", (symbols,), "given"),), ("", ""), tokens)
+
+
+@pytest.mark.parametrize("interrupted_in", [1, 4])  # epoch 4 trains the classifier, those before the mixtures
+def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(
+    interrupted_in, corpus, checkpoint, tmp_path, monkeypatch
+):
+    step = Aligner.training_step
+
+    def interrupted(self, batch, batch_index):
+        if self.current_epoch == interrupted_in:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_index)
+
+    settings = ["--data.data_dir", str(corpus)]
+    monkeypatch.setattr(Aligner, "training_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train([find_config("smoke")], settings, tmp_path)
+    monkeypatch.undo()
+    assert saved(tmp_path / LAST)["epoch"] == interrupted_in - 1
+    resumed = train([find_config("smoke")], settings, tmp_path, "last")
+    assert resumed["epochs"] == 5
+    ours, whole = saved(tmp_path / LAST)["state_dict"], saved(checkpoint)["state_dict"]
+    assert ours.keys() == whole.keys()
+    assert [name for name in whole if not torch.equal(ours[name], whole[name])] == []
+
+
+def test_a_checkpoint_is_plain_data(checkpoint):
+    assert saved(checkpoint)["hyper_parameters"]["frontend"]["class_path"] == "aligner.frontends.mel.Mel"
+
+
+def test_classes_from_elsewhere_are_not_loaded_from_a_checkpoint(checkpoint, tmp_path):
+    content = saved(checkpoint)
+    foreign = copy.deepcopy(content)
+    foreign["hyper_parameters"]["frontend"] = {
+        "class_path": "subprocess.Popen",
+        "init_args": {"args": "true"},
+    }
+    torch.save(foreign, tmp_path / "foreign.ckpt")
+    with pytest.raises(AlignerError, match="outside aligner"):
+        Aligner.load(tmp_path / "foreign.ckpt")
+    with pytest.raises(AlignerError, match="is not a"):  # trusted, it still has to be a frontend
+        Aligner.load(tmp_path / "foreign.ckpt", trust=True)
+
+
+def test_what_is_no_checkpoint_is_refused(checkpoint, tmp_path):
+    torch.save({"hyper_parameters": Tripwire(), "state_dict": {}}, tmp_path / "pickled.ckpt")
+    with pytest.raises(AlignerError, match="more than plain data"):
+        Aligner.load(tmp_path / "pickled.ckpt")
+    assert not Tripwire.sprung
+    (tmp_path / "text.ckpt").write_text("nothing")
+    torch.save({"weights": {}}, tmp_path / "other.ckpt")
+    cut = checkpoint.read_bytes()
+    (tmp_path / "cut.ckpt").write_bytes(cut[: len(cut) // 2])
+    for name in ("missing.ckpt", "text.ckpt", "other.ckpt", "cut.ckpt"):
+        with pytest.raises(AlignerError, match=name):
+            Aligner.load(tmp_path / name)
+
+
+class Tripwire:
+    """What a pickle does when it is loaded by somebody who trusts it."""
+
+    sprung = False
+
+    def __reduce__(self):
+        return setattr, (Tripwire, "sprung", True)
