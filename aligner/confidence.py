@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from aligner.corpus import Utterance
     from aligner.module import Aligner
 
-_UTTERANCES = 200  # enough for a few coefficients, and a matter of seconds
+_UTTERANCES = 100  # enough for a few coefficients, and a matter of seconds
+_BATCH = 25
 _STRETCH_FRAMES = 15
 
 
@@ -130,14 +131,18 @@ def _evidence(
     from aligner.corpus import load_audio, min_frames
 
     rate = aligner.frontend.sample_rate_hz
-    result = []
+    pairs = []
     for utterance, text in zip(utterances, texts, strict=True):
         audio = load_audio(utterance, rate)
-        if min_frames(text) > aligner.frontend.frame_count(len(audio)):
-            continue
-        tokens, durations, evidence = aligner.evidence(utterance.id, audio, text)
-        spoken = np.array([symbol != PAUSE for symbol in tokens.symbols])
-        result.append((evidence[spoken], utterance_evidence(evidence, tokens, durations)))
+        if min_frames(text) <= aligner.frontend.frame_count(len(audio)):
+            pairs.append((utterance.id, audio, text))
+    result = []
+    for start in range(0, len(pairs), _BATCH):
+        for tokens, durations, evidence in aligner.evidence(
+            *zip(*pairs[start : start + _BATCH], strict=True)
+        ):
+            spoken = np.array([symbol != PAUSE for symbol in tokens.symbols])
+            result.append((evidence[spoken], utterance_evidence(evidence, tokens, durations)))
     return result
 
 

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from aligner.classifier import FrameClassifier
 from aligner.errors import AlignerError
 from aligner.gaussians import GaussianMixtures
 
@@ -68,49 +67,35 @@ class PhoneMixture(nn.Module):
 
 
 class PhoneMixtures(nn.Module):
-    """Several mixtures with different views of the features, and a narrow classifier beside the first of
-    them.
+    """Several mixtures with different views of the features, trained side by side.
 
-    Each member finds its own boundaries; their mean is what an alignment is made of. vocab_size: symbols,
-    the pause first. channel_names: of the frontend. views: one regular expression a member over the channel
-    names. states: a phone. components: Gaussians of a state in each epoch, the last value from then on.
-    pause_factor: how many times as many the pause has. classifier_epochs: epochs, at the end, that train the
-    classifier on what the mixtures found; 0 for none. context_frames: frames it sees on either side.
-    mixture_weight: what a nat of the first mixture counts beside a nat of the classifier. variant_epoch: the
-    first epoch whose alignments choose among pronunciations.
+    Each member finds its own boundaries; their mean is what an alignment is made of, since their errors differ.
+    vocab_size: symbols, the pause first. channel_names: of the frontend. views: one regular expression a
+    member over the channel names; fewer cepstra tell phones apart worse and speakers less. states: a phone.
+    components: Gaussians of a state in each epoch of training. pause_factor: how many times as many the pause
+    has. variant_epoch: the first epoch whose alignments choose among pronunciations.
     """
 
     def __init__(
         self,
         vocab_size: int,
         channel_names: Sequence[str],
-        views: Sequence[str] = (".*", r".*c[0-8]$"),
+        views: Sequence[str] = (".*", r"c[0-8]$", r"c[0-6]$"),
         states: int = 3,
         components: Sequence[int] = (1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 6, 6, 8, 8, 8, 12, 12, 12, 12),
         pause_factor: int = 3,
-        classifier_epochs: int = 16,
-        context_frames: int = 3,
-        classifier_width: int = 256,
-        mixture_weight: float = 0.3,
         variant_epoch: int = 6,
     ) -> None:
         super().__init__()
         self.states = states
         self.components = tuple(components)
-        self.classifier_epochs = classifier_epochs
-        self.mixture_weight = mixture_weight
         self.variant_epoch = variant_epoch
         chosen = [[i for i, name in enumerate(channel_names) if re.search(view, name)] for view in views]
         for view, channels in zip(views, chosen, strict=True):
             if not channels:
-                raise AlignerError(f"views: {view!r} matches none of the channels {', '.join(channel_names)}")
+                raise AlignerError(f"views: {view!r} matches none of {', '.join(channel_names)}")
         self.members = nn.ModuleList(
             PhoneMixture(vocab_size, channels, states, max(components), pause_factor) for channels in chosen
-        )
-        self.classifier = (
-            FrameClassifier(len(channel_names), self.n_states, context_frames, classifier_width)
-            if classifier_epochs
-            else None
         )
 
     @property
@@ -119,14 +104,9 @@ class PhoneMixtures(nn.Module):
         return self.members[0].n_states  # type: ignore[return-value,union-attr]
 
     @property
-    def mixture_epochs(self) -> int:
-        """Epochs of expectation-maximisation, before the classifier's."""
-        return len(self.components)
-
-    @property
     def epochs(self) -> int:
         """Epochs that training takes."""
-        return self.mixture_epochs + self.classifier_epochs
+        return len(self.components)
 
     def states_of(self, token_ids: Sequence[int], n_frames: int) -> tuple[list[int], list[int]]:
         """For a token sequence its states, and for each state the token it belongs to.

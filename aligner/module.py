@@ -91,9 +91,9 @@ class Aligner(lightning.LightningModule):
         encoder: dict[str, Any],
         text: dict[str, Any] | None = None,
         shortest_pause_s: float = 0.05,
-        pause_fraction: float = 0.35,
+        pause_fraction: float = 0.3,
         refine: bool = True,
-        learning_rate: float = 2e-3,
+        learning_rate: float = 1e-3,
         warmup_steps: int = 4000,
         prior_epochs: int = 0,
         seed: int = 0,
@@ -217,11 +217,11 @@ class Aligner(lightning.LightningModule):
 
     @torch.inference_mode()
     def evidence(
-        self, id: str, audio: Tensor, transcript: Transcript
-    ) -> tuple[Tokens, NDArray[np.int64], NDArray[np.float64]]:
-        """Tokens of one utterance, their durations in frames and how well each fits, `[T]` (`confidence`)."""
-        tokens, durations, evidence = self._locate([id], [audio], [transcript])
-        return tokens[0], durations[0][0], evidence[0]
+        self, ids: Sequence[str], audio: Sequence[Tensor], transcripts: Sequence[Transcript]
+    ) -> list[tuple[Tokens, NDArray[np.int64], NDArray[np.float64]]]:
+        """Of each utterance its tokens, their frames and how well each fits, `[T]` (`confidence`)."""
+        tokens, durations, evidence = self._locate(ids, audio, transcripts)
+        return list(zip(tokens, durations[0], evidence, strict=True))
 
     def _locate(self, ids, audio, transcripts):
         """Tokens and evidence of each utterance, and durations by member and utterance."""
@@ -289,16 +289,11 @@ class Aligner(lightning.LightningModule):
         return Speech(torch.cat(parts), lengths.cumsum(0) - lengths, lengths)
 
     def _member_scores(self, speech: Speech, transcripts, ids) -> list[Tensor]:
-        """Scores `[F, M]` of each member of the mixtures; the classifier is part of the first."""
+        """Scores `[F, M]` of each member of the mixtures, or of the TextEncoder."""
         if isinstance(self.encoder, TextEncoder):
             tokens = [transcript.tokens() for transcript in transcripts]
             return self._encoder_scores(speech, tokens, ids)
-        scores = [member.scores(speech.features) for member in self.encoder.members]  # type: ignore[operator]
-        classifier = self.encoder.classifier
-        if classifier is not None and bool(classifier.trained):
-            posteriors = classifier.log_posteriors(speech.features, speech.first, speech.last)
-            scores[0] = self.encoder.mixture_weight * scores[0] + posteriors - classifier.log_prior
-        return scores
+        return [member.scores(speech.features) for member in self.encoder.members]  # type: ignore[operator]
 
     def _encoder_scores(self, speech: Speech, tokens: Sequence[Tokens], ids: Sequence[str]) -> list[Tensor]:
         """The same for a TextEncoder, whose states are the tokens of the batch: `[F, B * T]`."""
@@ -429,14 +424,7 @@ class Aligner(lightning.LightningModule):
                 self.encoder.parameters(), lr=self.hparams["learning_rate"], betas=(0.9, 0.98), eps=1e-9
             )
             return [optimizer], [noam(optimizer, self.hparams["warmup_steps"])]
-        optimizers: list[torch.optim.Optimizer] = [ExpectationMaximisation(self.encoder)]
-        if self.encoder.classifier is not None:
-            optimizers.append(
-                torch.optim.AdamW(
-                    self.encoder.classifier.parameters(), lr=self.hparams["learning_rate"], weight_decay=1e-2
-                )
-            )
-        return optimizers
+        return ExpectationMaximisation(self.encoder)
 
     def on_fit_start(self) -> None:
         if isinstance(self.encoder, PhoneMixtures):
@@ -453,15 +441,13 @@ class Aligner(lightning.LightningModule):
         speech = self.speech(batch.audio, batch.audio_lengths, batch.ids)
         if isinstance(self.encoder, TextEncoder):
             self._gradient_step(batch, speech)
-        elif self.current_epoch < self.encoder.mixture_epochs:
-            self._mixture_step(batch, speech)
         else:
-            self._classifier_step(batch, speech, batch_index)
+            self._mixture_step(batch, speech)
 
     def _gradient_step(self, batch: Batch, speech: Speech) -> None:
         """One step of Adam on the negative log-likelihood under the best path, a frame and channel."""
         assert isinstance(self.encoder, TextEncoder)
-        optimizer = self._optimizer(0)
+        optimizer: Any = self.optimizers()
         features = torch.nn.utils.rnn.pad_sequence(
             list(speech.features.split(speech.lengths.tolist())), batch_first=True
         )
@@ -505,7 +491,7 @@ class Aligner(lightning.LightningModule):
                 "loss", loss, prog_bar=True, on_epoch=True, on_step=False, batch_size=len(speech.features)
             )
         if self.trainer.is_last_batch:
-            self._optimizer(0).step()
+            self.optimizers().step()  # type: ignore[union-attr]
             following = min(epoch + 1, len(encoder.components) - 1)
             for member in encoder.members:
                 member.split(encoder.components[following])  # type: ignore[operator]
@@ -521,30 +507,6 @@ class Aligner(lightning.LightningModule):
             transcript.tokens(self._variants.get(id))
             for transcript, id in zip(batch.transcripts, batch.ids, strict=True)
         ]
-
-    def _classifier_step(self, batch: Batch, speech: Speech, batch_index: int) -> None:
-        """Passes of AdamW over the frames of a batch, towards what the first mixture says."""
-        assert isinstance(self.encoder, PhoneMixtures)
-        encoder, optimizer = self.encoder, self._optimizer(1)
-        classifier = encoder.classifier
-        assert classifier is not None
-        with torch.no_grad():
-            scores = encoder.members[0].scores(speech.features)  # type: ignore[operator]
-            tokens = self._training_tokens(batch, speech, scores)
-            states = self._paths(scores, speech, tokens, batch.ids)[0].state
-        done = (self.current_epoch - encoder.mixture_epochs) + batch_index / self.trainer.num_training_batches
-        for group in optimizer.param_groups:
-            group["lr"] = self.hparams["learning_rate"] * (1 - done / encoder.classifier_epochs)
-        for loss in classifier.losses(speech.features, speech.first, speech.last, states):
-            optimizer.zero_grad()
-            self.manual_backward(loss)
-            optimizer.step()
-        classifier.count(states)
-        self.log("classifier_loss", loss.detach(), prog_bar=True, batch_size=len(batch))
-
-    def _optimizer(self, index: int) -> Any:
-        optimizers = self.optimizers()
-        return optimizers[index] if isinstance(optimizers, list) else optimizers
 
     def _flat_states(self, batch: Batch, speech: Speech) -> Tensor:
         """Where training starts: quiet edges are pauses, phones share the rest evenly."""
@@ -571,8 +533,6 @@ class Aligner(lightning.LightningModule):
     def on_train_epoch_end(self) -> None:
         self.trainer.datamodule.training_needs_audio = False  # type: ignore[attr-defined]
         if isinstance(self.encoder, PhoneMixtures) and self.current_epoch + 1 == self.encoder.epochs:
-            if self.encoder.classifier is not None:
-                self.encoder.classifier.finish()
             self._calibrate()
 
     def _calibrate(self) -> None:
