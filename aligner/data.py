@@ -148,7 +148,7 @@ class AlignerData(lightning.LightningDataModule):
         loader = self._loader(self.utterances, shuffle=True)
         if self.trainer is not None:  # which tells samplers the epoch too late for the first after a resume
             epochs_done = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
-            loader.sampler.set_epoch(epochs_done)  # type: ignore[union-attr]
+            loader.sampler.set_epoch(epochs_done)  # type: ignore[attr-defined]
         return loader
 
     def val_dataloader(self) -> DataLoader:

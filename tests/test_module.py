@@ -1,6 +1,7 @@
 """The aligner itself: what it learns, what a checkpoint holds, what it refuses."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def checkpoint(corpus, tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
-    train([find_config("smoke")], ["--data.data_dir", str(corpus)], out)
+    train([find_config("smoke")], settings(corpus), out)
     return out / LAST
 
 
@@ -44,6 +45,10 @@ def aligner(checkpoint):
 @pytest.fixture(scope="module")
 def alignments(aligner, utterances):
     return aligner.align_utterances(utterances)
+
+
+def settings(corpus):
+    return ["--data.data_dir", str(corpus), "--data.batch_duration_s", "6"]  # several batches an epoch
 
 
 def saved(checkpoint):
@@ -133,26 +138,34 @@ def fixed(*symbols):
     return Transcript((Word("word", (symbols,), "given"),), ("", ""), tokens)
 
 
-@pytest.mark.parametrize("interrupted_in", [1, 4])  # epoch 4 trains the classifier, those before the mixtures
+GLOW = {"hidden": 16, "layers": 1, "filter_channels": 16, "prenet_layers": 1}
+
+
+@pytest.mark.parametrize("interrupted_in", [1, 4])
+@pytest.mark.parametrize("more", [(), ("TextEncoder",)])
 def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(
-    interrupted_in, corpus, checkpoint, tmp_path, monkeypatch
+    interrupted_in, more, corpus, checkpoint, tmp_path, monkeypatch
 ):
+    chosen = settings(corpus)
+    if more:  # gradients, dropout, a schedule
+        chosen += ["--model.encoder.class_path", "aligner.encoder.TextEncoder", "--trainer.max_epochs", "6"]
+        chosen += ["--model.encoder.init_args", json.dumps(GLOW)]
+        train([find_config("smoke")], chosen, tmp_path / "whole")
+        checkpoint = tmp_path / "whole" / LAST
     step = Aligner.training_step
 
     def interrupted(self, batch, batch_index):
-        if self.current_epoch == interrupted_in:
+        if (self.current_epoch, batch_index) == (interrupted_in, 1):
             raise KeyboardInterrupt
         return step(self, batch, batch_index)
 
-    settings = ["--data.data_dir", str(corpus)]
     monkeypatch.setattr(Aligner, "training_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train([find_config("smoke")], settings, tmp_path)
+        train([find_config("smoke")], chosen, tmp_path / "parts")
     monkeypatch.undo()
-    assert saved(tmp_path / LAST)["epoch"] == interrupted_in - 1
-    resumed = train([find_config("smoke")], settings, tmp_path, "last")
-    assert resumed["epochs"] == 5
-    ours, whole = saved(tmp_path / LAST)["state_dict"], saved(checkpoint)["state_dict"]
+    assert saved(tmp_path / "parts" / LAST)["epoch"] == interrupted_in - 1
+    assert train([find_config("smoke")], chosen, tmp_path / "parts", "last")["epochs"] == 6
+    ours, whole = saved(tmp_path / "parts" / LAST)["state_dict"], saved(checkpoint)["state_dict"]
     assert ours.keys() == whole.keys()
     assert [name for name in whole if not torch.equal(ours[name], whole[name])] == []
 

@@ -104,9 +104,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     _check_source(args.out, args.checkpoint, args.data, args.batch_duration)
 
     outcome = align_corpus(aligner, utterances, args.data, args.out, args.batch_duration)
-    rows, refused = _export(args.out / MANIFEST, args.format, settings)
-    _write_table(args.out / "confidence.tsv", ("id", "score", "least sure words"), rows)
     _write_table(args.out / "failed.tsv", ("id", "reason"), sorted(outcome.failed.items()))
+    rows: list[tuple[str, str, str]] = []
+    refused: dict[str, list[str]] = {}
+    if outcome.aligned:
+        rows, refused = _export(args.out / MANIFEST, args.format, settings)
+    _write_table(args.out / "confidence.tsv", ("id", "score", "least sure words"), rows)
     seconds = time.perf_counter() - started_s
     _print_summary(args.out, outcome, rows, refused, sum(u.duration_s for u in utterances), seconds)
     if outcome.failed and (args.strict or not outcome.aligned):
@@ -173,13 +176,13 @@ def _align_batch(
 ) -> None:
     try:
         alignments = aligner.align_utterances(batch)
-    except (AlignerError, ValueError, RuntimeError, OSError):  # RuntimeError: also out of memory
+    except (AlignerError, ValueError, RuntimeError, OSError) as error:  # RuntimeError: also out of memory
         if len(batch) > 1:
             for utterance in missing:
                 _align_batch(aligner, [utterance], [utterance], cuts, writer, outcome)
             return
-        error = sys.exc_info()[1]
-        outcome.failed[batch[0].id] = str(error) or type(error).__name__
+        reason = str(error).removeprefix(f"{batch[0].id}: ")
+        outcome.failed[batch[0].id] = reason or type(error).__name__
         return
     wanted = {utterance.id for utterance in missing}
     for alignment in alignments:

@@ -22,6 +22,13 @@ every token an equal share.
 
 Takes a few minutes on two CPU cores and needs the extra `espeak`: pip install 'mas-aligner[espeak]'"""
 
+NEXT = """\
+  curl -LO https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2
+  tar xf LJSpeech-1.1.tar.bz2
+  aligner prepare LJSpeech-1.1 --out prepared
+  aligner fit --config ljspeech --data prepared
+  aligner align --checkpoint runs/ljspeech/checkpoints/last.ckpt --data prepared --out aligned"""
+
 EPILOG = """\
 example:
   aligner demo --out demo"""
@@ -188,12 +195,5 @@ def _print_summary(
         "run/checkpoints/last.ckpt": "the aligner",
     }
     table.add_row("files", escape("\n".join(f"{out}/{name}: {what}" for name, what in files.items())))
-    table.add_row(
-        "next: LJSpeech",
-        "curl -LO https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2\n"
-        "tar xf LJSpeech-1.1.tar.bz2\n"
-        "aligner prepare LJSpeech-1.1 --out prepared\n"
-        "aligner fit --config ljspeech --data prepared\n"
-        "aligner align --checkpoint runs/ljspeech/checkpoints/last.ckpt --data prepared --out aligned",
-    )
     Console().print(table)
+    print("Next, LJSpeech (a GPU is used if there is one):\n" + NEXT)
