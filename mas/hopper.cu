@@ -236,7 +236,7 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
   int slot = 0, turn = 0;
 #pragma unroll 1
   for (int s = 0; s < w.stages; ++s) {
-    if (s >= D) {  // wait until stage s - D + 1 is consumed
+    if (s >= D - 1) {  // wait until stage s - D + 1 is consumed: lanes read their slots from stage 0 on
       const int next = slot + 1 == D ? 0 : slot + 1;
       barrier_wait(barriers + (D + next) * 8, (turn - (next > 0)) & 1);
     }

@@ -16,6 +16,7 @@ Layout = Literal["BTS", "BST"]
 Backend = Literal["reference", "cpu", "triton", "hopper"]
 
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+_INTEGERS = (torch.int64, torch.int32)
 _NAMED_ITEMS = 8  # an error names this many items at most
 
 
@@ -51,7 +52,7 @@ def search(
     Source: Kim et al., "Glow-TTS", 2020, section 3.2 and algorithm 1; jaywalnut310/glow-tts,
     monotonic_align.
     """
-    if_swapped = f'pass layout="{"BST" if layout == "BTS" else "BTS"}"'
+    if_swapped = 'pass layout="BST"' if layout == "BTS" else 'pass layout="BTS"'
     return search_with_advice(
         scores, text_lengths, speech_lengths, if_swapped, layout, skippable, backend, check
     )
@@ -69,16 +70,19 @@ def search_with_advice(
 ) -> Tensor:
     """As `search`. if_swapped: what an error advises where text and speech seem to have changed places."""
     check_layout(layout)
-    if layout == "BST" and scores.dim() == 3:
-        scores = scores.transpose(1, 2)
     if scores.dim() != 3:
         raise ValueError(f"scores have shape {tuple(scores.shape)}; batch, text and speech are needed")
+    if layout == "BST":
+        scores = scores.transpose(1, 2)
     if scores.dtype not in _FLOATS:
         raise ValueError(f"scores are {scores.dtype}; use float32, float16 or bfloat16")
     text_lengths, speech_lengths = check_lengths(scores, text_lengths, speech_lengths)
-    check_skippable(scores, skippable)
-    return torch.ops.mas.search(
-        scores.detach(), text_lengths, speech_lengths, skippable, if_swapped, backend or "", check
+    if skippable is not None:
+        check_skippable(scores, skippable)
+    if scores.requires_grad:
+        scores = scores.detach()
+    return torch.ops.mas.search.default(
+        scores, text_lengths, speech_lengths, skippable, if_swapped, backend or "", check
     )
 
 
@@ -105,18 +109,19 @@ def check_layout(layout: str) -> None:
 
 def check_lengths(scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Both lengths, where the scores (or anything else whose first axis is the batch) are."""
-    for name, lengths in (("text_lengths", text_lengths), ("speech_lengths", speech_lengths)):
-        if lengths.shape != scores.shape[:1]:
-            raise ValueError(
-                f"{name} has shape {tuple(lengths.shape)}; one length an item is needed: ({scores.shape[0]},)"
-            )
-        if lengths.dtype not in (torch.int64, torch.int32):
-            raise ValueError(f"{name} is {lengths.dtype}; lengths are int64 or int32")
-    if text_lengths.device != scores.device:
-        text_lengths = text_lengths.to(scores.device)
-    if speech_lengths.device != scores.device:
-        speech_lengths = speech_lengths.to(scores.device)
-    return text_lengths, speech_lengths
+    B, device = scores.shape[0], scores.device
+    return (
+        _check_lengths("text_lengths", text_lengths, B, device),
+        _check_lengths("speech_lengths", speech_lengths, B, device),
+    )
+
+
+def _check_lengths(name: str, lengths: Tensor, B: int, device: torch.device) -> Tensor:
+    if lengths.dim() != 1 or lengths.shape[0] != B:
+        raise ValueError(f"{name} has shape {tuple(lengths.shape)}; one length an item is needed: ({B},)")
+    if lengths.dtype not in _INTEGERS:
+        raise ValueError(f"{name} is {lengths.dtype}; lengths are int64 or int32")
+    return lengths if lengths.device == device else lengths.to(device)
 
 
 def check_skippable(scores: Tensor, skippable: Tensor | None) -> None:
@@ -162,9 +167,10 @@ def _durations(
     skippable: Tensor | None,
     backend: str,
 ) -> Tensor:
-    available: list[str] = [*available_backends(scores.device)]
-    backend = backend or available[0]
-    if backend not in available:
+    available = available_backends(scores.device)
+    if not backend:
+        backend = available[0]
+    elif backend not in available:
         raise ValueError(f"backend {backend!r} does not serve {scores.device}; use one of {available}")
     if backend == "cpu":
         from mas import cpu
@@ -187,7 +193,7 @@ def any_failed(durations: Tensor) -> bool:
     """Whether some item has no path: the one place where a GPU is waited for."""
     if durations.is_cuda and torch.cuda.is_current_stream_capturing():
         raise ValueError("mas: inside a CUDA graph pass check=False")
-    return int(durations[:, 0].amin()) < 0
+    return durations.select(1, 0).amin().item() < 0
 
 
 def explain(
