@@ -58,10 +58,12 @@ def _mirror(quiet: NDArray[np.bool_], time_s: float) -> float:
 
 
 def _quiet_until(quiet: NDArray[np.bool_], start_s: float, limit_s: float) -> float:
-    """The end of the quiet stretch that begins at `start_s`, at most `limit_s`; `start_s` if none does."""
+    """The end of the quiet stretch that begins at `start_s`; `start_s` if it goes on until `limit_s`."""
     position = max(0, round(start_s / STEP_S))
     time_s = start_s
-    while position < len(quiet) and quiet[position] and time_s + STEP_S <= limit_s:
+    while position < len(quiet) and quiet[position]:
         position += 1
         time_s += STEP_S
+        if time_s > limit_s:
+            return start_s
     return time_s

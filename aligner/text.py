@@ -24,7 +24,7 @@ from aligner.transcript import Tokens, Transcript, Word
 
 Variants = tuple[tuple[str, ...], ...]
 
-MAX_VARIANTS = 8  # a word; hyphenated words multiply those of their parts
+MAX_VARIANTS = 8  # a word; spelt-out ones multiply those of their letters
 STRESS_MARKS = str.maketrans("", "", "ˈˌ")
 APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
 SPOKEN_PUNCTUATION = frozenset("&%@#*")  # punctuation to Unicode, but a word to a reader
@@ -160,7 +160,7 @@ class GruutPhonemizer:
             )
         self.english = resolve_lang(language).startswith("en-")
         self._keep_stress = keep_stress
-        # Hyphens stay inside words (word_breaks): a written word is one word of the transcript.
+        # Hyphens stay inside words (word_breaks), so that __call__ sees them.
         self._settings = get_settings(
             language, load_pos_tagger=False, word_breaks=set(), get_parts_of_speech=None
         )
@@ -180,8 +180,13 @@ class GruutPhonemizer:
         for chunk in _chunks(text):
             for piece, spoken in self._read(chunk):
                 if spoken:
-                    words.append(Word(piece, *self.pronounce(piece)))
-                    breaks.append("")
+                    # each word of a compound has boundaries of its own, and may have a pause beside it
+                    for part in re.split("(-)", piece):
+                        if part == "-":
+                            breaks[-1] += part
+                        elif part:
+                            words.append(Word(part, *self.pronounce(part)))
+                            breaks.append("")
                 else:
                     breaks[-1] += piece
         if not words:
@@ -229,15 +234,13 @@ class GruutPhonemizer:
         return tuple(symbol for symbol in symbols if symbol)
 
     def _find(self, word: str) -> tuple[Variants, str]:
-        """The lexicon, then the English -s on a known word, then the parts of a compound, then the guess."""
+        """The lexicon, then the English -s on a known word, then the guess."""
         variants = self.lookup(word)
         if not variants:
             for pattern, replacement in self._settings.replacements:
                 variants = variants or self.lookup(re.sub(pattern, replacement, word))
         if variants:
             return variants, "lexicon"
-        if "-" in word:
-            return self._join([self._find(part) for part in word.split("-") if part])
         if self.english and (base := re.fullmatch(r"(.+?)(?:'s|s'|(?<=[^s'])s)", word, re.IGNORECASE)):
             known = self.lookup(base[1])
             if known or "'" in word:
