@@ -69,7 +69,7 @@ class PhoneMixture(nn.Module):
 class PhoneMixtures(nn.Module):
     """Several mixtures with different views of the features, trained side by side.
 
-    Each member finds its own boundaries; their mean is what an alignment is made of, since their errors differ.
+    Each member finds its own boundaries; as their errors differ, their mean is what an alignment is made of.
     vocab_size: symbols, the pause first. channel_names: of the frontend. views: one regular expression a
     member over the channel names; fewer cepstra tell phones apart worse and speakers less. states: a phone.
     components: Gaussians of a state in each epoch of training. pause_factor: how many times as many the pause
