@@ -7,7 +7,7 @@ demo: .venv/ready
 	.venv/bin/aligner demo --out demo
 
 test: .venv/ready
-	$(PY) -m pytest -q --cov=mas --cov=aligner --cov-report=term $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --cov=mas --cov=aligner --cov-report=term $(PYTEST_ARGS)
 
 lint: .venv/ready
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
