@@ -54,16 +54,6 @@ class Speech:
     starts: Tensor
     lengths: Tensor
 
-    @property
-    def first(self) -> Tensor:
-        """The first frame of the utterance each frame belongs to, `[F]`."""
-        return self.starts.repeat_interleave(self.lengths)
-
-    @property
-    def last(self) -> Tensor:
-        """Likewise the last, `[F]`."""
-        return (self.starts + self.lengths - 1).repeat_interleave(self.lengths)
-
 
 class Aligner(lightning.LightningModule):
     """Learns from recordings and texts alone who speaks which phone when.
@@ -77,9 +67,8 @@ class Aligner(lightning.LightningModule):
     move boundaries between phones to where the spectrum changes most nearby. seed: of everything drawn in
     training; an epoch's draws depend on it and the epoch alone, so that a resumed run goes on as it was.
 
-    learning_rate: of the classifier, falling to 0, or the peak of a TextEncoder's, reached after
-    warmup_steps. prior_epochs: epochs over which a beta-binomial prior on the diagonal fades out of a
-    TextEncoder's search, 0 for none.
+    learning_rate: the peak of a TextEncoder's, reached after warmup_steps. prior_epochs: epochs over which a
+    beta-binomial prior on the diagonal fades out of a TextEncoder's search, 0 for none.
     """
 
     statistics_taken: Tensor
@@ -351,12 +340,7 @@ class Aligner(lightning.LightningModule):
                 raise AlignerError(
                     f"{id}: {needed} tokens in {n_frames} frames; is this the text of this audio?"
                 )
-            unknown = sorted(set(item.symbols) - set(self.token_ids))
-            if unknown:
-                raise AlignerError(
-                    f"{id}: the aligner has not learnt {', '.join(unknown)}; "
-                    f"it knows {', '.join(self.symbols)}"
-                )
+            self._check_symbols(item, id)
             if isinstance(self.encoder, TextEncoder):
                 own = list(range(len(item)))
                 states.append([index * widest + t for t in own])
@@ -366,6 +350,13 @@ class Aligner(lightning.LightningModule):
             owners.append(own)
             skippable.append([item.skippable[owner] for owner in own])
         return best_paths(scores, speech.starts, speech.lengths, states, skippable), owners
+
+    def _check_symbols(self, tokens: Tokens, id: str) -> None:
+        unknown = sorted(set(tokens.symbols) - set(self.token_ids))
+        if unknown:
+            raise AlignerError(
+                f"{id}: the aligner has not learnt {', '.join(unknown)}; it knows {', '.join(self.symbols)}"
+            )
 
     def _search(self, scores, speech, tokens, ids) -> list[NDArray[np.int64]]:
         """Frames of each token, for every utterance."""
@@ -379,9 +370,7 @@ class Aligner(lightning.LightningModule):
     def _token_ids(self, tokens: Sequence[Tokens], ids: Sequence[str]) -> tuple[Tensor, Tensor]:
         rows = []
         for item, id in zip(tokens, ids, strict=True):
-            unknown = sorted(set(item.symbols) - set(self.token_ids))
-            if unknown:
-                raise AlignerError(f"{id}: the aligner has not learnt {', '.join(unknown)}")
+            self._check_symbols(item, id)
             rows.append(torch.tensor([self.token_ids[symbol] for symbol in item.symbols]))
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self.device)
         return padded, torch.tensor([len(row) for row in rows], device=self.device)
