@@ -1,11 +1,10 @@
-"""The aligner: features, priors, search; how it is trained and what it says.
+"""The aligner: how it is trained and what it says.
 
-B batch, T tokens, N samples, S frames of the longest utterance, F frames of a batch one after the other, C
-channels, M states.
+T tokens, N samples, F frames of a batch one after the other.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,41 +17,28 @@ from torch import Tensor
 
 import mas
 from aligner.alignment import Alignment
+from aligner.audio import read_audio, resample
 from aligner.build import build
 from aligner.confidence import Calibration, phone_evidence, utterance_evidence
-from aligner.corpus import Utterance
+from aligner.corpus import Utterance, load_audio
 from aligner.data import Batch
 from aligner.encoder import TextEncoder
 from aligner.errors import AlignerError
 from aligner.evaluate import boundary_figures, compare
+from aligner.flat_start import flat_states
 from aligner.frontends.base import Frontend
-from aligner.loudness import loudness_db, threshold_db
+from aligner.locator import Locator, Speech
+from aligner.loudness import loudness_db
+from aligner.maximisation import Maximisation
 from aligner.mixture import PhoneMixtures
-from aligner.paths import Paths, best_paths
 from aligner.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.prior import beta_binomial_prior
-from aligner.pronunciation import choose_variants
 from aligner.refine import BoundaryRefiner
 from aligner.report import plot_alignment
 from aligner.schedule import noam
 from aligner.transcript import PAUSE, Tokens, Transcript
 
-# A variance below this part of the corpus' own is noise of a component with few frames (Kaldi: 0.01).
-_LEAST_VARIANCE = 0.01
 _STATISTICS_BATCHES = 100  # several hours: the mean and deviation of a channel do not change beyond
-_VARIANT_ROUNDS = 2  # a word's variant depends on its neighbours'; a third round changes next to nothing
-
-
-@dataclass
-class Speech:
-    """The features of a batch, frames of all utterances one after the other.
-
-    features: `[F, C]`. starts, lengths: `[B]`, each utterance's first frame and number of frames.
-    """
-
-    features: Tensor
-    starts: Tensor
-    lengths: Tensor
 
 
 class Aligner(lightning.LightningModule):
@@ -108,7 +94,6 @@ class Aligner(lightning.LightningModule):
         )
         self.automatic_optimization = False
         self.symbols = tuple(symbols)
-        self.token_ids = {symbol: index for index, symbol in enumerate(symbols)}
         self.frontend = build(frontend, Frontend, own_only=not trust)
         self.encoder: PhoneMixtures | TextEncoder
         kind = encoder.get("class_path", "") if isinstance(encoder, dict) else ""
@@ -121,7 +106,8 @@ class Aligner(lightning.LightningModule):
         self.calibration = Calibration()
         self.refiner = BoundaryRefiner(self.frontend.sample_rate_hz)
         self.register_buffer("statistics_taken", torch.tensor(False))
-        self._cache: dict[str, Tensor] = {}
+        self.locator = Locator(self.frontend, self.encoder, symbols)
+        self._kept_features: dict[str, Tensor] = {}
         self._variants: dict[str, tuple[int, ...]] = {}
 
     # ---------------------------------------------------------------- using it
@@ -155,12 +141,16 @@ class Aligner(lightning.LightningModule):
         sample_rate_hz: of samples. Raises AlignerError for audio that cannot be read and text that cannot be
         pronounced or holds symbols the aligner has not learnt.
         """
-        samples, rate, name = _read(audio, sample_rate_hz)
+        name = "utterance"
+        if isinstance(audio, str | Path):
+            (samples, rate), name = read_audio(audio), Path(audio).stem
+        else:
+            samples, rate = _checked_samples(audio, sample_rate_hz)
         if isinstance(text, Transcript):
             transcript = text
         else:
             transcript = self.phonemizer()(text)
-        resampled = _resampled(samples, rate, self.frontend.sample_rate_hz)
+        resampled = resample(samples, rate, self.frontend.sample_rate_hz)
         return self.align_many([name], [resampled], [transcript], [len(samples) / rate])[0]
 
     def phonemizer(self):
@@ -214,38 +204,22 @@ class Aligner(lightning.LightningModule):
 
     def _locate(self, ids, audio, transcripts):
         """Tokens and evidence of each utterance, and durations by member and utterance."""
+        locator = self.locator
         batch_audio = torch.nn.utils.rnn.pad_sequence(list(audio), batch_first=True).to(self.device)
-        speech = self.speech(batch_audio, torch.tensor([len(a) for a in audio]))
-        scores = self._member_scores(speech, transcripts, ids)
-        tokens = self._choose_tokens(scores[0], speech, transcripts, ids)
-        durations = [self._search(member, speech, tokens, ids) for member in scores]
-        posteriors = self.symbol_posteriors(speech, scores[0])
+        speech = locator.speech(batch_audio, torch.tensor([len(a) for a in audio]))
+        scores = locator.scores(speech, transcripts, ids)
+        variants = locator.choose_variants(scores[0], speech, transcripts, ids)
+        tokens = [t.tokens(v) for t, v in zip(transcripts, variants, strict=True)]
+        durations = [locator.durations(member, speech, tokens, ids) for member in scores]
+        posteriors = locator.symbol_posteriors(speech, scores[0])
         return (
             tokens,
             durations,
-            phone_evidence(posteriors, speech.starts.tolist(), durations[0], tokens, self.token_ids),
+            phone_evidence(posteriors, speech.starts.tolist(), durations[0], tokens, locator.token_ids),
         )
-
-    def symbol_posteriors(self, speech: Speech, scores: Tensor) -> Tensor:
-        """Log probability of every symbol at every frame, `[F, V]`, from the first member's scores `[F, M]`.
-
-        A TextEncoder is asked for the prior of each symbol standing alone.
-        """
-        if isinstance(self.encoder, PhoneMixtures):
-            log_states = scores.log_softmax(1)
-            phones = log_states[:, 1:].unflatten(1, (len(self.symbols) - 1, self.encoder.states)).logsumexp(2)
-            return torch.cat([log_states[:, :1], phones], 1)
-        alone = torch.arange(len(self.symbols), device=self.device)[:, None]
-        mean, log_scale = self.encoder(alone, torch.ones_like(alone[:, 0]))
-        likelihood = mas.log_likelihood(mean[:, 0][None], log_scale[:, 0][None], speech.features[None])[0]
-        return likelihood.T.log_softmax(1)
 
     def align_utterances(self, utterances: Sequence[Utterance]) -> list[Alignment]:
         """As `align_many`, reading the audio of a prepared corpus' utterances."""
-        from dataclasses import replace
-
-        from aligner.corpus import load_audio
-
         audio = [load_audio(utterance, self.frontend.sample_rate_hz) for utterance in utterances]
         aligned = self.align_many(
             [u.id for u in utterances],
@@ -257,123 +231,6 @@ class Aligner(lightning.LightningModule):
             replace(alignment, speaker=u.speaker, text=u.text, audio=str(u.audio))
             for alignment, u in zip(aligned, utterances, strict=True)
         ]
-
-    # ---------------------------------------------------------------- from audio to durations
-
-    def speech(self, audio: Tensor, audio_lengths: Tensor, ids: Sequence[str] | None = None) -> Speech:
-        """Features of `[B, N]`, each utterance's own mean taken off (the microphone, and much of the
-        speaker).
-
-        ids: given in training, where they are computed once and kept.
-        """
-        if ids is not None and audio.shape[1] == 0:
-            parts = [self._cache[id] for id in ids]
-        else:
-            features, lengths = self.frontend(audio, audio_lengths)
-            parts = [item[:length] for item, length in zip(features, lengths.tolist(), strict=True)]
-            parts = [part - part.mean(0) for part in parts]
-            if ids is not None:
-                self._cache.update(zip(ids, parts, strict=True))
-        lengths = torch.tensor([len(part) for part in parts], device=parts[0].device)
-        return Speech(torch.cat(parts), lengths.cumsum(0) - lengths, lengths)
-
-    def _member_scores(self, speech: Speech, transcripts, ids) -> list[Tensor]:
-        """Scores `[F, M]` of each member of the mixtures, or of the TextEncoder."""
-        if isinstance(self.encoder, TextEncoder):
-            tokens = [transcript.tokens() for transcript in transcripts]
-            return self._encoder_scores(speech, tokens, ids)
-        return [member.scores(speech.features) for member in self.encoder.members]  # type: ignore[operator]
-
-    def _encoder_scores(self, speech: Speech, tokens: Sequence[Tokens], ids: Sequence[str]) -> list[Tensor]:
-        """The same for a TextEncoder, whose states are the tokens of the batch: `[F, B * T]`."""
-        assert isinstance(self.encoder, TextEncoder)
-        token_ids, lengths = self._token_ids(tokens, ids)
-        mean, log_scale = self.encoder(token_ids, lengths)
-        return [
-            torch.cat(
-                [
-                    mas.log_likelihood(mean.flatten(0, 1)[None], log_scale.flatten(0, 1)[None], part[None])[
-                        0
-                    ].T
-                    for part in speech.features.split(8192)
-                ]
-            )
-        ]
-
-    def _choose_tokens(
-        self, scores: Tensor, speech: Speech, transcripts: Sequence[Transcript], ids: Sequence[str]
-    ) -> list[Tokens]:
-        variants = self._choose_variants(scores, speech, transcripts, ids)
-        return [t.tokens(v) for t, v in zip(transcripts, variants, strict=True)]
-
-    def _choose_variants(self, scores, speech, transcripts, ids) -> list[tuple[int, ...]]:
-        """A TextEncoder takes the first of each word: its scores hold for one token sequence alone."""
-        chosen = [(0,) * len(transcript.words) for transcript in transcripts]
-        if isinstance(self.encoder, TextEncoder):
-            return chosen
-        for _ in range(_VARIANT_ROUNDS):
-            tokens = [t.tokens(v) for t, v in zip(transcripts, chosen, strict=True)]
-            owned = self._search(scores, speech, tokens, ids)
-            spans = [
-                _word_spans(item, durations, start)
-                for item, durations, start in zip(tokens, owned, speech.starts.tolist(), strict=True)
-            ]
-            before = chosen
-            chosen = choose_variants(scores, spans, transcripts, chosen, self._states_of)
-            if chosen == before:
-                break
-        return chosen
-
-    def _states_of(self, tokens: Tokens, n_frames: int) -> tuple[list[int], list[int]]:
-        assert isinstance(self.encoder, PhoneMixtures)
-        return self.encoder.states_of([self.token_ids[symbol] for symbol in tokens.symbols], n_frames)
-
-    def _paths(
-        self, scores: Tensor, speech: Speech, tokens: Sequence[Tokens], ids: Sequence[str]
-    ) -> tuple[Paths, list[list[int]]]:
-        """The best path of every utterance, and for each of its states the token that owns it."""
-        states, owners, skippable = [], [], []
-        widest = max(len(item) for item in tokens)
-        for index, (item, id, n_frames) in enumerate(zip(tokens, ids, speech.lengths.tolist(), strict=True)):
-            needed = len(item) - sum(item.skippable)
-            if needed > n_frames:
-                raise AlignerError(
-                    f"{id}: {needed} tokens in {n_frames} frames; is this the text of this audio?"
-                )
-            self._check_symbols(item, id)
-            if isinstance(self.encoder, TextEncoder):
-                own = list(range(len(item)))
-                states.append([index * widest + t for t in own])
-            else:
-                sequence, own = self._states_of(item, n_frames)
-                states.append(sequence)
-            owners.append(own)
-            skippable.append([item.skippable[owner] for owner in own])
-        return best_paths(scores, speech.starts, speech.lengths, states, skippable), owners
-
-    def _check_symbols(self, tokens: Tokens, id: str) -> None:
-        unknown = sorted(set(tokens.symbols) - set(self.token_ids))
-        if unknown:
-            raise AlignerError(
-                f"{id}: the aligner has not learnt {', '.join(unknown)}; it knows {', '.join(self.symbols)}"
-            )
-
-    def _search(self, scores, speech, tokens, ids) -> list[NDArray[np.int64]]:
-        """Frames of each token, for every utterance."""
-        paths, owners = self._paths(scores, speech, tokens, ids)
-        rows = paths.durations.cpu().numpy()
-        return [
-            np.bincount(own, row[: len(own)], minlength=len(item)).astype(np.int64)
-            for row, own, item in zip(rows, owners, tokens, strict=True)
-        ]
-
-    def _token_ids(self, tokens: Sequence[Tokens], ids: Sequence[str]) -> tuple[Tensor, Tensor]:
-        rows = []
-        for item, id in zip(tokens, ids, strict=True):
-            self._check_symbols(item, id)
-            rows.append(torch.tensor([self.token_ids[symbol] for symbol in item.symbols]))
-        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self.device)
-        return padded, torch.tensor([len(row) for row in rows], device=self.device)
 
     def _alignment(
         self,
@@ -413,7 +270,7 @@ class Aligner(lightning.LightningModule):
                 self.encoder.parameters(), lr=self.hparams["learning_rate"], betas=(0.9, 0.98), eps=1e-9
             )
             return [optimizer], [noam(optimizer, self.hparams["warmup_steps"])]
-        return ExpectationMaximisation(self.encoder)
+        return Maximisation(self.encoder)
 
     def on_fit_start(self) -> None:
         if isinstance(self.encoder, PhoneMixtures):
@@ -427,19 +284,25 @@ class Aligner(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> None:
         if batch_index == 0:  # only now: a loader may or may not draw when an epoch starts
             torch.manual_seed(self.hparams["seed"] + self.current_epoch)
-        speech = self.speech(batch.audio, batch.audio_lengths, batch.ids)
+        speech = self._speech(batch)
         if isinstance(self.encoder, TextEncoder):
             self._gradient_step(batch, speech)
         else:
             self._mixture_step(batch, speech)
 
+    def _speech(self, batch: Batch) -> Speech:
+        """A batch's features, computed when it comes with audio and kept for when it does not."""
+        if not batch.audio.shape[1]:
+            return Speech.of([self._kept_features[id] for id in batch.ids])
+        speech = self.locator.speech(batch.audio, batch.audio_lengths)
+        self._kept_features.update(zip(batch.ids, speech.utterances(), strict=True))
+        return speech
+
     def _gradient_step(self, batch: Batch, speech: Speech) -> None:
         """One step of Adam on the negative log-likelihood under the best path, a frame and channel."""
         assert isinstance(self.encoder, TextEncoder)
         optimizer: Any = self.optimizers()
-        features = torch.nn.utils.rnn.pad_sequence(
-            list(speech.features.split(speech.lengths.tolist())), batch_first=True
-        )
+        features = torch.nn.utils.rnn.pad_sequence(speech.utterances(), batch_first=True)
         mean, log_scale = self.encoder(batch.token_ids, batch.text_lengths)
         scores = mas.log_likelihood(mean, log_scale, features)
         searched = scores.detach()
@@ -468,9 +331,9 @@ class Aligner(lightning.LightningModule):
                 states = [self._flat_states(batch, speech)] * len(encoder.members)
                 loss = torch.tensor(float("nan"))
             else:
-                scores = [member.scores(speech.features) for member in encoder.members]  # type: ignore[operator]
+                scores = self.locator.scores(speech, batch.transcripts, batch.ids)
                 tokens = self._training_tokens(batch, speech, scores[0])
-                paths = [self._paths(member, speech, tokens, batch.ids)[0] for member in scores]
+                paths = [self.locator.paths(member, speech, tokens, batch.ids)[0] for member in scores]
                 states = [path.state for path in paths]
                 loss = -paths[0].scores.mean()
             for member, state in zip(encoder.members, states, strict=True):
@@ -490,7 +353,7 @@ class Aligner(lightning.LightningModule):
         due = self.current_epoch - self.encoder.variant_epoch
         # every other epoch: the choice settles within a few, and costs as much as the rest of the epoch
         if due >= 0 and due % 2 == 0:
-            chosen = self._choose_variants(scores, speech, batch.transcripts, batch.ids)
+            chosen = self.locator.choose_variants(scores, speech, batch.transcripts, batch.ids)
             self._variants.update(zip(batch.ids, chosen, strict=True))
         return [
             transcript.tokens(self._variants.get(id))
@@ -498,26 +361,16 @@ class Aligner(lightning.LightningModule):
         ]
 
     def _flat_states(self, batch: Batch, speech: Speech) -> Tensor:
-        """Where training starts: quiet edges are pauses, phones share the rest evenly."""
-        states = []
-        for index, (transcript, n_frames) in enumerate(
-            zip(batch.transcripts, speech.lengths.tolist(), strict=True)
-        ):
-            tokens = transcript.tokens(self._variants.get(batch.ids[index]))
-            sequence, owners = self._states_of(tokens, n_frames)
-            audio = batch.audio[index, : batch.audio_lengths[index]]
-            loudness = loudness_db(audio, self.frontend.sample_rate_hz)
-            step = max(1, round(len(loudness) / n_frames))
-            quiet = (loudness[::step] < threshold_db(loudness, 0.3)).tolist()
-            spoken = [s for s, owner in zip(sequence, owners, strict=True) if not tokens.skippable[owner]]
-            lead = _run(quiet, n_frames // 3) if sequence[0] == 0 else 0
-            tail = _run(quiet[::-1], n_frames // 3) if sequence[-1] == 0 else 0
-            if n_frames - lead - tail < len(spoken):
-                lead = tail = 0
-            share = torch.arange(n_frames - lead - tail) * len(spoken) // (n_frames - lead - tail)
-            middle = torch.tensor(spoken)[share]
-            states.append(torch.cat([torch.zeros(lead), middle, torch.zeros(tail)]).long())
-        return torch.cat(states).to(speech.features.device)
+        """The state of every frame when training starts, `[F]`."""
+        rows = []
+        lengths = zip(speech.lengths.tolist(), batch.audio_lengths.tolist(), strict=True)
+        for index, (n_frames, n_samples) in enumerate(lengths):
+            tokens = batch.transcripts[index].tokens(self._variants.get(batch.ids[index]))
+            states, owners = self.locator.states_of(tokens, n_frames)
+            skippable = [tokens.skippable[owner] for owner in owners]
+            audio = batch.audio[index, :n_samples]
+            rows.append(flat_states(states, skippable, n_frames, audio, self.frontend.sample_rate_hz))
+        return torch.cat(rows).to(speech.features.device)
 
     def on_train_epoch_end(self) -> None:
         self.trainer.datamodule.training_needs_audio = False  # type: ignore[attr-defined]
@@ -573,61 +426,12 @@ class Aligner(lightning.LightningModule):
             board.add_figure("alignment", figure, self.current_epoch)  # type: ignore[union-attr]
 
 
-class ExpectationMaximisation(torch.optim.Optimizer):
-    """The M-step as an optimizer, so that Lightning counts and checkpoints it as any other step."""
-
-    def __init__(self, encoder: PhoneMixtures) -> None:
-        super().__init__([member.phones.mean for member in encoder.members], {})  # type: ignore
-        self._encoder = encoder
-
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        for member in self._encoder.members:
-            for mixtures in (member.pause, member.phones):
-                if torch.distributed.is_available() and torch.distributed.is_initialized():
-                    for statistic in mixtures.statistics:  # type: ignore[union-attr]
-                        torch.distributed.all_reduce(statistic)
-            member.update(_LEAST_VARIANCE)  # type: ignore[operator]
-
-
-def _word_spans(tokens: Tokens, durations: NDArray[np.int64], start: int) -> list[tuple[int, int]]:
-    edges = start + np.concatenate([[0], np.cumsum(durations)])
-    spans: dict[int, tuple[int, int]] = {}
-    for t, word in enumerate(tokens.words):
-        if word >= 0:
-            spans[word] = (spans.get(word, (int(edges[t]), 0))[0], int(edges[t + 1]))
-    return [spans[word] for word in sorted(spans)]
-
-
-def _run(flags: Sequence[bool], longest: int) -> int:
-    """How many flags at the beginning are true, at most `longest`."""
-    for index, flag in enumerate(flags[:longest]):
-        if not flag:
-            return index
-    return min(longest, len(flags))
-
-
-def _read(
-    audio: str | Path | NDArray[np.float32], sample_rate_hz: int | None
-) -> tuple[NDArray[np.float32], int, str]:
-    if isinstance(audio, str | Path):
-        import soundfile
-
-        try:
-            samples, rate = soundfile.read(audio, dtype="float32", always_2d=True)
-        except (OSError, RuntimeError) as error:
-            raise AlignerError(f"{audio}: cannot be read as audio ({error})") from error
-        return samples.mean(1), rate, Path(audio).stem
+def _checked_samples(
+    audio: NDArray[np.float32], sample_rate_hz: int | None
+) -> tuple[NDArray[np.float32], int]:
     if sample_rate_hz is None:
         raise AlignerError("audio given as samples needs sample_rate_hz")
     samples = np.asarray(audio, np.float32)
     if samples.ndim != 1:
         raise AlignerError(f"audio has shape {samples.shape}; one channel, [N], is needed")
-    return samples, sample_rate_hz, "utterance"
-
-
-def _resampled(samples: NDArray[np.float32], rate_hz: int, wanted_hz: int) -> Tensor:
-    if rate_hz != wanted_hz:
-        import soxr
-
-        samples = soxr.resample(samples, rate_hz, wanted_hz)
-    return torch.from_numpy(np.ascontiguousarray(samples))
+    return samples, sample_rate_hz

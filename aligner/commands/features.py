@@ -71,10 +71,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Draw it; returns what was drawn: file, seconds, frames, channels."""
     import torch
 
+    from aligner.audio import read_audio, resample
     from aligner.report import save_picture
 
     parts = _parts(args.frontend.split("+"), args.sample_rate, args.hop, args.frame_rule, args.set)
-    audio = _read(Path(args.audio), args.sample_rate)
+    audio = resample(*read_audio(args.audio), args.sample_rate)[None]
     n_samples = torch.tensor([audio.shape[1]])
     features = {}
     for name, part in parts.items():
@@ -149,23 +150,6 @@ def _value(text: str) -> Any:
     import yaml
 
     return yaml.safe_load(text)
-
-
-def _read(path: Path, sample_rate_hz: int) -> "Tensor":
-    """The recording as `[1, N]`, channels averaged."""
-    import numpy as np
-    import soundfile
-    import soxr
-    import torch
-
-    try:
-        audio, found_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise AlignerError(f"{path}: not a recording that can be read ({error})") from error
-    if not len(audio):
-        raise AlignerError(f"{path}: there is nothing in the recording")
-    mono = soxr.resample(audio.mean(1), found_hz, sample_rate_hz)
-    return torch.from_numpy(np.ascontiguousarray(mono, dtype=np.float32))[None]
 
 
 def _draw(parts: dict[str, "Frontend"], features: dict[str, "Tensor"], title: str) -> "Figure":
