@@ -14,8 +14,10 @@ def build(
 ) -> Built:
     """What `spec` describes, called with its init_args and `linked` arguments.
 
-    kind: what it must be. own_only: refuse classes from outside this package (a checkpoint from a stranger
-    must not say what is imported). Raises AlignerError for anything that does not fit, saying what would.
+    Where init_args hold such a spec, or a list of them (`frontends.Combine` is made of frontends), that is
+    built first, under the same rules. kind: what it must be. own_only: refuse classes from outside this
+    package (a checkpoint from a stranger must not say what is imported). Raises AlignerError for anything
+    that does not fit, saying what would.
     """
     path = spec.get("class_path", "") if isinstance(spec, dict) else ""
     if isinstance(spec, dict) and (others := sorted(set(spec) - {"class_path", "init_args"})):
@@ -32,12 +34,21 @@ def build(
         raise AlignerError(f"class_path {path!r} cannot be imported ({error})") from error
     if not (inspect.isclass(cls) and issubclass(cls, kind)):
         raise AlignerError(f"class_path {path!r} is not a {kind}")
-    arguments = dict(spec.get("init_args") or {})
+    given = dict(spec.get("init_args") or {})
+    arguments = {name: _parts_built(value, kind, own_only) for name, value in given.items()}
     known = [name for name in inspect.signature(cls).parameters if name not in linked]
     unknown = sorted(set(arguments) - set(known))
     if unknown:
         raise AlignerError(f"{path} takes no {', '.join(unknown)}; it takes {', '.join(known)}")
     try:
         return cls(**arguments, **linked)  # type: ignore[return-value]
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:  # Attribute: a number where an object is needed
         raise AlignerError(f"{path}: {error}") from error
+
+
+def _parts_built(value: Any, kind: type | tuple[type, ...], own_only: bool) -> Any:
+    if isinstance(value, list):
+        return [_parts_built(item, kind, own_only) for item in value]
+    if isinstance(value, dict) and "class_path" in value:
+        return build(value, kind, own_only=own_only)
+    return value

@@ -62,8 +62,8 @@ class Aligner(lightning.LightningModule):
     def __init__(
         self,
         symbols: Sequence[str],
-        frontend: dict[str, Any],
-        encoder: dict[str, Any],
+        frontend: dict,  # not dict[str, Any]: inside Any LightningCLI would build every class_path it sees
+        encoder: dict,
         text: dict[str, Any] | None = None,
         shortest_pause_s: float = 0.05,
         pause_fraction: float = 0.3,

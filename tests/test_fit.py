@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from tiny_corpus import save_tiny_corpus, write_tiny_corpus
 
 from aligner.cli import main
 from aligner.commands.fit import LAST, find_config
 from aligner.errors import AlignerError
+from aligner.frontends import Yingram
 from aligner.module import Aligner
 
 
@@ -94,6 +96,9 @@ def test_there_must_be_a_checkpoint_to_go_on_from(corpus, tmp_path, capsys):
         (["--model.frontend.init_args.hop", "80"], "takes no hop"),
         (["--model.frontend.hop_samples", "80"], "under init_args"),
         (["--model.frontend.init_args.preset", "16khz"], "16khz"),
+        (["--model.frontend.init_args.preset.name", "16khz"], "no such place in the frontend"),
+        (["--model.frontend.init_args.frontends", '[{"class_path": "x.Y"}]'], "'x.Y' cannot be imported"),
+        (["--model.frontend", "aligner.frontends.Mel"], "write '{class_path"),
         (["--model.encoder.class_path", "aligner.mixture.PhoneMixture"], "is not a"),
         (["--model.encoder.init_args.state", "2"], "takes no state"),
     ],
@@ -113,6 +118,70 @@ def test_settings_inside_frontend_and_encoder_are_taken_over_those_of_the_file(c
     assert settings["frontend"]["init_args"]["cepstra"] == 13  # of the file
     assert settings["encoder"]["init_args"]["components"] == [1, 2]
     assert settings["seed"] == 3
+
+
+MEL = {
+    "class_path": "aligner.frontends.Mel",
+    "init_args": {"preset": "16k-10ms", "frame_rule": "centred", "mels": 23, "cepstra": 13},
+}
+YINGRAM = {
+    "class_path": "aligner.frontends.Yingram",
+    "init_args": {"sample_rate_hz": 16000, "hop_samples": 160, "frame_rule": "centred", "bins": 8},
+}
+SHORT = ["--model.encoder.init_args.components", "[1, 2]", "--data.n_validation", "1"]
+
+
+def combined(*frontends):
+    return {"class_path": "aligner.frontends.Combine", "init_args": {"frontends": list(frontends)}}
+
+
+def test_frontends_made_of_frontends_train_save_load_and_align(corpus, tmp_path, capsys):
+    config = tmp_path / "mel-yingram.yaml"
+    views = {"views": [r"c\d+$", "c[0-8]$|^yin"], "components": [1, 1, 1, 2]}
+    encoder = {"class_path": "aligner.mixture.PhoneMixtures", "init_args": views}
+    config.write_text(yaml.safe_dump({"model": {"frontend": combined(MEL, YINGRAM), "encoder": encoder}}))
+    out = tmp_path / "run"
+    assert fit(corpus, out, "--model.frontend.init_args.frontends.1.init_args.bins", "9", config=config) == 0
+    aligner = Aligner.load(out / LAST)
+    assert aligner.frontend.channel_names[-1].startswith("yin ")
+    assert aligner.frontend.channels == 13 + 9
+    wider = {**YINGRAM, "init_args": {**YINGRAM["init_args"], "bins": 9}}
+    assert aligner.hparams["frontend"] == combined(MEL, wider)
+    assert yaml.safe_load((out / "config.yaml").read_text())["model"]["frontend"] == combined(MEL, wider)
+    capsys.readouterr()
+    align = ["align", "--checkpoint", out / LAST, "--data", corpus, "--out", tmp_path / "aligned", "--json"]
+    assert main([str(word) for word in align]) == 0
+    assert last_line(capsys)["aligned"] == 8
+    assert main(["evaluate", str(tmp_path / "aligned"), "--reference", str(corpus), "--json"]) == 0
+    assert last_line(capsys)["phones"]["mean_ms"] < 10
+
+
+def test_a_whole_frontend_is_taken_over_the_file_s(corpus, tmp_path):
+    assert fit(corpus, tmp_path, *SHORT, "--model.frontend", json.dumps(combined(MEL))) == 0
+    assert Aligner.load(tmp_path / LAST).hparams["frontend"] == combined(MEL)
+
+
+def test_features_kept_on_disk_are_not_computed_again(corpus, tmp_path, monkeypatch):
+    computed = []
+    raw = Yingram.extract
+    monkeypatch.setattr(Yingram, "extract", lambda self, *a: computed.append(1) or raw(self, *a))
+    folder = str(tmp_path / "features")
+    cached = {
+        "class_path": "aligner.frontends.Cached",
+        "init_args": {"frontend": combined(MEL, YINGRAM), "folder": folder},
+    }
+    for run, expected in (("first", True), ("second", False)):
+        computed.clear()
+        chosen = ["--model.frontend", json.dumps(cached), *SHORT]
+        assert fit(corpus, tmp_path / run, *chosen) == 0
+        assert bool(computed) == expected
+    first, second = (Aligner.load(tmp_path / run / LAST).state_dict() for run in ("first", "second"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    cached["init_args"]["frontend"] = combined(
+        MEL, {**YINGRAM, "init_args": {**YINGRAM["init_args"], "bins": 9}}
+    )
+    assert fit(corpus, tmp_path / "third", "--model.frontend", json.dumps(cached), *SHORT) == 0
+    assert computed
 
 
 def test_several_configurations_are_laid_over_one_another(corpus, tmp_path):

@@ -201,3 +201,26 @@ def test_a_spoilt_cache_file_is_computed_again(tmp_path):
         file.write_bytes(content)
     torch.testing.assert_close(cached(audio, lengths)[0], expected)
     assert all(len(np.load(file)) > 0 for file in tmp_path.rglob("*.npy"))
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_done_without(tmp_path):
+    (tmp_path / "file").write_text("")
+    cached = Cached(Mel("hifigan"), str(tmp_path / "file" / "features"))
+    audio, lengths = torch.randn(1, 4000), torch.tensor([4000])
+    with pytest.warns(UserWarning, match="features are not kept"):
+        features, _ = cached(audio, lengths)
+    torch.testing.assert_close(features, Mel("hifigan")(audio, lengths)[0])
+
+
+def test_what_a_frontend_learns_from_a_corpus_is_kept_for_that_corpus(tmp_path, monkeypatch):
+    def learned(batches):
+        cached = Cached(Combine([Mel("hifigan")]), str(tmp_path))
+        cached.fit_statistics(batches)
+        return cached.frontend.frontends[0].statistics_mean
+
+    generator = torch.Generator().manual_seed(0)
+    audio, lengths = torch.randn(3, 4000, generator=generator), torch.tensor([4000, 3000, 4000])
+    first = learned(iter([(audio, lengths)]))
+    assert not torch.equal(learned([(audio[:2], lengths[:2])]), first)
+    monkeypatch.setattr(Mel, "extract", None)
+    assert torch.equal(learned([(audio, lengths)]), first)

@@ -134,8 +134,32 @@ def _checkpoint_to_resume(out: Path, resume_from: str | None) -> Path | None:
     return checkpoint
 
 
+def _start_from(cli: "LightningCLI", path: Path) -> dict[str, int]:
+    """Give the model its starts; say and return how many there are and who has none."""
+    from aligner.starts import read_starts
+
+    cli.datamodule.setup()
+    found = read_starts(path, cli.datamodule.utterances)
+    cli.model.start_from(found.starts)
+    counts = {
+        "started_known": len(found.starts),
+        "started_flat": len(found.flat),
+        "words_shared": sum(start.shared for start in found.starts.values()),
+    }
+    if cli.trainer.is_global_zero:
+        print(
+            f"start: {counts['started_known']} utterances from {path} ({counts['words_shared']} of their words"
+            f" without the text's phones, shared evenly), {counts['started_flat']} flat",
+            file=sys.stderr,
+        )
+        for id, reason in list(found.flat.items())[:_SHOWN]:
+            print(f"starts flat: {id}: {reason}", file=sys.stderr)
+    return counts
+
+
 def _whole_parts(configs: Sequence[Path], settings: Sequence[str]) -> list[str]:
-    """`--model.frontend.init_args.mels 40` and its like, which jsonargparse loses, as one more `--config`.
+    """`--model.frontend {...}`, `--model.frontend.init_args.mels 40` and their like, which jsonargparse loses, as
+    one more `--config`. Into a list the way is by number: `init_args.frontends.1.init_args.bins`.
 
     To jsonargparse a dict is one value, which the last configuration that has it states whole.
     """
@@ -144,13 +168,22 @@ def _whole_parts(configs: Sequence[Path], settings: Sequence[str]) -> list[str]:
     for word in words:
         key, equals, value = word.partition("=")
         part, *path = key.removeprefix("--model.").split(".")
-        if not key.startswith("--model.") or part not in _PARTS or not path:
+        if not key.startswith("--model.") or part not in _PARTS:
             rest.append(word)
             continue
-        place = stated.setdefault(part, _stated(configs, part))
-        for name in path[:-1]:
-            place = place.setdefault(name, {})
-        place[path[-1]] = _value(value if equals else next(words, ""))
+        setting = _value(value if equals else next(words, ""))
+        if not path:
+            if not isinstance(setting, dict):
+                raise WrongSettings(f"{key} {setting}: write '{{class_path: ..., init_args: {{...}}}}'")
+            stated[part] = setting
+            continue
+        try:
+            place = stated.setdefault(part, _stated(configs, part))
+            for name in path[:-1]:
+                place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
+            place[int(path[-1]) if isinstance(place, list) else path[-1]] = setting
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            raise WrongSettings(f"{key}: there is no such place in the {part} ({error})") from error
     return ["--config", json.dumps({"model": stated}), *rest] if stated else rest
 
 

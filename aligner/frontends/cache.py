@@ -7,8 +7,10 @@ import hashlib
 import io
 import json
 import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -24,9 +26,10 @@ class Cached(Frontend):
 
     A file's name is made of everything that the features depend on: the frontend's settings and what it has
     learned (`SelfSupervised`'s components), and the samples of the recording. So a changed setting, a changed
-    recording or a second model never finds the wrong file, and several processes may share a folder. Corpus
-    statistics are applied after reading. Files that do not read are computed again. Nothing is ever deleted:
-    delete the folder.
+    recording or a second model never finds the wrong file, and several processes may share a folder. What the
+    frontend learns from a corpus is kept likewise. Corpus statistics are applied after reading. Files that do
+    not read are computed again; where none can be written, a warning says so. Nothing is ever deleted: delete
+    the folder.
     """
 
     def __init__(self, frontend: Frontend, folder: str) -> None:
@@ -41,13 +44,13 @@ class Cached(Frontend):
         features = audio.new_zeros(len(audio), n_frames, self.channels)
         settings = self._settings()
         for item, length in enumerate(audio_lengths.tolist()):
-            sound = audio[item, :length].detach()
+            sound = audio[item, :length]
             path = self._path(settings, sound)
             found = _read(path, (self.frame_count(length), self.channels))
             if found is None:
                 alone = torch.tensor([length], device=audio.device)
                 found = self.frontend(sound[None], alone)[0][0].cpu().numpy()
-                _write(path, found)
+                _write(path, _npy(found))
             features[item, : len(found)] = torch.from_numpy(found).to(features)
         return features
 
@@ -55,8 +58,19 @@ class Cached(Frontend):
         """As `Frontend.fit_statistics`: the frontend's own first, where it has some to learn."""
         batches = list(batches) if iter(batches) is batches else batches
         if type(self.frontend).fit_statistics is not Frontend.fit_statistics:
-            self.frontend.fit_statistics(batches)
+            self._learn(batches)
         super().fit_statistics(batches)
+
+    def _learn(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        sounds = (sound[:n] for audio, lengths in batches for sound, n in zip(audio, lengths, strict=True))
+        path = self._path(self._settings(), *sounds).with_suffix(".pt")
+        try:
+            self.frontend.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        except (OSError, RuntimeError, EOFError, UnpicklingError):
+            self.frontend.fit_statistics(batches)
+            content = io.BytesIO()
+            torch.save(self.frontend.state_dict(), content)
+            _write(path, content.getvalue())
 
     def _settings(self) -> bytes:
         digest = hashlib.sha256()
@@ -65,8 +79,11 @@ class Cached(Frontend):
             digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
         return digest.digest()
 
-    def _path(self, settings: bytes, sound: Tensor) -> Path:
-        name = hashlib.sha256(settings + sound.cpu().contiguous().numpy().tobytes()).hexdigest()
+    def _path(self, settings: bytes, *sounds: Tensor) -> Path:
+        digest = hashlib.sha256(settings)
+        for sound in sounds:
+            digest.update(sound.detach().cpu().contiguous().numpy().tobytes())
+        name = digest.hexdigest()
         return self.folder / name[:2] / f"{name[2:]}.npy"
 
 
@@ -78,10 +95,17 @@ def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
     return features if features.shape == shape and features.dtype == np.float32 else None
 
 
-def _write(path: Path, features: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _write(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:  # a full disk, or the folder of the machine that trained
+        warnings.warn(f"features are not kept: {error}", stacklevel=2)
+
+
+def _npy(features: np.ndarray) -> bytes:
     content = io.BytesIO()
     np.save(content, features, allow_pickle=False)
-    temporary.write_bytes(content.getvalue())
-    os.replace(temporary, path)
+    return content.getvalue()
