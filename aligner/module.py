@@ -3,7 +3,7 @@
 T tokens, N samples, F frames of a batch one after the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -36,6 +36,7 @@ from aligner.prior import beta_binomial_prior
 from aligner.refine import BoundaryRefiner
 from aligner.report import plot_alignment
 from aligner.schedule import noam
+from aligner.starts import Start
 from aligner.transcript import PAUSE, Tokens, Transcript
 
 _STATISTICS_BATCHES = 100  # several hours: the mean and deviation of a channel do not change beyond
@@ -109,6 +110,7 @@ class Aligner(lightning.LightningModule):
         self.locator = Locator(self.frontend, self.encoder, symbols)
         self._kept_features: dict[str, Tensor] = {}
         self._variants: dict[str, tuple[int, ...]] = {}
+        self._starts: dict[str, Start] = {}
 
     # ---------------------------------------------------------------- using it
 
@@ -272,6 +274,18 @@ class Aligner(lightning.LightningModule):
             return [optimizer], [noam(optimizer, self.hparams["warmup_steps"])]
         return Maximisation(self.encoder)
 
+    def start_from(self, starts: Mapping[str, Start]) -> None:
+        """Begin training with these utterances' known times instead of flat; ids may be missing.
+
+        Raises AlignerError if the encoder is a TextEncoder, which does not start flat.
+        """
+        if isinstance(self.encoder, TextEncoder):
+            raise AlignerError(
+                "known times can start phone mixtures only; use prior_epochs with a TextEncoder"
+            )
+        self._starts = dict(starts)
+        self._variants.update((id, start.variants) for id, start in starts.items())
+
     def on_fit_start(self) -> None:
         if isinstance(self.encoder, PhoneMixtures):
             self.trainer.fit_loop.max_epochs = self.encoder.epochs
@@ -328,7 +342,7 @@ class Aligner(lightning.LightningModule):
         epoch, encoder = self.current_epoch, self.encoder
         with torch.no_grad():
             if epoch == 0:
-                states = [self._flat_states(batch, speech)] * len(encoder.members)
+                states = [self._first_states(batch, speech)] * len(encoder.members)
                 loss = torch.tensor(float("nan"))
             else:
                 scores = self.locator.scores(speech, batch.transcripts, batch.ids)
@@ -360,13 +374,17 @@ class Aligner(lightning.LightningModule):
             for transcript, id in zip(batch.transcripts, batch.ids, strict=True)
         ]
 
-    def _flat_states(self, batch: Batch, speech: Speech) -> Tensor:
+    def _first_states(self, batch: Batch, speech: Speech) -> Tensor:
         """The state of every frame when training starts, `[F]`."""
         rows = []
         lengths = zip(speech.lengths.tolist(), batch.audio_lengths.tolist(), strict=True)
         for index, (n_frames, n_samples) in enumerate(lengths):
             tokens = batch.transcripts[index].tokens(self._variants.get(batch.ids[index]))
             states, owners = self.locator.states_of(tokens, n_frames)
+            if (start := self._starts.get(batch.ids[index])) is not None:
+                known = start.states(states, owners, self.frontend.grid, n_frames)
+                rows.append(torch.from_numpy(known))
+                continue
             skippable = [tokens.skippable[owner] for owner in owners]
             audio = batch.audio[index, :n_samples]
             rows.append(flat_states(states, skippable, n_frames, audio, self.frontend.sample_rate_hz))

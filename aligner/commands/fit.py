@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 LAST = Path("checkpoints", "last.ckpt")
+_SHOWN = 10  # utterances that start flat
 _PARTS = ("frontend", "encoder")  # settings of the model that are `{class_path, init_args}`
 
 DESCRIPTION = """\
@@ -27,6 +28,7 @@ EPILOG = """\
 examples:
   aligner fit --config ljspeech --data prepared
   aligner fit --config ljspeech --data prepared --out runs/ljspeech --ckpt_path last
+  aligner fit --config ljspeech --data prepared --init-alignments mfa_output
   aligner fit --config ljspeech --data prepared --trainer.devices 2 --data.batch_duration_s 400
 
 Every setting of a configuration can be given after these (--model.seed 1, --trainer.accelerator gpu,
@@ -57,6 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ckpt_path", metavar="last|FILE", help="go on from OUT/checkpoints/last.ckpt, or from another"
     )
+    parser.add_argument(
+        "--init-alignments",
+        type=Path,
+        metavar="PATH",
+        help="start from times made elsewhere (TextGrids, also MFA's, CTM, .phn/.wrd, what `aligner align` "
+        "wrote), matched by id; utterances they do not fit start as usual",
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -66,7 +75,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     configs = [find_config(name) for name in args.config]
     out = args.out or Path("runs", configs[-1].stem)
     settings = ["--data.data_dir", args.data] if args.data else []
-    summary = train(configs, [*settings, *args.overrides], out, args.ckpt_path)
+    summary = train(configs, [*settings, *args.overrides], out, args.ckpt_path, args.init_alignments)
     _print_summary(summary, args.data)
     return summary
 
@@ -87,15 +96,20 @@ def find_config(name: str) -> Path:
 
 
 def train(
-    configs: Sequence[Path], settings: Sequence[str], out: Path, resume_from: str | None = None
+    configs: Sequence[Path],
+    settings: Sequence[str],
+    out: Path,
+    resume_from: str | None = None,
+    init_alignments: Path | None = None,
 ) -> dict[str, Any]:
     """Train as `configs`, and over them `settings` (LightningCLI's command line), say; write to folder `out`.
 
-    resume_from: a checkpoint, or "last" for `out`'s own. Returns checkpoint, epochs, seconds and, where there
-    is something to measure, words_error_ms, phones_error_ms, peak_gpu_bytes.
+    resume_from: a checkpoint, or "last" for `out`'s own. init_alignments: what `formats.read` reads, to start
+    from. Returns checkpoint, epochs, seconds and, where there is something to measure, words_error_ms,
+    phones_error_ms, peak_gpu_bytes; with init_alignments also how many utterances started from them.
 
-    Raises AlignerError for settings that cannot be, for a checkpoint that is not there and, unless resumed,
-    for one that is there already.
+    Raises AlignerError for settings that cannot be, for a checkpoint that is not there, unless resumed for
+    one that is there already, and for alignments that fit no utterance.
     """
     import time
 
@@ -104,6 +118,11 @@ def train(
     files = [word for config in configs for word in ("--config", str(config))]
     cli = _parse([*files, *_whole_parts(configs, settings)], out)
     checkpoint = _checkpoint_to_resume(out, resume_from)
+    started = {}
+    if init_alignments is not None:
+        if checkpoint is not None:
+            raise AlignerError("a run that goes on has started already: leave out --init-alignments")
+        started = _start_from(cli, init_alignments)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     started_s = time.perf_counter()
@@ -113,6 +132,7 @@ def train(
         "checkpoint": str(out / LAST),
         "epochs": epochs,
         "seconds": round(seconds, 1),
+        **started,
         **_errors_ms(cli),
     }
     if cli.model.device.type == "cuda" or torch.cuda.is_available() and torch.cuda.max_memory_allocated():
@@ -148,8 +168,8 @@ def _start_from(cli: "LightningCLI", path: Path) -> dict[str, int]:
     }
     if cli.trainer.is_global_zero:
         print(
-            f"start: {counts['started_known']} utterances from {path} ({counts['words_shared']} of their words"
-            f" without the text's phones, shared evenly), {counts['started_flat']} flat",
+            f"start: {counts['started_known']} utterances from {path}, {counts['started_flat']} flat; "
+            f"phones of {counts['words_shared']} words are not the text's and share the word evenly",
             file=sys.stderr,
         )
         for id, reason in list(found.flat.items())[:_SHOWN]:
@@ -163,7 +183,7 @@ def _whole_parts(configs: Sequence[Path], settings: Sequence[str]) -> list[str]:
 
     To jsonargparse a dict is one value, which the last configuration that has it states whole.
     """
-    stated: dict[str, dict[str, Any]] = {}
+    stated: dict[str, Any] = {}
     words, rest = iter(settings), []
     for word in words:
         key, equals, value = word.partition("=")
