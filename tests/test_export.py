@@ -51,6 +51,17 @@ def test_presets_are_grids(aligned, tmp_path):
     assert np.load(tmp_path / "o/durations/LJ001-0001.npy").sum() == samples // 256
 
 
+def test_the_speaker_is_called_what_the_consumer_calls_it(tmp_path):
+    """Its folder of recordings is looked for under that name; a corpus may have called it anything else."""
+    write_alignments(tmp_path / "a.jsonl.gz", [example(speaker="LJSpeech-1.1"), example(id="u2")])
+    options = ["--to", "fastspeech2", "textgrid", "json", "--speaker", "LJSpeech"]
+    assert run(tmp_path / "a.jsonl.gz", *options, "--out", tmp_path / "o") == 0
+    assert json.loads((tmp_path / "o/fastspeech2/speakers.json").read_text()) == {"LJSpeech": 0}
+    assert (tmp_path / "o/fastspeech2/TextGrid/LJSpeech/LJ001-0001.TextGrid").exists()
+    assert (tmp_path / "o/textgrid/LJSpeech/u2.TextGrid").exists()
+    assert json.loads((tmp_path / "o/json/LJ001-0001.json").read_text())["speaker"] == "LJSpeech"
+
+
 def test_tokens_are_renamed_checked_and_interspersed(aligned, tmp_path):
     tokens = [t.symbol.replace("sil", "PAUSE") for t in example().tokens]
     (tmp_path / "names").write_text("sil PAUSE\n")

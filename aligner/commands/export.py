@@ -64,7 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--any-symbols", action="store_true", help="fastspeech2: do not insist on ARPAbet symbols"
     )
     parser.add_argument("--wavs", metavar="DIR", help="coqui: the folder of its audio, files named {id}.wav")
-    parser.add_argument("--speaker", default="default", help="speaker of utterances that name none")
+    parser.add_argument(
+        "--speaker", metavar="NAME", help="the speaker's name in the output, of all utterances"
+    )
     parser.add_argument("--language", default="default", help="everyvoice: the language in file names")
     parser.add_argument(
         "--validation-share",

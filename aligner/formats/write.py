@@ -53,19 +53,18 @@ class ExportSettings:
     """What a writer needs to know besides the alignments.
 
     grid: the consumer's frames; None for formats in seconds. blank: a symbol to put around every token, None
-    for none.
-    symbols: new names of tokens. tokens: the consumer's own token sequence by utterance id, to check against.
-    speaker, language: for alignments that name none. wavs: the folder of the consumer's audio, files named by
-    id; None for the recordings themselves. validation_share: the part of the utterances set apart for
-    validation.
-    any_symbols: leave symbols unchecked where the consumer's set is known.
+    for none. symbols: new names of tokens. tokens: the consumer's own token sequence by utterance id, to
+    check against. speaker: instead of the alignments' own, None to keep them. language: for file names. wavs:
+    the folder of the consumer's audio, files named by id; None for the recordings themselves.
+    validation_share: the part of the utterances set apart for validation. any_symbols: leave symbols
+    unchecked where the consumer's set is known.
     """
 
     grid: FrameGrid | None = None
     blank: str | None = None
     symbols: Mapping[str, str] = field(default_factory=dict)
     tokens: Mapping[str, tuple[str, ...]] | None = None
-    speaker: str = "default"
+    speaker: str | None = None
     language: str = "default"
     wavs: Path | None = None
     validation_share: float = 0.05
@@ -120,7 +119,7 @@ class Writer:
         return self.settings.grid
 
     def speaker(self, alignment: Alignment) -> str:
-        return alignment.speaker or self.settings.speaker
+        return alignment.speaker or "default"
 
     def wav(self, alignment: Alignment, name: str) -> str:
         """The absolute path of the consumer's audio of this utterance."""
@@ -456,7 +455,8 @@ def export(
 
 
 def prepared(alignment: Alignment, settings: ExportSettings) -> Alignment:
-    """The alignment with tokens renamed, checked against the consumer's own, and blanks between them.
+    """The alignment with speaker and tokens renamed, these checked against the consumer's, and blanks
+    between them.
 
     A blank has no extent of its own: on a grid it gets the one frame that every token keeps.
     Raises Refused where the tokens are not the consumer's.
@@ -470,7 +470,9 @@ def prepared(alignment: Alignment, settings: ExportSettings) -> Alignment:
         tokens = tuple(_interspersed(tokens, settings.blank))
     if settings.tokens is not None:
         _check_tokens(alignment.id, [token.symbol for token in tokens], settings.tokens.get(alignment.id))
-    return alignment if tokens is alignment.tokens else replace(alignment, tokens=tokens)
+    if tokens is alignment.tokens and settings.speaker is None:
+        return alignment
+    return replace(alignment, tokens=tokens, speaker=settings.speaker or alignment.speaker)
 
 
 def alignment_to_json(alignment: Alignment) -> dict[str, Any]:
