@@ -231,24 +231,8 @@ def _sources_of_cut(cut, audio_root: Path) -> Iterator[Source]:
             start_s=piece.start,
             duration_s=piece.duration,
             channels=tuple(piece.channel) if isinstance(piece.channel, list) else (piece.channel,),
-            reference=from_cut(_in_cut_time(piece)),
+            reference=from_cut(piece),
         )
-
-
-def _in_cut_time(cut):
-    """The cut with alignment times from its own start, which is how this program writes them.
-
-    lhotse counts them from the start of the recording.
-    """
-    supervision = cut.supervisions[0]
-    ours = "token_words" in (supervision.custom or {})
-    if ours or not supervision.alignment or not cut.start:
-        return cut
-    shifted = {
-        kind: [item._replace(start=round(item.start - cut.start, 8)) for item in items]
-        for kind, items in supervision.alignment.items()
-    }
-    return replace(cut, supervisions=[replace(supervision, alignment=shifted)])
 
 
 def _lhotse_manifests(folder: Path) -> list[Path]:

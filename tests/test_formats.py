@@ -528,6 +528,41 @@ def test_alignments_without_our_notes_get_words_by_time(tmp_path):
     assert [t.word for t in back.tokens] == [t.word for t in example().tokens]
 
 
+def test_manifests_of_others_are_read_as_lhotse_reads_them(tmp_path):
+    from lhotse import CutSet, MonoCut, Recording, SupervisionSegment, SupervisionSet
+    from lhotse.audio import AudioSource
+    from lhotse.supervision import AlignmentItem
+
+    items = {
+        "word": [AlignmentItem("be", 3.1, 0.2)],
+        "phone": [AlignmentItem("B", 3.1, 0.1), AlignmentItem("IY", 3.2, 0.1, 0.5)],
+    }
+    segment = SupervisionSegment("s", "rec", 3.0, 0.5, text="be", alignment=items)
+    SupervisionSet.from_segments([segment]).to_file(tmp_path / "supervisions.jsonl.gz")
+    own = segment.with_offset(-3.0)
+    recording = Recording("rec", [AudioSource("file", [0], "rec.wav")], 16000, 160000, 10.0)
+    cuts = [MonoCut("s", 3.0, 0.5, 0, [own], recording=recording), MonoCut("none", 0.0, 0.5, 0)]
+    CutSet.from_cuts(cuts).to_file(tmp_path / "cuts.jsonl")
+    (of_segment,) = read_alignments(tmp_path / "supervisions.jsonl.gz")
+    (of_cut,) = read_alignments(tmp_path / "cuts.jsonl")
+    for one in (of_segment, of_cut):
+        assert [t.symbol for t in one.tokens] == ["sil", "B", "IY", "sil"]
+        assert [t.start_s for t in one.tokens] == pytest.approx([0, 0.1, 0.2, 0.3])
+        assert [t.word for t in one.tokens] == [-1, 0, 0, -1]
+        assert [t.score for t in one.tokens] == [None, None, 0.5, None]
+        assert (one.id, one.duration_s, one.text) == ("s", 0.5, "be")
+    CutSet.from_cuts([cuts[0].pad(1.0)]).to_file(tmp_path / "padded.jsonl")
+    with pytest.raises(AlignerError, match="is a MixedCut; take cuts before"):
+        list(read_alignments(tmp_path / "padded.jsonl"))
+
+
+@pytest.mark.parametrize("line", ['{"id": "r", "sources": [], "duration": 1.0}', "{", "[]"])
+def test_other_manifests_are_refused(tmp_path, line):
+    (tmp_path / "a.jsonl").write_text(line + "\n")
+    with pytest.raises(AlignerError, match="a.jsonl: not a"):
+        list(read_alignments(tmp_path / "a.jsonl"))
+
+
 def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path):
     many = [example(seed=i, id=f"u{i}") for i in range(7)]
     write_alignments(tmp_path / "whole.jsonl.gz", many)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from aligner.alignment import Alignment, Interval
 from aligner.errors import AlignerError
 from aligner.formats.files import whole_file
-from aligner.formats.tiers import assign_words, tile
+from aligner.formats.tiers import Entry, assign_words, tile
 
 if TYPE_CHECKING:
-    from lhotse.cut import Cut, MonoCut
+    from lhotse.cut import Cut
 
 MANIFEST = "alignments.jsonl.gz"
 
@@ -35,62 +35,48 @@ def from_cut(cut: "Cut") -> Alignment | None:
 
     Raises AlignerError for a cut of several supervisions.
     """
-    if not any(supervision.alignment for supervision in cut.supervisions):
-        return None
-    if len(cut.supervisions) != 1:
-        raise AlignerError(
-            f"{cut.id}: {len(cut.supervisions)} supervisions; call trim_to_supervisions() first"
-        )
-    supervision = cut.supervisions[0]
-    custom = supervision.custom or {}
-    items = supervision.alignment or {}
-    words = tuple(
-        Interval(item.symbol, item.start, item.end, item.score, index)
-        for index, item in enumerate(items.get("word", ()))
-    )
-    tokens = tile([(i.symbol, i.start, i.end, i.score) for i in items.get("phone", ())], cut.duration, cut.id)
-    token_words = custom.get("token_words")
-    if token_words is not None and len(token_words) == len(tokens):
-        tokens = tuple(
-            Interval(t.symbol, t.start_s, t.end_s, t.score, word)
-            for t, word in zip(tokens, token_words, strict=True)
-        )
-    else:
-        tokens = assign_words(tokens, words)
     recording = getattr(cut, "recording", None)
-    audio = (
-        recording.sources[0].source
-        if recording is not None and recording.sources
-        else custom.get("audio", "")
-    )
-    return Alignment(
-        id=cut.id,
-        duration_s=cut.duration,
-        tokens=tokens,
-        words=words,
-        speaker=supervision.speaker or "",
-        score=custom.get("score"),
-        text=supervision.text or "",
-        audio=audio if isinstance(audio, str) else "",
+    supervisions = [supervision.to_dict() for supervision in cut.supervisions]
+    return _from_data(
+        {
+            "id": cut.id,
+            "start": getattr(cut, "start", 0.0),
+            "duration": cut.duration,
+            "supervisions": supervisions,
+            "recording": recording.to_dict() if recording is not None else None,
+        }
     )
 
 
 def read_alignments(path: str | Path) -> Iterator[Alignment]:
     """The alignments of a lhotse manifest (`.jsonl` or `.jsonl.gz`), one at a time; cuts without any are left
     out.
-    """
-    from lhotse import CutSet, SupervisionSet
-    from lhotse.serialization import load_manifest_lazy
 
-    manifest = load_manifest_lazy(Path(path))
-    if isinstance(manifest, SupervisionSet):
-        manifest = CutSet(_supervision_cut(supervision) for supervision in manifest)
-    if not isinstance(manifest, CutSet):
-        raise AlignerError(f"{path}: not a lhotse manifest of cuts or supervisions")
-    for cut in manifest:
-        alignment = from_cut(cut)
-        if alignment is not None:
-            yield alignment
+    Raises AlignerError for a manifest of anything but cuts or supervisions.
+    """
+    path = Path(path)
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as lines:
+        for line in lines:
+            alignment = _from_line(line, path)
+            if alignment is not None:
+                yield alignment
+
+
+def _from_line(line: bytes, path: Path) -> Alignment | None:
+    # Parsed here, since lhotse's own objects take three times as long to make, and every command reads these.
+    try:
+        data = json.loads(line)
+    except ValueError as error:
+        raise AlignerError(f"{path}: not a manifest that can be read ({error})") from error
+    if isinstance(data, dict) and data.get("type") in ("MonoCut", "MultiCut"):
+        return _from_data(data)
+    if isinstance(data, dict) and "recording_id" in data:  # a supervision: a cut of just its extent
+        return _from_data({**data, "supervisions": [data]})
+    if isinstance(data, dict) and "type" in data:
+        raise AlignerError(
+            f"{path}: {data['id']} is a {data['type']}; take cuts before they are padded or mixed"
+        )
+    raise AlignerError(f"{path}: not a lhotse manifest of cuts or supervisions")
 
 
 def write_alignments(path: str | Path, alignments: Iterable[Alignment]) -> int:
@@ -213,6 +199,55 @@ def _cut_data(alignment: Alignment, cut: "Cut | None") -> dict[str, Any]:
     }
 
 
+def _from_data(data: dict[str, Any]) -> Alignment | None:
+    """Of a cut as its manifest has it, or as lhotse's `to_dict` gives it."""
+    supervisions = data.get("supervisions") or []
+    if not any(supervision.get("alignment") for supervision in supervisions):
+        return None
+    id, duration_s = data["id"], data["duration"]
+    if len(supervisions) != 1:
+        raise AlignerError(f"{id}: {len(supervisions)} supervisions; call trim_to_supervisions() first")
+    (supervision,) = supervisions
+    custom = supervision.get("custom") or {}
+    token_words = custom.get("token_words")
+    # lhotse counts these times from the start of the recording, this program from that of the cut.
+    offset_s = data["start"] if token_words is None else 0.0
+    entries = {
+        kind: [_entry(item, offset_s) for item in items] for kind, items in supervision["alignment"].items()
+    }
+    words = tuple(
+        Interval(symbol, start_s, end_s, score, index)
+        for index, (symbol, start_s, end_s, score) in enumerate(entries.get("word", ()))
+    )
+    tokens = tile(entries.get("phone", ()), duration_s, id)
+    if token_words is not None and len(token_words) == len(tokens):
+        tokens = tuple(
+            Interval(t.symbol, t.start_s, t.end_s, t.score, word)
+            for t, word in zip(tokens, token_words, strict=True)
+        )
+    else:
+        tokens = assign_words(tokens, words)
+    sources = (data.get("recording") or {}).get("sources")
+    audio = sources[0]["source"] if sources else custom.get("audio", "")
+    return Alignment(
+        id=id,
+        duration_s=duration_s,
+        tokens=tokens,
+        words=words,
+        speaker=supervision.get("speaker") or "",
+        score=custom.get("score"),
+        text=supervision.get("text") or "",
+        audio=audio if isinstance(audio, str) else "",
+    )
+
+
+def _entry(item: list[Any] | dict[str, Any], offset_s: float) -> Entry:
+    """(symbol, start, end, score) of one of lhotse's items, which before its 1.8 were dictionaries."""
+    symbol, start_s, length_s, *score = item.values() if isinstance(item, dict) else item
+    start_s -= offset_s
+    return symbol, round(start_s, 8), round(start_s + length_s, 8), score[0] if score else None
+
+
 def _items(intervals: tuple[Interval, ...]) -> list[list[Any]]:
     # Eight digits are what lhotse keeps of an item's end; both ends rounded, so that reading and writing
     # once more changes nothing.
@@ -221,10 +256,3 @@ def _items(intervals: tuple[Interval, ...]) -> list[list[Any]]:
         start_s, end_s = round(interval.start_s, 8), round(interval.end_s, 8)
         items.append([interval.symbol, start_s, round(end_s - start_s, 8), interval.score])
     return items
-
-
-def _supervision_cut(supervision) -> "MonoCut":
-    from lhotse import MonoCut
-
-    own = supervision.with_offset(-supervision.start)
-    return MonoCut(supervision.id, 0.0, supervision.duration, supervision.channel, supervisions=[own])
