@@ -4,7 +4,7 @@ B batch, T text tokens, S speech frames, C channels.
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -18,7 +18,8 @@ from mas.search import (
     explain,
 )
 
-Precision = Literal["ieee", "tf32x3", "tf32"]
+Precision = Literal["ieee", "bf16x3", "tf32x3", "tf32"]
+_PRECISIONS = get_args(Precision)
 
 
 def log_likelihood(mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> Tensor:
@@ -76,8 +77,9 @@ def gaussian_search(
     """The best path under Gaussian scores: `search(log_likelihood(mean, log_scale, speech), ...)`.
 
     Arguments as of `log_likelihood` and `search`; no gradients. precision: how the matrix product is done on
-    a GPU; "ieee" is float32 throughout, "tf32x3" splits each factor in two and is nearly as exact, "tf32"
-    keeps 10 bits of each factor. Backends without "tf32x3" do "ieee" for it; a CPU always does "ieee".
+    a GPU; "ieee" is float32 throughout, "tf32x3" and "bf16x3" split each factor in two parts of 11 or 8 bits
+    and are nearly as exact, "tf32" keeps 11 bits of each factor. "bf16x3" is the fast one where the `hopper`
+    backend serves, and "tf32x3" elsewhere; a CPU always does "ieee".
 
     Returns durations `[B, T]`, or a `GaussianAlignment` if `return_scores`. Its scores are computed
     afterwards, along the path, from (z - m)^2 itself.
@@ -85,8 +87,8 @@ def gaussian_search(
     Raises ValueError as `log_likelihood` and `search` do.
     """
     _check_shapes(mean, log_scale, speech)
-    if precision not in ("ieee", "tf32x3", "tf32"):
-        raise ValueError(f'precision {precision!r}: use "ieee", "tf32x3" or "tf32"')
+    if precision not in _PRECISIONS:
+        raise ValueError(f"precision {precision!r}: use one of {_PRECISIONS}")
     text_lengths, speech_lengths = check_lengths(mean, text_lengths, speech_lengths)
     check_skippable(mean, skippable)
     mean, speech = mean.detach(), speech.detach()
@@ -137,11 +139,16 @@ def _gaussian_search_op(
     # ieee products are left to cuBLAS: without tensor cores a kernel of our own is several times slower
     in_parts = precision != "ieee" and mean.is_cuda and backend != "reference" and skippable is None
     floats = mean.dtype == speech.dtype == torch.float32 and mean.numel() > 0 and speech.numel() > 0
-    if in_parts and floats and "triton" in available_backends(mean.device):
+    served = available_backends(mean.device)
+    inputs = mean, log_scale, speech, text_lengths, speech_lengths
+    if in_parts and floats and precision == "bf16x3" and (backend or served[0]) == "hopper" in served:
+        from mas import gaussian_hopper
+
+        durations = gaussian_hopper.durations(*inputs)
+    elif in_parts and floats and "triton" in served:
         from mas import gaussian_gpu
 
-        inputs = mean, log_scale, speech, text_lengths, speech_lengths
-        durations = gaussian_gpu.durations(*inputs, precision, backend)
+        durations = gaussian_gpu.durations(*inputs, "tf32x3" if precision == "bf16x3" else precision, backend)
     else:
         scores = _scores(mean, log_scale, speech, precision)
         durations = torch.ops.mas.search(scores, text_lengths, speech_lengths, skippable, "", backend, False)

@@ -18,8 +18,8 @@
 // block s - q at stage s and use it at stages s and s + 1.
 //
 // Way back. A cell's 32-bit history says at which columns of the current 32-column block the best path to that cell
-// moved down a row; moving copies the history of the row above. Histories are stored at the end of each block (1/32
-// of the scores' size). The path then is: row at the end of the previous block = row - popcount(history), and the
+// moved down a row; moving copies the history of the row above. Histories are stored at the end of each block, for blocks
+// counted from row0 (1/32 of the size of the scores that a path can visit). The path then is: row at the end of the previous block = row - popcount(history), and the
 // set bits are the columns at which its tokens start.
 
 #ifndef R
@@ -44,10 +44,9 @@ struct Arguments {
   const void* text_lengths;
   const void* speech_lengths;
   i64* durations;   // [B, T]
-  u32* histories;   // [B, blocks, pitch]
+  u32* histories;   // [B, history_words]; an item's: [blocks of 32 columns, tokens rounded up to 4]
+  i64 history_words;
   int T, S;
-  int blocks;       // ceil(S / 32)
-  int pitch;        // T rounded up to 4
   int text_lengths_are_int64, speech_lengths_are_int64;
   int loader;       // how scores are read: ALIGNED_ROWS, ROWS_ONE_BY_ONE or COLUMNS_ONE_BY_ONE
 };
@@ -171,6 +170,13 @@ DEVICE Share share_of(const Item& item, int warp) {
   return w;
 }
 
+DEVICE int history_pitch(const Item& item) { return (item.tokens + 3) & ~3; }
+DEVICE int history_blocks(const Item& item) { return item.slack / 32 + R + 1; }  // of a warp, counted from row0
+
+#ifdef GAUSSIAN
+#include "gaussian.cu"
+#endif
+
 // ---------------------------------------------------------------- loader warps
 
 // Column chunks of a row are rotated in its 128 bytes, so that neither side meets bank conflicts worth the name.
@@ -219,14 +225,26 @@ DEVICE void store1(u32 address, float v) {
 
 enum { ALIGNED_ROWS = 0, ROWS_ONE_BY_ONE = 1, COLUMNS_ONE_BY_ONE = 2 };
 
+// Where a warp's scores are.
+struct Source {
+  const char* of_row0;  // at its row0 and that row's first column
+  i64 step_i, step_j;   // bytes
+  int columns;          // that exist
+  // If the scores are made as the search goes: barriers of the two tiles of 128 columns that exist at a time.
+  bool ring;
+  u32 produced, freed;
+  int tiles;
+};
+
 // A group is 8 * R rows of 32 columns. ALIGNED_ROWS: 8 lanes a row, 4 rows at a time; ROWS_ONE_BY_ONE: a column a lane,
 // a row at a time; COLUMNS_ONE_BY_ONE: 8 rows of 4 columns at a time.
 template <int KIND>
-DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, int b, u32 ring, u32 barriers, int lane) {
-  const char* origin = a.scores + ELEMENT * (b * a.stride_b + w.row0 * (a.stride_i + a.stride_j));
-  const i64 step_i = ELEMENT * a.stride_i, step_j = ELEMENT * a.stride_j;
+DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, int b, u32 ring, u32 barriers, int lane,
+                        const Source& source) {
+  const char* origin = source.of_row0;
+  const i64 step_i = source.step_i, step_j = source.step_j;
   const int slack = item.slack;
-  const int columns = a.S - w.row0;  // that exist
+  const int columns = source.columns;  // that exist
   const int di = KIND == ALIGNED_ROWS ? lane >> 3 : KIND == ROWS_ONE_BY_ONE ? 0 : lane & 7;  // the lane's first row
   const int dj = KIND == ALIGNED_ROWS ? (lane & 7) * 4 : KIND == ROWS_ONE_BY_ONE ? lane : lane >> 3;  // and column
   constexpr int READS = KIND == ALIGNED_ROWS ? 2 * R : 8 * R;
@@ -240,6 +258,8 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
       const int next = slot + 1 == D ? 0 : slot + 1;
       barrier_wait(barriers + (D + next) * 8, (turn - (next > 0)) & 1);
     }
+    if (source.ring && s % 4 == 0 && s / 4 < source.tiles)
+      barrier_wait(source.produced + (s / 4 & 1) * 8, s / 8 & 1);
 #pragma unroll 1
     for (int q = 0; q < 4; ++q) {
       const int block = s - q;
@@ -252,7 +272,7 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
       if (block_slot < 0) block_slot += D;
       if (block_slot < 0) block_slot += D;
       const u32 to = ring + block_slot * 128 + first * ROW_BYTES;
-      const char* from = origin + (first + di) * step_i + (block * 32 + dj) * step_j;
+      const char* from = origin + (first + di) * step_i + ((source.ring ? block & 7 : block) * 32 + dj) * step_j;
       // limits of what this lane may read, counted from its own first cell
       const int above = block * 32 + dj - first - di, below = slack - above, rows = w.rows - first - di;
       const int there = columns - block * 32 - dj;
@@ -324,6 +344,10 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
     }
 #if SCORE_TYPE == 0
     arrive_when_copied(barriers + slot * 8);
+    if (source.ring) {  // the tile before last is done with when the copies of the stage before have ended
+      asm volatile("cp.async.commit_group;\ncp.async.wait_group 1;" ::: "memory");
+      if (s % 4 == 3 && s >= 7) barrier_arrive(source.freed + ((s - 7) / 4 & 1) * 8);
+    }
 #else
     barrier_arrive(barriers + slot * 8);
 #endif
@@ -463,8 +487,7 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b
   const int last_lane = (w.rows - 1) / R;
   const int edge_from = w.has_next ? 0x3fffffff : (w.last_column / 4 + last_lane + 1) >> 3;
   const int messages = item.slack / 32 + 1;  // stages of boundary values a warp gets from the one above
-  const int block0 = w.row0 >> 5;
-  const int block_end = lane * R < w.rows ? a.blocks - block0 : 0;
+  const int block_end = lane * R < w.rows ? history_blocks(item) : 0, pitch = history_pitch(item);
   const bool top = lane == 0;
 
   Lane v;
@@ -478,7 +501,7 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b
   int slot = (((-lane - 1) >> 3) + 8 * D) % D;  // of the block that the lane reads
   u32 block = rows_ring + slot * 128;
   int store_block = -1 - (lane >> 3);  // whose histories the lane stores during the stage
-  u32* history = a.histories + ((i64)b * a.blocks + block0 + store_block) * a.pitch + w.row0 + lane * R;
+  u32* history = a.histories + b * a.history_words + (i64)store_block * pitch + w.row0 + lane * R;
   int from_diagonal = -4 - 4 * lane - lane * R, left = w.last_column + 4 + 4 * lane;
 
   Chunk even, odd;
@@ -535,7 +558,7 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b
 #undef STAGE
 #undef STEP
     ++store_block;
-    history += a.pitch;
+    history += pitch;
     __syncwarp();
     if (sends_stage) hand_over(links, sends, sent & (INBOX - 1));
     arrive_if(top, barriers + (D + stage) * 8);
@@ -558,18 +581,24 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& w, int b
 
 // ---------------------------------------------------------------- the way back
 
+DEVICE int window_width(const Arguments& a) { return min(WINDOW, (a.T + 3) & ~3); }
+
 DEVICE void trace(const Arguments& a, const Item& item, int b, u32* windows, int* start) {
   const int threads = blockDim.x, tid = threadIdx.x, warp = tid >> 5, lane = tid & 31, warps = threads >> 5;
-  const u32* histories = a.histories + (i64)b * a.blocks * a.pitch;
+  const u32* histories = a.histories + b * a.history_words;
+  const int pitch = history_pitch(item), held = history_blocks(item);
   const int blocks = (item.frames + 31) / 32;
   int i = item.tokens - 1;  // the row at the end of the tile's last block
-  const int width = min(WINDOW, a.pitch);
+  const int width = window_width(a);
   auto window_first = [](int row) { return max(0, (row & ~3) - TILE * 96); };
   auto prefetch = [&](int last, int first_row, u32* window) {
     for (int back = warp; back < TILE && back <= last; back += warps)
-      for (int n = 4 * lane; n < width && first_row + n < a.pitch; n += 128)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(window + back * width + n)),
-                     "l"(histories + (i64)(last - back) * a.pitch + first_row + n) : "memory");
+      for (int n = 4 * lane; n < width && first_row + n < pitch; n += 128) {
+        const int block = last - back - (first_row + n) / ROWS * R;  // counted from its warp's row0
+        if (block >= 0 && block < held)
+          asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(window + back * width + n)),
+                       "l"(histories + (i64)block * pitch + first_row + n) : "memory");
+      }
     asm volatile("cp.async.commit_group;" ::: "memory");
   };
   u32 mine = 0;  // blocks of a tile whose moves this warp writes down
@@ -607,17 +636,25 @@ DEVICE void trace(const Arguments& a, const Item& item, int b, u32* windows, int
 
 // ---------------------------------------------------------------- kernel
 
-// grid: B clusters; block: W dp warps, then W loader warps
-extern "C" __global__ void __launch_bounds__(512, 1) search(const Arguments a) {
+// grid: B clusters; block: W dp warps, then W loader warps, then what makes the scores if they are Gaussian
+extern "C" __global__ void
+#ifdef GAUSSIAN
+__launch_bounds__(128 + TEAM, 1) search(const Arguments a, const Gaussians gaussians) {
+  constexpr int W = 2;  // and a team that makes the scores
+  __shared__ u64 ring_barriers[W][4];
+#else
+__launch_bounds__(512, 1) search(const Arguments a) {
+  const int W = blockDim.x / 64;
+#endif
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ u64 all_barriers[8 * BARRIERS];
   __shared__ float score;
 
-  const int W = blockDim.x / 64;
   unsigned char* const inboxes = shared + W * RING_BYTES;
   const int tid = threadIdx.x, lane = tid & 31;
-  const bool loads = __shfl_sync(~0u, tid >> 5, 0) >= W;
-  const int local = __shfl_sync(~0u, (tid >> 5) - (loads ? W : 0), 0);  // the compiler then knows that it is one for the warp
+  const int role = __shfl_sync(~0u, (tid >> 5) / W, 0);  // the compiler then knows that it is one for the warp
+  const bool loads = role == 1;
+  const int local = __shfl_sync(~0u, (tid >> 5) - (loads ? W : 0), 0);
   const int rank = cluster_rank(), size = cluster_size(), b = blockIdx.x / size;
   const Item item = read_item(a, b);
 
@@ -628,18 +665,39 @@ extern "C" __global__ void __launch_bounds__(512, 1) search(const Arguments a) {
   }
   for (int n = tid; n < INBOX_BYTES / 4; n += blockDim.x)  // above the first row: 0 before column 0, else nothing
     ((float*)inboxes)[n] = n & 4 ? 0.0f : (n == 0 ? 0.0f : NEVER);
+#ifdef GAUSSIAN
+  if (tid < 4 * W) barrier_init(shared_address(&ring_barriers[tid / 4][tid % 4]), tid % 4 < 2 ? TEAM : 32);
+#endif
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   cluster_sync();
 
+#ifdef GAUSSIAN
+  float* const rings = (float*)a.scores + (i64)blockIdx.x * W * SIDE * RING_COLUMNS;
+  if (role > 1) {
+    const u32 of_first = shared_address(ring_barriers[0]), of_second = shared_address(ring_barriers[1]);
+    const Ring rings_barriers[W] = {{of_first, of_first + 16}, {of_second, of_second + 16}};
+    unsigned char* const space = inboxes + (W + 1) * INBOX_BYTES;
+    if (item.fits) produce(a, gaussians, item, b, rank * W, rings, rings_barriers, space, tid - 64 * W);
+  }
+#endif
   const int warp = rank * W + local;
   const Share w = share_of(item, warp);
-  if (item.fits && w.row0 < item.tokens) {
+  if (role < 2 && item.fits && w.row0 < item.tokens) {
     const u32 ring = shared_address(shared) + local * RING_BYTES;
     const u32 barriers = shared_address(all_barriers + local * BARRIERS);
     if (loads) {
-      if (a.loader == ALIGNED_ROWS) load_scores<ALIGNED_ROWS>(a, item, w, b, ring, barriers, lane);
-      else if (a.loader == ROWS_ONE_BY_ONE) load_scores<ROWS_ONE_BY_ONE>(a, item, w, b, ring, barriers, lane);
-      else load_scores<COLUMNS_ONE_BY_ONE>(a, item, w, b, ring, barriers, lane);
+#ifdef GAUSSIAN
+      const u32 of_ring = shared_address(ring_barriers[local]);
+      const Source source = {(const char*)(rings + local * SIDE * RING_COLUMNS), RING_COLUMNS * 4, 4, 1 << 28,
+                             true, of_ring, of_ring + 16, tiles_of(item, w)};
+      load_scores<ALIGNED_ROWS>(a, item, w, b, ring, barriers, lane, source);
+#else
+      const Source source = {a.scores + ELEMENT * (b * a.stride_b + w.row0 * (a.stride_i + a.stride_j)),
+                             ELEMENT * a.stride_i, ELEMENT * a.stride_j, a.S - w.row0, false};
+      if (a.loader == ALIGNED_ROWS) load_scores<ALIGNED_ROWS>(a, item, w, b, ring, barriers, lane, source);
+      else if (a.loader == ROWS_ONE_BY_ONE) load_scores<ROWS_ONE_BY_ONE>(a, item, w, b, ring, barriers, lane, source);
+      else load_scores<COLUMNS_ONE_BY_ONE>(a, item, w, b, ring, barriers, lane, source);
+#endif
     } else {
       Links links;
       links.inbox = shared_address(inboxes + local * INBOX_BYTES);
@@ -667,7 +725,7 @@ extern "C" __global__ void __launch_bounds__(512, 1) search(const Arguments a) {
   const bool found = item.fits && fabsf(score) < -NEVER;
   if (found) {
     u32* windows = (u32*)shared;
-    trace(a, item, b, windows, (int*)(windows + 3 * TILE * min(WINDOW, a.pitch)));
+    trace(a, item, b, windows, (int*)(windows + 3 * TILE * window_width(a)));
   } else {
     for (int r = tid; r < a.T; r += blockDim.x) a.durations[(i64)b * a.T + r] = -1;
   }

@@ -262,7 +262,7 @@ def gaussian_rows(device: str, pattern: str) -> Iterator[Row]:
             speech = mean.gather(1, token) + noise * spread
             fp32 = mas.search(mas.log_likelihood(mean, scale, speech), *lengths)
             floor = 0.0
-            for precision in ("ieee", "tf32x3", "tf32"):
+            for precision in ("ieee", "bf16x3", "tf32x3", "tf32"):
                 call = functools.partial(
                     mas.gaussian_search, mean, scale, speech, *lengths, precision=precision, check=False
                 )

@@ -48,6 +48,16 @@ def test_every_text_length_finds_room() -> None:
             assert shape.shared_bytes <= hopper._SHARED_BYTES - 2048  # less the barriers
 
 
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_histories_of_every_item_find_room(rows: int) -> None:
+    for S in (1, 2, 5, 31, 33, 100, 511, 2048):
+        for T in range(1, S + 1, 1 + S // 60):
+            most = max((t + 3) // 4 * 4 * ((S - t) // 32 + rows + 1) for t in range(1, T + 1))
+            words = hopper.history_words(T, S, rows)
+            assert words >= most, (T, S)
+            assert words % 4 == 0  # copied 16 bytes at a time
+
+
 def test_how_scores_are_read() -> None:
     scores = torch.zeros(3, 8, 12)
     assert hopper._loader(scores) == 0

@@ -1,0 +1,122 @@
+"""CUDA C++ without a compiler at the user's: NVRTC, which comes with PyTorch's wheels, compiles a source file
+for the card at hand, the driver loads and launches what it made.
+"""
+
+import ctypes
+import functools
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+_CLUSTER_DIMENSION = 4  # CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+_NON_PORTABLE_CLUSTER = 14  # CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED
+_MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+_PORTABLE_CLUSTER = 8  # thread blocks every card with clusters can gang together
+
+
+def compile_source(source: pathlib.Path, architecture: int, defines: Sequence[str]) -> bytes:
+    """Machine code for cards of compute capability `architecture` (90, 100, ...). Needs no card.
+
+    source may include the .cu files beside it. defines: such as "R=2".
+    Raises ImportError where cuda-bindings or NVRTC are missing, RuntimeError with the compiler's words.
+    """
+    from cuda.bindings import nvrtc
+
+    options = [f"--gpu-architecture=sm_{architecture}", "--std=c++17", "--fmad=false"]
+    options += [f"-D{define}" for define in defines]
+    beside = [file for file in sorted(source.parent.glob("*.cu")) if file != source]
+    headers, names = [file.read_bytes() for file in beside], [file.name.encode() for file in beside]
+    program = _checked(
+        nvrtc.nvrtcCreateProgram(source.read_bytes(), source.name.encode(), len(beside), headers, names)
+    )
+    try:
+        (status,) = nvrtc.nvrtcCompileProgram(program, len(options), [option.encode() for option in options])
+        if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+            log = bytearray(_checked(nvrtc.nvrtcGetProgramLogSize(program)))
+            _checked(nvrtc.nvrtcGetProgramLog(program, log))
+            raise RuntimeError(f"NVRTC could not compile {source.name}: {log.decode().rstrip(chr(0))}")
+        code = bytearray(_checked(nvrtc.nvrtcGetCUBINSize(program)))
+        _checked(nvrtc.nvrtcGetCUBIN(program, code))
+    finally:
+        nvrtc.nvrtcDestroyProgram(program)
+    return bytes(code)
+
+
+def _checked(answer: tuple) -> Any:
+    """The result of an NVRTC call, or RuntimeError."""
+    status, *result = answer
+    if int(status) != 0:
+        raise RuntimeError(f"mas: NVRTC error {status}")
+    return result[0] if result else None
+
+
+class _Attribute(ctypes.Structure):
+    """`CUlaunchAttribute` of the driver, as far as cluster dimensions go."""
+
+    _fields_ = [("id", ctypes.c_int32), ("pad", ctypes.c_int32), ("value", ctypes.c_uint32 * 16)]
+
+
+class _Launch(ctypes.Structure):
+    """`CUlaunchConfig` of the driver."""
+
+    _fields_ = [
+        ("grid_x", ctypes.c_uint32),
+        ("grid_y", ctypes.c_uint32),
+        ("grid_z", ctypes.c_uint32),
+        ("block_x", ctypes.c_uint32),
+        ("block_y", ctypes.c_uint32),
+        ("block_z", ctypes.c_uint32),
+        ("shared_bytes", ctypes.c_uint32),
+        ("stream", ctypes.c_void_p),
+        ("attributes", ctypes.POINTER(_Attribute)),
+        ("attribute_count", ctypes.c_uint32),
+    ]
+
+
+@functools.cache
+def _driver() -> ctypes.CDLL:
+    return ctypes.CDLL("libcuda.so.1")
+
+
+class Kernel:
+    """A function of compiled code, loaded on one device.
+
+    cluster: thread blocks in each cluster. threads: of a block. shared_bytes: dynamic, of a block.
+    Raises OSError without a driver, RuntimeError with the driver's words.
+    """
+
+    def __init__(
+        self, index: int, code: bytes, name: str, threads: int, shared_bytes: int, cluster: int = 1
+    ) -> None:
+        self._cuda = _driver()
+        self._index, self._threads, self._shared_bytes = index, threads, shared_bytes
+        self._function, self._module = ctypes.c_void_p(), ctypes.c_void_p()
+        with torch.cuda.device(index):
+            torch.cuda.current_stream().query()  # makes the device's context
+            self._check(self._cuda.cuModuleLoadData(ctypes.byref(self._module), code))
+            function = ctypes.byref(self._function), self._module, name.encode()
+            self._check(self._cuda.cuModuleGetFunction(*function))
+            setting = self._function, _MAX_DYNAMIC_SHARED, shared_bytes
+            self._check(self._cuda.cuFuncSetAttribute(*setting))
+            if cluster > _PORTABLE_CLUSTER:
+                self._check(self._cuda.cuFuncSetAttribute(self._function, _NON_PORTABLE_CLUSTER, 1))
+        self._attributes = ctypes.pointer(_Attribute(_CLUSTER_DIMENSION, 0, (cluster, 1, 1)))
+
+    def launch(self, blocks: int, *arguments: ctypes.Structure) -> None:
+        """Queues it on the device's current stream."""
+        index = self._index
+        if torch.cuda.current_device() != index:
+            with torch.cuda.device(index):
+                return self.launch(blocks, *arguments)
+        stream = torch._C._cuda_getCurrentRawStream(index)  # what current_stream() asks, 40 times as fast
+        config = _Launch(blocks, 1, 1, self._threads, 1, 1, self._shared_bytes, stream, self._attributes, 1)
+        addresses = (ctypes.c_void_p * len(arguments))(*map(ctypes.addressof, arguments))
+        self._check(self._cuda.cuLaunchKernelEx(ctypes.byref(config), self._function, addresses, None))
+
+    def _check(self, status: int) -> None:
+        if status != 0:
+            text = ctypes.c_char_p()
+            self._cuda.cuGetErrorString(status, ctypes.byref(text))
+            raise RuntimeError(f"mas: CUDA driver error {status}: {(text.value or b'unknown').decode()}")
