@@ -27,6 +27,7 @@ from aligner.errors import AlignerError
 from aligner.evaluate import boundary_figures, compare
 from aligner.flat_start import flat_states
 from aligner.frontends.base import Frontend
+from aligner.frontends.perturb import Perturbation
 from aligner.locator import Locator, Speech
 from aligner.loudness import loudness_db
 from aligner.maximisation import Maximisation
@@ -47,7 +48,9 @@ class Aligner(lightning.LightningModule):
 
     symbols: the vocabulary, the pause first. frontend, encoder: `{class_path, init_args}` of a
     `frontends.Frontend`, and of `mixture.PhoneMixtures` (the default recipe) or `encoder.TextEncoder`
-    (Glow-TTS's). text: what `text.load_phonemizer` takes, so that `align` can read text.
+    (Glow-TTS's). text: what `text.load_phonemizer` takes, so that `align` can read text. perturbation:
+    `{class_path, init_args}` of a `frontends.perturb.Perturbation`; each utterance is then trained on twice
+    an epoch, as it is and, along the same path, in another voice drawn anew.
 
     shortest_pause_s: a shorter one between words is none. pause_fraction: pauses take in what is quieter
     than this part of the way from the utterance's quietest to its loudest; 0 leaves them as found. refine:
@@ -66,6 +69,7 @@ class Aligner(lightning.LightningModule):
         frontend: dict,  # not dict[str, Any]: inside Any LightningCLI would build every class_path it sees
         encoder: dict,
         text: dict[str, Any] | None = None,
+        perturbation: dict | None = None,
         shortest_pause_s: float = 0.05,
         pause_fraction: float = 0.3,
         refine: bool = True,
@@ -84,6 +88,7 @@ class Aligner(lightning.LightningModule):
                 "frontend": frontend,
                 "encoder": encoder,
                 "text": text,
+                "perturbation": perturbation,
                 "shortest_pause_s": shortest_pause_s,
                 "pause_fraction": pause_fraction,
                 "refine": refine,
@@ -104,6 +109,9 @@ class Aligner(lightning.LightningModule):
         else:
             linked["channel_names"] = self.frontend.channel_names
         self.encoder = build(encoder, (PhoneMixtures, TextEncoder), own_only=not trust, **linked)
+        self.perturbation: Perturbation | None = None
+        if perturbation is not None:
+            self.perturbation = build(perturbation, Perturbation, own_only=not trust)
         self.calibration = Calibration()
         self.refiner = BoundaryRefiner(self.frontend.sample_rate_hz)
         self.register_buffer("statistics_taken", torch.tensor(False))
@@ -299,26 +307,45 @@ class Aligner(lightning.LightningModule):
         if batch_index == 0:  # only now: a loader may or may not draw when an epoch starts
             torch.manual_seed(self.hparams["seed"] + self.current_epoch)
         speech = self._speech(batch)
+        versions = [speech, *self._perturbed(batch)]
         if isinstance(self.encoder, TextEncoder):
-            self._gradient_step(batch, speech)
+            self._gradient_step(batch, versions)
         else:
-            self._mixture_step(batch, speech)
+            self._mixture_step(batch, versions)
 
     def _speech(self, batch: Batch) -> Speech:
-        """A batch's features, computed when it comes with audio and kept for when it does not."""
-        if not batch.audio.shape[1]:
-            return Speech.of([self._kept_features[id] for id in batch.ids])
-        speech = self.locator.speech(batch.audio, batch.audio_lengths)
-        self._kept_features.update(zip(batch.ids, speech.utterances(), strict=True))
-        return speech
+        """A batch's features, computed when its audio first comes and kept."""
+        if any(id not in self._kept_features for id in batch.ids):
+            speech = self.locator.speech(batch.audio, batch.audio_lengths)
+            self._kept_features.update(zip(batch.ids, speech.utterances(), strict=True))
+        return Speech.of([self._kept_features[id] for id in batch.ids])
 
-    def _gradient_step(self, batch: Batch, speech: Speech) -> None:
-        """One step of Adam on the negative log-likelihood under the best path, a frame and channel."""
+    def _perturbed(self, batch: Batch) -> list[Speech]:
+        """The batch's features in other voices, drawn anew each time; none without a perturbation."""
+        if self.perturbation is None:
+            return []
+        audio = torch.zeros_like(batch.audio)
+        for row, sound, length in zip(audio, batch.audio, batch.audio_lengths.tolist(), strict=True):
+            row[:length] = self.perturbation(sound[:length].cpu(), self.frontend.sample_rate_hz)
+        return [self.locator.speech(audio, batch.audio_lengths)]
+
+    def _gradient_step(self, batch: Batch, versions: Sequence[Speech]) -> None:
+        """One step of Adam on the negative log-likelihood under the best path of the first version, a frame
+        and channel.
+        """
         assert isinstance(self.encoder, TextEncoder)
         optimizer: Any = self.optimizers()
-        features = torch.nn.utils.rnn.pad_sequence(speech.utterances(), batch_first=True)
+        speech = versions[0]
         mean, log_scale = self.encoder(batch.token_ids, batch.text_lengths)
-        scores = mas.log_likelihood(mean, log_scale, features)
+        version_scores = [
+            mas.log_likelihood(
+                mean,
+                log_scale,
+                torch.nn.utils.rnn.pad_sequence(version.utterances(), batch_first=True),
+            )
+            for version in versions
+        ]
+        scores = version_scores[0]
         searched = scores.detach()
         prior_epochs = self.hparams["prior_epochs"]
         if self.current_epoch < prior_epochs:
@@ -328,7 +355,8 @@ class Aligner(lightning.LightningModule):
             )
         durations = mas.search(searched, batch.text_lengths, speech.lengths, skippable=batch.skippable)
         path = mas.dense_path(durations, scores.shape[2])
-        loss = -(scores * path).sum() / speech.features.numel()
+        total = torch.stack([(scores * path).sum() for scores in version_scores]).mean()
+        loss = -total / speech.features.numel()
         optimizer.zero_grad()
         self.manual_backward(loss)
         self.clip_gradients(optimizer, gradient_clip_val=5.0, gradient_clip_algorithm="norm")
@@ -336,9 +364,10 @@ class Aligner(lightning.LightningModule):
         self.lr_schedulers().step()  # type: ignore[union-attr]
         self.log("loss", loss, prog_bar=True, batch_size=len(batch))
 
-    def _mixture_step(self, batch: Batch, speech: Speech) -> None:
-        """The E-step on a batch; after the last of an epoch the M-step."""
+    def _mixture_step(self, batch: Batch, versions: Sequence[Speech]) -> None:
+        """The E-step on a batch, by the first version's path; after the last of an epoch the M-step."""
         assert isinstance(self.encoder, PhoneMixtures)
+        speech = versions[0]
         epoch, encoder = self.current_epoch, self.encoder
         with torch.no_grad():
             if epoch == 0:
@@ -351,7 +380,8 @@ class Aligner(lightning.LightningModule):
                 states = [path.state for path in paths]
                 loss = -paths[0].scores.mean()
             for member, state in zip(encoder.members, states, strict=True):
-                member.accumulate(speech.features, state)  # type: ignore[operator]
+                for version in versions:
+                    member.accumulate(version.features, state)  # type: ignore[operator]
         if epoch:
             self.log(
                 "loss", loss, prog_bar=True, on_epoch=True, on_step=False, batch_size=len(speech.features)
@@ -391,7 +421,8 @@ class Aligner(lightning.LightningModule):
         return torch.cat(rows).to(speech.features.device)
 
     def on_train_epoch_end(self) -> None:
-        self.trainer.datamodule.training_needs_audio = False  # type: ignore[attr-defined]
+        needed = self.perturbation is not None
+        self.trainer.datamodule.training_needs_audio = needed  # type: ignore[attr-defined]
         if isinstance(self.encoder, PhoneMixtures) and self.current_epoch + 1 == self.encoder.epochs:
             self._calibrate()
 

@@ -12,6 +12,7 @@ from aligner.commands.fit import LAST, find_config, train
 from aligner.corpus import load_audio, load_cuts
 from aligner.errors import AlignerError
 from aligner.evaluate import compare
+from aligner.frontends.perturb import Perturbation
 from aligner.module import Aligner
 from aligner.transcript import Tokens, Transcript, Word
 
@@ -141,15 +142,21 @@ def fixed(*symbols):
 GLOW = {"hidden": 16, "layers": 1, "filter_channels": 16, "prenet_layers": 1}
 
 
-@pytest.mark.parametrize("interrupted_in", [1, 4])
-@pytest.mark.parametrize("more", [(), ("TextEncoder",)])
+GRADIENTS = [  # dropout, a schedule
+    *("--model.encoder.class_path", "aligner.encoder.TextEncoder", "--trainer.max_epochs", "6"),
+    *("--model.encoder.init_args", json.dumps(GLOW)),
+]
+PERTURBED = ["--model.perturbation.class_path", "aligner.frontends.perturb.Perturbation"]
+
+
+@pytest.mark.parametrize(
+    ("interrupted_in", "more"), [(1, []), (4, []), (1, GRADIENTS), (4, GRADIENTS), (4, PERTURBED)]
+)
 def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(
     interrupted_in, more, corpus, checkpoint, tmp_path, monkeypatch
 ):
-    chosen = settings(corpus)
-    if more:  # gradients, dropout, a schedule
-        chosen += ["--model.encoder.class_path", "aligner.encoder.TextEncoder", "--trainer.max_epochs", "6"]
-        chosen += ["--model.encoder.init_args", json.dumps(GLOW)]
+    chosen = [*settings(corpus), *more]
+    if more:
         train([find_config("smoke")], chosen, tmp_path / "whole")
         checkpoint = tmp_path / "whole" / LAST
     step = Aligner.training_step
@@ -168,6 +175,35 @@ def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(
     ours, whole = saved(tmp_path / "parts" / LAST)["state_dict"], saved(checkpoint)["state_dict"]
     assert ours.keys() == whole.keys()
     assert [name for name in whole if not torch.equal(ours[name], whole[name])] == []
+
+
+@pytest.mark.parametrize("more", [["--model.encoder.init_args.components", "[1, 1, 1]"], GRADIENTS])
+def test_each_epoch_trains_on_the_recordings_and_on_new_voices_beside_them(
+    more, corpus, tmp_path, monkeypatch
+):
+    heard, made = [], []
+    change = Perturbation.__call__
+
+    def noted(self, audio, *rest):
+        assert self.formant_ratio == 1.2
+        heard.append(audio)
+        made.append(change(self, audio, *rest))
+        return made[-1]
+
+    monkeypatch.setattr(Perturbation, "__call__", noted)
+    ratio = ["--model.perturbation.init_args.formant_ratio", "1.2"]
+    summary = train([find_config("smoke")], [*settings(corpus), *PERTURBED, *ratio, *more], tmp_path)
+    epochs = summary["epochs"]
+    assert len(made) == 20 * epochs
+    first, second = ({len(sound): sound for sound in made[e * 20 : (e + 1) * 20]} for e in (0, epochs - 1))
+    assert first.keys() == second.keys()
+    assert not any(torch.allclose(first[n], second[n], atol=1e-3) for n in first)
+    assert all(
+        len(a) == len(b) and not torch.allclose(a, b, atol=1e-3) for a, b in zip(heard, made, strict=True)
+    )
+    assert saved(tmp_path / LAST)["hyper_parameters"]["perturbation"]["init_args"] == {"formant_ratio": 1.2}
+    audio = load_audio(load_cuts(corpus)[0], 16000)
+    assert any(torch.equal(audio, sound) for sound in heard)  # not what an earlier epoch made of it
 
 
 def test_a_checkpoint_is_plain_data(checkpoint):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LAST = Path("checkpoints", "last.ckpt")
 _SHOWN = 10  # utterances that start flat
-_PARTS = ("frontend", "encoder")  # settings of the model that are `{class_path, init_args}`
+_PARTS = ("frontend", "encoder", "perturbation")  # settings of the model that are `{class_path, init_args}`
 
 DESCRIPTION = """\
 Train on what `aligner prepare` wrote. Nothing but audio and text is learnt from; where the corpus has known
@@ -178,8 +178,8 @@ def _start_from(cli: "LightningCLI", path: Path) -> dict[str, int]:
 
 
 def _whole_parts(configs: Sequence[Path], settings: Sequence[str]) -> list[str]:
-    """`--model.frontend {...}`, `--model.frontend.init_args.mels 40` and their like, which jsonargparse loses, as
-    one more `--config`. Into a list the way is by number: `init_args.frontends.1.init_args.bins`.
+    """`--model.frontend {...}`, `--model.frontend.init_args.mels 40` and their like, which jsonargparse
+    loses, as one more `--config`. Into a list the way is by number: `init_args.frontends.1.init_args.bins`.
 
     To jsonargparse a dict is one value, which the last configuration that has it states whole.
     """
