@@ -6,6 +6,7 @@ An augmentation of recordings, ahead of any frontend. N samples, on the CPU.
 import math
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import torch
 import torchaudio.functional as AF
@@ -117,24 +118,36 @@ def change_voice(
     new = np.clip(new, sample_rate_hz / (2 * _HIGHEST_HZ), 2 * sample_rate_hz / _LOWEST_HZ)
     hop = _FRAME_S * sample_rate_hz
     pulses = _pulses(sound, old, voiced, hop)
-    result = np.zeros_like(sound)
-    weight = np.zeros_like(sound)
+    changed = _overlap_add(sound, old, voiced, new, pulses, hop, formant_ratio)
+    return torch.from_numpy(changed).to(audio)
+
+
+@numba.njit
+def _overlap_add(sound, period, voiced, new_period, pulses, hop, formant_ratio):  # type: ignore[no-untyped-def]
+    """Grains of two periods set down a new period apart."""
+    result, weight = np.zeros_like(sound), np.zeros_like(sound)
+    nearest = 0
     at = 0.0
     while at < len(sound):
-        frame = min(int(at / hop), len(old) - 1)
-        pulse = pulses[np.abs(pulses - at).argmin()] if voiced[frame] else round(at)
-        half = old[frame]
-        width = math.ceil(half / formant_ratio)
-        offsets = np.arange(-width, width + 1)
-        window = 0.5 + 0.5 * np.cos(np.pi * offsets / (width + 1))
-        grain = np.interp(pulse + offsets * formant_ratio, np.arange(len(sound)), sound, 0, 0)
-        positions = round(at) + offsets
-        inside = (positions >= 0) & (positions < len(sound))
-        result[positions[inside]] += (grain * window)[inside]
-        weight[positions[inside]] += window[inside]
-        at += new[frame]
-    result /= np.maximum(weight, 1.0)  # where grains lie closer than they are wide; gaps stay gaps
-    return torch.from_numpy(result).to(audio)
+        frame = min(int(at / hop), len(period) - 1)
+        middle = round(at)
+        source = middle
+        if voiced[frame]:
+            while nearest + 1 < len(pulses) and abs(pulses[nearest + 1] - at) < abs(pulses[nearest] - at):
+                nearest += 1
+            source = pulses[nearest]
+        width = math.ceil(period[frame] / formant_ratio)
+        for offset in range(max(-width, -middle), min(width + 1, len(sound) - middle)):
+            window = 0.5 + 0.5 * math.cos(math.pi * offset / (width + 1))
+            weight[middle + offset] += window
+            place = source + offset * formant_ratio
+            if 0 <= place <= len(sound) - 1:
+                below = int(place)
+                above = min(below + 1, len(sound) - 1)
+                value = sound[below] + (place - below) * (sound[above] - sound[below])
+                result[middle + offset] += window * value
+        at += new_period[frame]
+    return result / np.maximum(weight, 1.0)  # where grains lie closer than they are wide; gaps stay gaps
 
 
 def pitch_periods(audio: Tensor, sample_rate_hz: int) -> Signal:
