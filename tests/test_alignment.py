@@ -131,6 +131,38 @@ def test_a_finer_grid_in_between_loses_nothing_but_its_own_frame(one, first, sec
         assert regridded.min() >= 1
 
 
+@given(st.lists(st.integers(3, 40), min_size=1, max_size=30), st.sampled_from(GRIDS), st.sampled_from(GRIDS))
+def test_from_grid_to_grid_no_boundary_moves_more_than_half_a_frame(durations, first, second):
+    duration_s = sum(durations) * first.hop_samples / first.sample_rate_hz
+    symbols = ["a"] * len(durations)
+    one = Alignment.from_durations("u", symbols, [-1] * len(symbols), [], durations, first, duration_s)
+    count = second.frame_count(round(duration_s * second.sample_rate_hz))
+    regridded = one.durations_on(second)
+    assert regridded.sum() == count
+    edges = regridded.cumsum()[:-1]
+    half_s = second.hop_samples / second.sample_rate_hz / 2
+    moved_s = second.boundary_s(edges) - [token.start_s for token in one.tokens[1:]]
+    inside = edges < count - 1  # the last token keeps the last frame, however late it begins
+    assert np.abs(moved_s[inside]).max(initial=0) <= half_s + 1e-6
+    if 4 * half_s < first.hop_samples / first.sample_rate_hz:  # fine enough to find the way back
+        back = Alignment.from_durations("u", symbols, [-1] * len(symbols), [], regridded, second, duration_s)
+        assert (
+            back.durations_on(first).cumsum()[:-1].tolist() == one.durations_on(first).cumsum()[:-1].tolist()
+        )
+
+
+@given(alignments(), st.data(), st.sampled_from(GRIDS))
+def test_what_is_spoken_later_never_gets_an_earlier_frame(one, data, grid):
+    later_s = [
+        data.draw(st.floats(token.start_s, token.end_s)) for token in one.tokens
+    ]  # each boundary anywhere up to the next one: still in order
+    later = alignment([0.0, *later_s[1:], one.duration_s])
+    frames = max(len(one.tokens), grid.frame_count(round(one.duration_s * grid.sample_rate_hz)))
+    if len(later.tokens) == len(one.tokens):
+        before, after = one.durations_on(grid, frames).cumsum(), later.durations_on(grid, frames).cumsum()
+        assert (after >= before).all()
+
+
 def test_more_tokens_than_frames_is_an_error_that_names_the_utterance():
     with pytest.raises(AlignerError, match=r"LJ001-0001: 3 tokens do not fit 2 frames"):
         alignment([0, 0.1, 0.2, 0.3], id="LJ001-0001").durations(256, 22050, frames=2)

@@ -274,26 +274,46 @@ def test_nemo_loads_one_dictionary(tmp_path, many):
         assert durations[one.id].sum() == n_samples(one) // 256
 
 
-def test_everyvoice_and_tensorflowtts_find_their_files(tmp_path):
-    one = example(speaker="anna")
-    write(one, "everyvoice", tmp_path / "ev", language="eng")
-    durations = torch.load(tmp_path / "ev/duration/LJ001-0001--anna--eng--duration.pt", weights_only=True)
+@property_test
+@given(alignments())
+def test_everyvoice_loads_a_tensor_by_speaker_and_language(tmp_path, one):
+    """fs2/dataset.py: torch.load of base--speaker--language--duration.pt; preprocessor.py: N // hop frames."""
+    if not fits(one, "everyvoice"):
+        return
+    root = write(one, "everyvoice", tmp_path, language="eng", speaker="anna")
+    durations = torch.load(root / f"duration/{one.id}--anna--eng--duration.pt", weights_only=True)
     assert durations.dtype == torch.int64
     assert durations.shape == (len(one.tokens),)
     assert durations.sum() == n_samples(one) // 256
-    write(one, "tensorflowtts", tmp_path / "tf")
-    values = np.load(tmp_path / "tf/LJ001-0001-durations.npy")
-    assert values.dtype == np.int32
-    assert values.sum() == 1 + n_samples(one) // 256
+    assert durations.min() >= 1
 
 
-@pytest.mark.parametrize("grid", [FrameGrid(80, 16000, "tiled"), FrameGrid(512, 44100, "centred")])
-def test_npy_takes_any_grid(tmp_path, grid):
-    one = example()
-    write(one, "npy", tmp_path, grid=grid)
-    durations = np.load(tmp_path / "durations/LJ001-0001.npy")
-    samples = round(one.duration_s * grid.sample_rate_hz)
-    assert durations.sum() == samples // grid.hop_samples + (grid.rule == "centred")
+@property_test
+@given(alignments())
+def test_tensorflowtts_loads_int32(tmp_path, one):
+    """fastspeech2_dataset.py: np.load of {id}-durations.npy, tf.int32; preprocess.py: 1 + N // hop frames."""
+    if not fits(one, "tensorflowtts"):
+        return
+    root = write(one, "tensorflowtts", tmp_path)
+    durations = np.load(root / f"{one.id}-durations.npy")
+    assert durations.dtype == np.int32
+    assert durations.shape == (len(one.tokens),)
+    assert durations.sum() == 1 + n_samples(one) // 256
+    assert durations.min() >= 1
+
+
+@property_test
+@given(alignments(), st.sampled_from([(80, 16000), (256, 22050), (300, 24000), (512, 44100)]), st.booleans())
+def test_npy_takes_any_grid(tmp_path, one, hop_and_rate, tiled):
+    hop, rate_hz = hop_and_rate
+    frames = round(one.duration_s * rate_hz) // hop + (not tiled)
+    if len(one.tokens) > frames:
+        return
+    write(one, "npy", tmp_path, grid=FrameGrid(hop, rate_hz, "tiled" if tiled else "centred"))
+    durations = np.load(tmp_path / f"durations/{one.id}.npy")
+    assert durations.sum() == frames
+    assert durations.shape == (len(one.tokens),)
+    assert durations.min() >= 1
 
 
 def test_npy_without_a_grid_says_what_to_state(tmp_path):
@@ -367,6 +387,29 @@ def test_audacity_labels_and_subtitles(tmp_path):
     assert (tmp_path / "u.vtt").read_text() == (
         "WEBVTT\n\n01:01:01.500 --> 01:01:01.750\n&lt;b&gt;\n\n01:01:01.750 --> 01:01:02.000\nc\n\n"
     )
+
+
+@property_test
+@given(alignments(symbols=tuple(PHONES + NONSENSE)))
+def test_labels_and_subtitles_hold_every_word_in_order(tmp_path, one):
+    for format in ("audacity", "srt", "vtt"):
+        write(one, format, tmp_path)
+    for level, intervals in (("words", one.words), ("phones", one.tokens)):
+        labels = [line.split("\t") for line in (tmp_path / f"{one.id}.{level}.txt").read_text().splitlines()]
+        assert [label for _, _, label in labels] == [i.symbol for i in intervals]
+        assert [(float(start), float(end)) for start, end, _ in labels] == [
+            pytest.approx((i.start_s, i.end_s), abs=1e-6) for i in intervals
+        ]
+    clock = r"(\d\d):(\d\d):(\d\d)[.,](\d{3})"
+    for suffix in ("srt", "vtt"):
+        cues = re.findall(rf"{clock} --> {clock}\n(.+)\n\n", (tmp_path / f"{one.id}.{suffix}").read_text())
+        assert [cue[-1] for cue in cues] == [word.symbol for word in one.words]
+        for cue, word in zip(cues, one.words, strict=True):
+            h, m, s, ms, *end, _ = map(float, (*cue[:-1], 0))
+            assert 3600 * h + 60 * m + s + ms / 1000 == pytest.approx(word.start_s, abs=5.1e-4)
+            assert 3600 * end[0] + 60 * end[1] + end[2] + end[3] / 1000 == pytest.approx(
+                word.end_s, abs=5.1e-4
+            )
 
 
 def test_ctm_lines(tmp_path):
