@@ -1,12 +1,19 @@
 """Combined, NANSY-like and cached frontends."""
 
+import json
+from pathlib import Path
+
 import librosa
 import numpy as np
 import pytest
 import torch
 import torchaudio
+from tiny_corpus import write_tiny_corpus
 
+from aligner.commands.fit import LAST, find_config, train
+from aligner.errors import AlignerError
 from aligner.frontends import Cached, Combine, Cqt, Energy, Mel, Nansy, SelfSupervised, Yingram
+from aligner.module import Aligner
 
 WIDTH = 16
 
@@ -83,6 +90,13 @@ def test_energy_is_the_level_of_the_frame():
     features = energy(audio, torch.tensor([8000]))[0][0, :, 0]
     torch.testing.assert_close(features[5], torch.tensor(0.25).log())
     assert features[-3] == pytest.approx(np.log(1e-5))
+
+
+def test_energy_is_librosas_rms():
+    audio, lengths = sound(11000)
+    features = Energy(window_samples=1024, frame_rule="centred")(audio[:1], lengths[:1])[0][0, :, 0]
+    rms = librosa.feature.rms(y=audio[0].numpy(), frame_length=1024, hop_length=256, pad_mode="reflect")[0]
+    np.testing.assert_allclose(features, np.log(rms), atol=1e-5)
 
 
 @pytest.mark.parametrize("frame_rule", ["centred", "tiled"])
@@ -224,3 +238,29 @@ def test_what_a_frontend_learns_from_a_corpus_is_kept_for_that_corpus(tmp_path, 
     assert not torch.equal(learned([(audio[:2], lengths[:2])]), first)
     monkeypatch.setattr(Mel, "extract", None)
     assert torch.equal(learned([(audio, lengths)]), first)
+
+
+def test_self_supervised_features_beside_mel_train_an_aligner(tiny_bundle, tmp_path, monkeypatch):
+    write_tiny_corpus(tmp_path / "corpus", 6)
+    grid = {"sample_rate_hz": 16000, "hop_samples": 160, "frame_rule": "centred"}
+    learnt = {"checkpoint": tiny_bundle, "bundle": "TINY", "layer": 2, "channels": 3, **grid}
+    parts = [
+        {"class_path": "aligner.frontends.Mel", "init_args": {"preset": "16k-10ms", "cepstra": 13, **grid}},
+        {"class_path": "aligner.frontends.SelfSupervised", "init_args": learnt},
+    ]
+    combined = {"class_path": "aligner.frontends.Combine", "init_args": {"frontends": parts}}
+    cached = {"frontend": combined, "folder": str(tmp_path / "features")}
+    frontend = {"class_path": "aligner.frontends.Cached", "init_args": cached}
+    chosen = ["--data.data_dir", str(tmp_path / "corpus"), "--model.frontend", json.dumps(frontend)]
+    chosen += ["--model.encoder.init_args.components", "[1, 1]", "--trainer.accelerator", "cpu"]
+    train([find_config("smoke")], chosen, tmp_path / "first")
+    first = Aligner.load(tmp_path / "first" / LAST)
+    assert first.frontend.channels == 13 + 3
+    assert first.frontend.frontend.frontends[1].components.any()
+    monkeypatch.setattr(SelfSupervised, "_states", None)  # what costs is not done a second time
+    train([find_config("smoke")], chosen, tmp_path / "second")
+    second = Aligner.load(tmp_path / "second" / LAST).state_dict()
+    assert all(torch.equal(value, second[name]) for name, value in first.state_dict().items())
+    Path(tiny_bundle).unlink()
+    with pytest.raises(AlignerError, match="download the weights"):
+        Aligner.load(tmp_path / "second" / LAST)
