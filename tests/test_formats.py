@@ -277,7 +277,7 @@ def test_nemo_loads_one_dictionary(tmp_path, many):
 @property_test
 @given(alignments())
 def test_everyvoice_loads_a_tensor_by_speaker_and_language(tmp_path, one):
-    """fs2/dataset.py: torch.load of base--speaker--language--duration.pt; preprocessor.py: N // hop frames."""
+    """fs2/dataset.py: torch.load of base--speaker--language--duration.pt; its mel has N // hop frames."""
     if not fits(one, "everyvoice"):
         return
     root = write(one, "everyvoice", tmp_path, language="eng", speaker="anna")
