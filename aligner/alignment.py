@@ -5,6 +5,7 @@ T tokens, S speech frames, N samples.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -24,6 +25,7 @@ class DoesNotFit(AlignerError):
     """An utterance with more tokens than a consumer has frames for it."""
 
 
+@lru_cache(maxsize=65536)  # asked of every token and word, which are the same few over and over
 def is_pause(symbol: str) -> bool:
     """Whether nobody speaks in a token of this name: a silence in any common notation, a blank, punctuation.
 

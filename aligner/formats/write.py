@@ -15,6 +15,7 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -538,8 +539,9 @@ def _interspersed(tokens: tuple[Interval, ...], blank: str) -> Iterator[Interval
     yield Interval(blank, tokens[-1].end_s, tokens[-1].end_s)
 
 
-def _label(symbol: str) -> str:
-    return " ".join(symbol.split()) or PAUSE
+@lru_cache(maxsize=65536)  # the same few symbols and words over and over
+def _label(symbol: str, space: str = " ") -> str:
+    return space.join(symbol.split()) or PAUSE
 
 
 def _field(text: str) -> str:
@@ -551,7 +553,7 @@ def _text(alignment: Alignment) -> str:
 
 
 def _symbols(alignment: Alignment) -> str:
-    return " ".join("_".join(token.symbol.split()) or PAUSE for token in alignment.tokens)
+    return " ".join([_label(token.symbol, "_") for token in alignment.tokens])
 
 
 def _tiled(intervals: tuple[Interval, ...], duration_s: float) -> list[tuple[float, float, str]]:
@@ -600,10 +602,8 @@ def _seconds(time_s: float) -> str:
 
 def _ctm_line(name: str, interval: Interval) -> bytes:
     score = "" if interval.score is None else f" {interval.score:.4f}"
-    label = "_".join(interval.symbol.split()) or PAUSE
-    return (
-        f"{name} 1 {interval.start_s:.6f} {interval.end_s - interval.start_s:.6f} {label}{score}\n".encode()
-    )
+    start_s, length_s = interval.start_s, interval.end_s - interval.start_s
+    return f"{name} 1 {start_s:.6f} {length_s:.6f} {_label(interval.symbol, '_')}{score}\n".encode()
 
 
 def _clock(time_s: float, point: str) -> str:
