@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from test_formats import example, files
+from tiny_corpus import write_tiny_corpus
 
 from aligner import cli
 from aligner.alignment import Alignment
@@ -107,3 +108,39 @@ def test_a_manifest_can_be_exported_onto_itself(aligned):
     before = (aligned / "alignments.jsonl.gz").read_bytes()
     assert run(aligned, "--to", "lhotse", "--out", aligned) == 0
     assert (aligned / "alignments.jsonl.gz").read_bytes() == before
+
+
+@pytest.mark.parametrize("blanks", ["aligned", "exported"])
+def test_a_programs_own_tokens_come_out_one_entry_each(tmp_path, blanks):
+    """Its token sequence in, its durations out; blanks are aligned as tokens, or put in by the export."""
+    utterances = write_tiny_corpus(tmp_path / "tiny", 6)
+    lines, expected = [], {}
+    for utterance in utterances:
+        symbols = [token.symbol.replace("sil", "▁") for token in utterance.reference.tokens]
+        expected[utterance.id] = ["_", *(s for symbol in symbols for s in (symbol, "_"))]
+        written = expected[utterance.id] if blanks == "aligned" else symbols
+        lines.append(f"audio/{utterance.id}.wav|{' '.join(written)}\n")
+    (tmp_path / "filelist").write_text("".join(lines))
+    (tmp_path / "tokens").write_text("".join(f"{id}|{' '.join(own)}\n" for id, own in expected.items()))
+
+    def run(*argv):
+        assert cli.main([str(word) for word in argv]) == 0
+
+    reader = ["--phonemizer", "tokens", "--pause-symbols", "▁", "--blank-symbols", "_"]
+    root = ["--audio-root", tmp_path / "tiny"]
+    run("prepare", tmp_path / "filelist", *reader, *root, "--out", tmp_path / "prepared")
+    run("fit", "--config", "smoke", "--data", tmp_path / "prepared", "--out", tmp_path / "run")
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    run("align", "--checkpoint", checkpoint, "--data", tmp_path / "prepared", "--out", tmp_path / "aligned")
+    more = ["--blanks"] if blanks == "exported" else []
+    options = ["--preset", "vits", "--tokens", tmp_path / "tokens", "--strict", *more]
+    run("export", tmp_path / "aligned", "--to", "npy", *options, "--out", tmp_path / "o")
+    for utterance in utterances:
+        durations = np.load(tmp_path / "o" / "durations" / f"{utterance.id}.npy")
+        assert len(durations) == len(expected[utterance.id])
+        assert durations.min() >= 1
+        assert durations.sum() == round(utterance.duration_s * 22050) // 256
+        if blanks == "exported":  # where the tokens are is what the tiny corpus was built from
+            starts_s = np.cumsum(durations)[:-2:2] * 256 / 22050
+            known_s = np.array([token.start_s for token in utterance.reference.tokens])
+            assert np.median(np.abs(starts_s - known_s)) < 0.03
