@@ -21,10 +21,14 @@ from numpy.typing import NDArray
 
 from aligner.alignment import Alignment
 from aligner.errors import AlignerError
-from aligner.sentences import SENTENCES
+from aligner.sentences import GERMAN_SENTENCES, SENTENCES
 from aligner.transcript import PAUSE
 
-VOICES = ("en-us", "en-us+f1", "en-us+m3", "en-us+steph")
+_SPEAKERS = ("", "+f1", "+m3", "+steph")  # eSpeak's variants of a voice
+VOICES = tuple(f"en-us{speaker}" for speaker in _SPEAKERS)
+GERMAN_VOICES = tuple(f"de{speaker}" for speaker in _SPEAKERS)
+# What there are sentences for: voices, sentences.
+LANGUAGES = {"en-us": (VOICES, SENTENCES), "de": (GERMAN_VOICES, GERMAN_SENTENCES)}
 SPEEDS_WPM = (140, 165, 190)
 SLOWEST_WPM, FASTEST_WPM = (
     80,

@@ -8,14 +8,18 @@ import soundfile
 
 from aligner.errors import AlignerError
 from aligner.formats import read
-from aligner.sentences import SENTENCES
-from aligner.synthesis import FASTEST_WPM, VOICES, synthesise_corpus
+from aligner.sentences import GERMAN_SENTENCES, SENTENCES
+from aligner.synthesis import FASTEST_WPM, GERMAN_VOICES, VOICES, synthesise_corpus
 
 pytest.importorskip("espeakng_loader", reason="needs the extra mas-aligner[espeak]")
 
 PHONES = """
 b d f h j k l m n p s t v w z ð ŋ ɡ ɹ ʃ ʒ θ tʃ dʒ
 i ɪ eɪ ɛ æ ɑ ɔ oʊ ʊ u ʌ ə ɚ ɜ aɪ aʊ ɔɪ
+"""
+GERMAN_PHONES = """
+b d f h j k l m n p r s t v x z ç ŋ ɡ ʃ pf ts
+a ɑ ɛ e ə ɪ i ɔ o œ ø ʊ u ʏ y aɪ aʊ ɔø
 """
 
 
@@ -36,6 +40,12 @@ def test_sentences_are_many_and_hold_every_english_phone(corpus):
     assert len(set(SENTENCES)) == len(SENTENCES) >= 120
     counts = collections.Counter(t.symbol for u in corpus[1] for t in u.alignment.tokens)
     assert min(counts[phone] for phone in PHONES.split()) >= 10, counts
+
+
+def test_german_is_spoken_with_all_its_phones(tmp_path):
+    spoken = synthesise_corpus(tmp_path, len(GERMAN_SENTENCES), GERMAN_VOICES, sentences=GERMAN_SENTENCES)
+    counts = collections.Counter(t.symbol for u in spoken for t in u.alignment.tokens)
+    assert min(counts[phone] for phone in GERMAN_PHONES.split()) >= 4, counts
 
 
 def test_a_pause_is_silent_and_a_phone_sounds_from_the_sample_it_starts_on(corpus):

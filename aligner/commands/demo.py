@@ -30,8 +30,11 @@ NEXT = """\
   aligner align --checkpoint runs/ljspeech/checkpoints/last.ckpt --data prepared --out aligned"""
 
 EPILOG = """\
-example:
-  aligner demo --out demo"""
+examples:
+  aligner demo --out demo
+  aligner demo --out demo-de --language de
+  aligner demo --out demo-many --utterances 120 --speeds 110 165 250 \\
+    --voices en-us en-us+f1 en-us+m1 en-us+m3 en-us+m5 en-us+steph en-us+linda en-us+Alex"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +50,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="sentences to speak (default: %(default)s)",
     )
+    parser.add_argument(
+        "--language", choices=("en-us", "de"), default="en-us", help="of the sentences (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--voices",
+        nargs="+",
+        metavar="VOICE",
+        help="eSpeak NG's, with or without +VARIANT, by turns (default: four of the language)",
+    )
+    parser.add_argument(
+        "--speeds",
+        nargs="+",
+        type=int,
+        metavar="WPM",
+        help="words a minute, drawn for each sentence (default: 140 165 190)",
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -55,13 +74,20 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     from aligner.evaluate import References, evaluate
     from aligner.formats import MANIFEST, read_alignments
-    from aligner.synthesis import synthesise_corpus
+    from aligner.synthesis import LANGUAGES, SPEEDS_WPM, synthesise_corpus
 
     started_s = time.perf_counter()
     out: Path = args.out
     _clear(out)
     _announce(f"speaking {args.utterances} sentences")
-    spoken = synthesise_corpus(out / "corpus", args.utterances)
+    voices, sentences = LANGUAGES[args.language]
+    spoken = synthesise_corpus(
+        out / "corpus",
+        args.utterances,
+        args.voices or voices,
+        args.speeds or SPEEDS_WPM,
+        sentences=sentences,
+    )
     tokens = str(out / "corpus" / "tokens.txt")
     prepared, trained, aligned = str(out / "prepared"), str(out / "run"), str(out / "aligned")
     _command("prepare", tokens, "--phonemizer", "tokens", "--pause-symbols", "sil", "--out", prepared)
