@@ -69,9 +69,10 @@ class PhoneMixture(nn.Module):
 class PhoneMixtures(nn.Module):
     """Several mixtures with different views of the features, trained side by side.
 
-    Each member finds its own boundaries; as their errors differ, their mean is what an alignment is made of.
-    vocab_size: symbols, the pause first. channel_names: of the frontend. views: one regular expression a
-    member over the channel names; fewer cepstra tell phones apart worse and speakers less. states: a phone.
+    Each member finds its own boundaries; their errors differ (log-mels put a boundary earlier than cepstra),
+    so `module.Aligner` takes something between them. vocab_size: symbols, the pause first. channel_names: of
+    the frontend. views: one regular expression a member over the channel names; fewer cepstra tell phones
+    apart worse and speakers less. states: a phone.
     components: Gaussians of a state in each epoch of training. pause_factor: how many times as many the pause
     has. variant_epoch: the first epoch whose alignments choose among pronunciations.
     """
@@ -80,7 +81,7 @@ class PhoneMixtures(nn.Module):
         self,
         vocab_size: int,
         channel_names: Sequence[str],
-        views: Sequence[str] = (".*", r"c[0-8]$", r"c[0-6]$"),
+        views: Sequence[str] = (r"c\d+$", r"c[0-8]$", r"c[0-6]$", r"^(delta )?mel"),
         states: int = 3,
         components: Sequence[int] = (1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 6, 6, 8, 8, 8, 12, 12, 12, 12),
         pause_factor: int = 3,
@@ -121,3 +122,8 @@ class PhoneMixtures(nn.Module):
             states += own
             owners += [position] * len(own)
         return states, owners
+
+
+def mean_scores(scores: Sequence[Tensor]) -> Tensor:
+    """The mean of the members' scores, each `[F, M]`: as a search sees it, the product of their densities."""
+    return torch.stack(list(scores)).mean(0) if len(scores) > 1 else scores[0]

@@ -31,7 +31,7 @@ from aligner.frontends.perturb import Perturbation
 from aligner.locator import Locator, Speech
 from aligner.loudness import loudness_db
 from aligner.maximisation import Maximisation
-from aligner.mixture import PhoneMixtures
+from aligner.mixture import PhoneMixtures, mean_scores
 from aligner.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.prior import beta_binomial_prior
 from aligner.refine import BoundaryRefiner
@@ -196,7 +196,7 @@ class Aligner(lightning.LightningModule):
                 id,
                 tokens[i],
                 transcripts[i],
-                [member[i] for member in durations],
+                [rows[i] for rows in durations],
                 evidence[i],
                 audio[i],
                 durations_s[i] if durations_s else len(audio[i]) / rate,
@@ -213,15 +213,16 @@ class Aligner(lightning.LightningModule):
         return list(zip(tokens, durations[0], evidence, strict=True))
 
     def _locate(self, ids, audio, transcripts):
-        """Tokens and evidence of each utterance, and durations by member and utterance."""
+        """Tokens and evidence of each utterance, and its durations: by all members together, then by each."""
         locator = self.locator
         batch_audio = torch.nn.utils.rnn.pad_sequence(list(audio), batch_first=True).to(self.device)
         speech = locator.speech(batch_audio, torch.tensor([len(a) for a in audio]))
         scores = locator.scores(speech, transcripts, ids)
-        variants = locator.choose_variants(scores[0], speech, transcripts, ids)
+        together = mean_scores(scores)
+        variants = locator.choose_variants(together, speech, transcripts, ids)
         tokens = [t.tokens(v) for t, v in zip(transcripts, variants, strict=True)]
-        durations = [locator.durations(member, speech, tokens, ids) for member in scores]
-        posteriors = locator.symbol_posteriors(speech, scores[0])
+        durations = [locator.durations(some, speech, tokens, ids) for some in (together, *scores)]
+        posteriors = locator.symbol_posteriors(speech, together)
         return (
             tokens,
             durations,
@@ -252,7 +253,9 @@ class Aligner(lightning.LightningModule):
         audio: Tensor,
         duration_s: float,
     ) -> Alignment:
-        edges = np.mean([np.concatenate([[0], np.cumsum(row)]) for row in durations], axis=0)
+        together, *alone = [np.concatenate([[0], np.cumsum(row)]) for row in durations]
+        # halfway between the path they agree on and the mean of their own: closer than either is
+        edges = (together + np.mean(alone, axis=0)) / 2
         boundaries = self.frontend.grid.boundary_s(edges).clip(0.0, duration_s)
         boundaries[0], boundaries[-1] = 0.0, duration_s
         boundaries = drop_short_pauses(tokens, boundaries, self.hparams["shortest_pause_s"])
@@ -375,7 +378,7 @@ class Aligner(lightning.LightningModule):
                 loss = torch.tensor(float("nan"))
             else:
                 scores = self.locator.scores(speech, batch.transcripts, batch.ids)
-                tokens = self._training_tokens(batch, speech, scores[0])
+                tokens = self._training_tokens(batch, speech, mean_scores(scores))
                 paths = [self.locator.paths(member, speech, tokens, batch.ids)[0] for member in scores]
                 states = [path.state for path in paths]
                 loss = -paths[0].scores.mean()

@@ -128,6 +128,17 @@ def test_cepstra_are_a_liftered_dct(lifter):
     np.testing.assert_allclose(actual, expected, atol=TOLERANCE * (1 + lifter / 2), rtol=0)
 
 
+def test_log_mels_stand_beside_the_cepstra_each_with_their_deltas():
+    settings = {"preset": "16k-10ms", "mels": 20, "deltas": 1}
+    both = Mel(**settings, cepstra=5, log_mels=True)
+    audio = noise(8000)
+    found = dict(zip(both.channel_names, one(both, audio).T, strict=True))
+    assert len(found) == both.channels == 2 * (5 + 20)
+    for alone in (Mel(**settings, cepstra=5), Mel(**settings)):
+        for name, channel in zip(alone.channel_names, one(alone, audio).T, strict=True):
+            np.testing.assert_array_equal(found[name], channel)
+
+
 def test_cepstra_are_librosas():
     audio = noise(8000)
     expected = librosa.feature.mfcc(S=one(Mel("16k-10ms"), audio).T.astype(np.float64), n_mfcc=20).T

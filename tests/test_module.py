@@ -78,6 +78,28 @@ def test_every_token_is_there_in_order_and_times_tile_the_utterance(alignments, 
         assert (alignment.speaker, alignment.text) == (utterance.speaker, utterance.text)
 
 
+def test_boundaries_lie_halfway_between_the_joint_path_and_the_mean_of_each_members(corpus, tmp_path):
+    views = ["--model.encoder.init_args.views", '["c[0-8]$", "^c0$"]']  # members that disagree
+    plain = ["--model.refine", "false", "--model.pause_fraction", "0", "--model.shortest_pause_s", "0"]
+    train([find_config("smoke")], [*settings(corpus), *views, *plain], tmp_path)
+    aligner = Aligner.load(tmp_path / LAST)
+    utterance = load_cuts(corpus)[0]
+    audio = load_audio(utterance, 16000)
+    locator = aligner.locator
+    with torch.inference_mode():
+        speech = locator.speech(audio[None], torch.tensor([len(audio)]))
+        members = locator.scores(speech, [utterance.transcript], [utterance.id])
+        joint, first, second = (
+            np.cumsum(locator.durations(s, speech, [utterance.transcript.tokens()], [utterance.id])[0])
+            for s in (members[0] + members[1], *members)
+        )
+    (alignment,) = aligner.align_utterances([utterance])
+    assert (first != second).any()
+    expected_s = (joint / 2 + (first + second) / 4 - 0.5) * FRAME_MS / 1000
+    ends_s = [token.end_s for token in alignment.tokens]  # a pause that got no frame is not among them
+    assert ends_s[:-1] == pytest.approx(np.unique(expected_s)[:-1])
+
+
 def test_scores_tell_matching_text_from_another(aligner, utterances):
     rate_hz = aligner.frontend.sample_rate_hz
     audio = [load_audio(u, rate_hz) for u in utterances]
@@ -146,11 +168,12 @@ GRADIENTS = [  # dropout, a schedule
     *("--model.encoder.class_path", "aligner.encoder.TextEncoder", "--trainer.max_epochs", "6"),
     *("--model.encoder.init_args", json.dumps(GLOW)),
 ]
+SHORT = ["--model.encoder.init_args.components", "[1, 2]"]
 PERTURBED = ["--model.perturbation.class_path", "aligner.frontends.perturb.Perturbation"]
 
 
 @pytest.mark.parametrize(
-    ("interrupted_in", "more"), [(1, []), (4, []), (1, GRADIENTS), (4, GRADIENTS), (4, PERTURBED)]
+    ("interrupted_in", "more"), [(1, []), (4, []), (1, GRADIENTS), (4, GRADIENTS), (1, [*PERTURBED, *SHORT])]
 )
 def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(
     interrupted_in, more, corpus, checkpoint, tmp_path, monkeypatch
@@ -171,13 +194,16 @@ def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(
         train([find_config("smoke")], chosen, tmp_path / "parts")
     monkeypatch.undo()
     assert saved(tmp_path / "parts" / LAST)["epoch"] == interrupted_in - 1
-    assert train([find_config("smoke")], chosen, tmp_path / "parts", "last")["epochs"] == 6
+    assert (
+        train([find_config("smoke")], chosen, tmp_path / "parts", "last")["epochs"]
+        == saved(checkpoint)["epoch"] + 1
+    )
     ours, whole = saved(tmp_path / "parts" / LAST)["state_dict"], saved(checkpoint)["state_dict"]
     assert ours.keys() == whole.keys()
     assert [name for name in whole if not torch.equal(ours[name], whole[name])] == []
 
 
-@pytest.mark.parametrize("more", [["--model.encoder.init_args.components", "[1, 1, 1]"], GRADIENTS])
+@pytest.mark.parametrize("more", [SHORT, [*GRADIENTS, "--trainer.max_epochs", "2"]])
 def test_each_epoch_trains_on_the_recordings_and_on_new_voices_beside_them(
     more, corpus, tmp_path, monkeypatch
 ):

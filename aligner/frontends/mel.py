@@ -52,7 +52,7 @@ class Mel(Frontend):
     not.)
     power: 1 for magnitudes, 2 for power. floor: the least band value before the natural log.
     cepstra: 0 for log-mels, otherwise the number of MFCCs: orthonormal DCT-II, liftered as in Kaldi and HTK,
-    1 + lifter/2 sin(pi i / lifter); lifter 0 for none.
+    1 + lifter/2 sin(pi i / lifter); lifter 0 for none. log_mels: the log-mels too, after the cepstra.
     deltas: 0, 1 or 2 orders of HTK's regression over `delta_width` frames either side, the edge frame
     repeated.
     """
@@ -77,6 +77,7 @@ class Mel(Frontend):
         lifter: float = 22.0,
         deltas: int = 0,
         delta_width: int = 2,
+        log_mels: bool = False,
     ) -> None:
         given = {
             "sample_rate_hz": sample_rate_hz,
@@ -101,11 +102,12 @@ class Mel(Frontend):
             settings.sample_rate_hz,
             settings.hop_samples,
             settings.frame_rule,
-            _channel_names(filterbank, settings.sample_rate_hz, cepstra, deltas),
+            _channel_names(filterbank, settings.sample_rate_hz, cepstra, log_mels, deltas),
         )
         self.settings = settings
         self.power, self.floor = power, floor
-        self.cepstra, self.deltas, self.delta_width = cepstra, deltas, delta_width
+        self.cepstra, self.log_mels = cepstra, log_mels
+        self.deltas, self.delta_width = deltas, delta_width
         self.register_buffer("filterbank", filterbank, persistent=False)
         self.register_buffer("dct", _dct(cepstra, settings.mels, lifter), persistent=False)
 
@@ -132,7 +134,8 @@ class Mel(Frontend):
         magnitude = spectrum.abs() if self.power == 1.0 else spectrum.abs() ** self.power
         features = (magnitude.mT @ self.filterbank.to(precision)).clamp(min=self.floor).log()
         if self.cepstra:
-            features = features @ self.dct.to(precision)
+            cepstra = features @ self.dct.to(precision)
+            features = torch.cat([cepstra, features], -1) if self.log_mels else cepstra
         return add_deltas(features.float(), self.frame_count(audio_lengths), self.deltas, self.delta_width)
 
 
@@ -230,7 +233,11 @@ def _dct(cepstra: int, mels: int, lifter: float) -> Tensor:
     return torch.from_numpy(scipy.fft.dct(np.eye(mels), norm="ortho")[:, :cepstra] * gain).float()
 
 
-def _channel_names(filterbank: Tensor, sample_rate_hz: int, cepstra: int, deltas: int) -> list[str]:
+def _channel_names(
+    filterbank: Tensor, sample_rate_hz: int, cepstra: int, log_mels: bool, deltas: int
+) -> list[str]:
     peak_hz = filterbank.argmax(0) * (sample_rate_hz / 2 / (len(filterbank) - 1))
-    statics = [f"c{i}" for i in range(cepstra)] or [f"mel {hz:.0f} Hz" for hz in peak_hz.tolist()]
+    statics = [f"c{i}" for i in range(cepstra)]
+    if log_mels or not cepstra:
+        statics += [f"mel {hz:.0f} Hz" for hz in peak_hz.tolist()]
     return [prefix + name for prefix in ("", "delta ", "delta2 ")[: deltas + 1] for name in statics]
