@@ -79,6 +79,9 @@ def test_nansy_is_made_of_its_parts():
     audio, lengths = sound()
     torch.testing.assert_close(nansy(audio, lengths)[0], Combine(parts)(audio, lengths)[0])
     assert Nansy(16000, 80, yingram="", energy=False).channels == 60
+    coarse = Nansy(cepstra=13, mels=20, deltas=0, log_mels=True, yingram_bins_per_octave=4)
+    assert coarse.channel_names[:14] == Mel("hifigan", mels=20, cepstra=13, log_mels=True).channel_names[:14]
+    assert coarse.channel_names[33:-1] == Yingram("pits", bins=14, bins_per_octave=4).channel_names
     with pytest.raises(ValueError, match="'pit'"):
         Nansy(yingram="pit")
 

@@ -4,6 +4,7 @@ self-supervised model.
 B batch, N samples, S speech frames, C channels, D width of the self-supervised model.
 """
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,9 +30,10 @@ class Nansy(Combine):
     """Features of NANSY's kind by signal processing alone: mel or cepstra for what is said, Yingram (or a
     constant-Q transform) for pitch, and energy. Nothing has to be downloaded.
 
-    mels, cepstra and deltas: as in `Mel`. yingram: a preset of `Yingram`, of which the pitch scale is taken,
-    or "" for none. cqt: add NANSY++'s constant-Q transform. Windows last 46 ms, Yingram's 93 ms, as the
-    presets' at 22,050 Hz do.
+    mels, cepstra, log_mels and deltas: as in `Mel`. yingram: a preset of `Yingram`, of which the pitch scale
+    is taken, or "" for none; yingram_bins_per_octave: its range in other steps (models that take channels for
+    independent, as `PhoneMixtures` does, want few). cqt: add NANSY++'s constant-Q transform. Windows last
+    46 ms, Yingram's 93 ms, as the presets' at 22,050 Hz do.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class Nansy(Combine):
         yingram: str = "pits",
         energy: bool = True,
         cqt: bool = False,
+        log_mels: bool = False,
+        yingram_bins_per_octave: int | None = None,
     ) -> None:
         def samples(at_22050_hz: int) -> int:
             return 2 * round(at_22050_hz * sample_rate_hz / 22050 / 2)
@@ -61,17 +65,22 @@ class Nansy(Combine):
                 fmax_hz=min(8000.0, sample_rate_hz / 2),
                 cepstra=cepstra,
                 deltas=deltas,
+                log_mels=log_mels,
             )
         ]
         if yingram:
             if yingram not in YINGRAM_PRESETS:
                 raise ValueError(f"yingram {yingram!r} is none of {', '.join(YINGRAM_PRESETS)} and not ''")
+            preset = YINGRAM_PRESETS[yingram]
+            bins_per_octave = yingram_bins_per_octave or preset.bins_per_octave
             parts.append(
                 Yingram(
                     yingram,
                     sample_rate_hz=sample_rate_hz,
                     hop_samples=hop_samples,
-                    window_samples=samples(YINGRAM_PRESETS[yingram].window_samples),
+                    window_samples=samples(preset.window_samples),
+                    bins=math.ceil(preset.bins * bins_per_octave / preset.bins_per_octave),
+                    bins_per_octave=bins_per_octave,
                     frame_rule=frame_rule,
                 )
             )
