@@ -161,17 +161,25 @@ def pitch_periods(audio: Tensor, sample_rate_hz: int) -> Signal:
     frames = padded[starts[:, None] + torch.arange(window)]
     normalised = normalised_difference(frames, lags, 1e-4).numpy()
     loud = frames.square().mean(-1).sqrt().numpy() > _QUIET
-    first = int(sample_rate_hz / _HIGHEST_HZ)
-    period = np.zeros(count)
+    return _first_dips(normalised, loud, int(sample_rate_hz / _HIGHEST_HZ))
+
+
+@numba.njit
+def _first_dips(curves, loud, first):  # type: ignore[no-untyped-def]
+    """Of each curve of d' the lag of the first dip at or after lag `first`, 0 where there is none."""
+    period = np.zeros(len(curves))
+    last = curves.shape[1] - 1
     for t in np.flatnonzero(loud):
-        curve = normalised[t]
-        below = np.flatnonzero(curve[first : lags - 1] < _PERIODIC)
-        if len(below):
-            lag = first + below[0]
-            while lag + 1 < lags - 1 and curve[lag + 1] < curve[lag]:
-                lag += 1
-            bend = curve[lag - 1] - 2 * curve[lag] + curve[lag + 1]
-            period[t] = lag + (0.5 * (curve[lag - 1] - curve[lag + 1]) / bend if bend > 0 else 0)
+        curve = curves[t]
+        lag = first
+        while lag < last and curve[lag] >= _PERIODIC:
+            lag += 1
+        if lag == last:
+            continue
+        while lag + 1 < last and curve[lag + 1] < curve[lag]:
+            lag += 1
+        bend = curve[lag - 1] - 2 * curve[lag] + curve[lag + 1]
+        period[t] = lag + (0.5 * (curve[lag - 1] - curve[lag + 1]) / bend if bend > 0 else 0)
     return period
 
 
