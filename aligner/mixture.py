@@ -70,9 +70,9 @@ class PhoneMixtures(nn.Module):
     """Several mixtures with different views of the features, trained side by side.
 
     Each member finds its own boundaries; their errors differ (log-mels put a boundary earlier than cepstra),
-    so `module.Aligner` takes something between them. vocab_size: symbols, the pause first. channel_names: of
-    the frontend. views: one regular expression a member over the channel names; fewer cepstra tell phones
-    apart worse and speakers less. states: a phone.
+    so an alignment is made of their mean. vocab_size: symbols, the pause first. channel_names: of the
+    frontend. views: one regular expression a member over the channel names; fewer cepstra tell phones apart
+    worse and speakers less. states: a phone.
     components: Gaussians of a state in each epoch of training. pause_factor: how many times as many the pause
     has. variant_epoch: the first epoch whose alignments choose among pronunciations.
     """

@@ -253,9 +253,7 @@ class Aligner(lightning.LightningModule):
         audio: Tensor,
         duration_s: float,
     ) -> Alignment:
-        together, *alone = [np.concatenate([[0], np.cumsum(row)]) for row in durations]
-        # halfway between the path they agree on and the mean of their own: closer than either is
-        edges = (together + np.mean(alone, axis=0)) / 2
+        edges = np.mean([np.concatenate([[0], np.cumsum(row)]) for row in durations], axis=0)
         boundaries = self.frontend.grid.boundary_s(edges).clip(0.0, duration_s)
         boundaries[0], boundaries[-1] = 0.0, duration_s
         boundaries = drop_short_pauses(tokens, boundaries, self.hparams["shortest_pause_s"])

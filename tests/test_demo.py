@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from aligner import synthesis
 from aligner.alignment import Alignment
 from aligner.cli import main
 from aligner.commands import demo
+from aligner.errors import AlignerError
 
 pytest.importorskip("espeakng_loader", reason="the demo needs the extra `espeak`")
 
@@ -79,6 +81,29 @@ def test_a_demo_that_finds_nothing_fails(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(demo, "_draw_typical", lambda *_: "none")
     assert main(["demo", "--out", str(tmp_path / "out"), "--utterances", "2"]) == 1
     assert "not far better" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "voices", "speeds_wpm", "first_word"),
+    [
+        ([], synthesis.VOICES, synthesis.SPEEDS_WPM, "The"),
+        (["--language", "de"], synthesis.GERMAN_VOICES, synthesis.SPEEDS_WPM, "Der"),
+        (
+            ["--voices", "en-us+m1", "en-us+m5", "--speeds", "100", "250"],
+            ["en-us+m1", "en-us+m5"],
+            [100, 250],
+            "The",
+        ),
+    ],
+)
+def test_a_demo_speaks_as_it_is_told(monkeypatch, tmp_path, options, voices, speeds_wpm, first_word):
+    def stop(out, utterances, *chosen, sentences):
+        assert (utterances, *chosen) == (7, voices, speeds_wpm)
+        assert sentences[0].split()[0] == first_word
+        raise AlignerError("enough")
+
+    monkeypatch.setattr(synthesis, "synthesise_corpus", stop)
+    assert main(["demo", "--out", str(tmp_path / "out"), "--utterances", "7", *options]) == 1
 
 
 def test_a_uniform_split_gives_every_token_the_same():
