@@ -24,16 +24,16 @@ struct Gaussians {
 };
 
 #ifdef UNIT_VARIANCE
-constexpr bool scaled = false;
+constexpr bool SCALED = false;
 #else
-constexpr bool scaled = true;
+constexpr bool SCALED = true;
 #endif
 constexpr int TEAM = 256;                    // threads that make a tile
 constexpr int SIDE = 128;                    // tokens and frames of a tile
 constexpr int SLICE_BYTES = 2 * SIDE * 128;  // 128 bytes a token, then 128 a frame
 constexpr int CONSTANTS = 4 * SIDE;          // of a tile: each token's is the sum of four
 constexpr int TILE_BYTES = 2 * SLICE_BYTES + 2 * CONSTANTS * 4;
-constexpr int STEP = scaled ? 16 : 32;       // channels a slice
+constexpr int STEP = SCALED ? 16 : 32;       // channels a slice
 
 // The 128 bytes of a token or frame are 8 pieces of 8 bfloat16: large parts of kind 0, kind 1, then small parts of both,
 // two pieces each. Kind 0 and 1 are w m and -0.5 w (z and z^2), or without scales the first and second 16 channels. Pieces
@@ -46,7 +46,7 @@ DEVICE u32 two_bfloats(float first, float second) {
   return r;
 }
 
-// Four channels from `channel` (of 16) on, as large and small parts.
+// Four channels from `channel` (of 16) on, as large and small parts; kind as above.
 DEVICE void store_split(u32 rows, int row, int kind, int channel, const float (&v)[4]) {
   const int index = 2 * kind + (channel >> 3), half = (channel & 4) << 1;
   u32 large[2], small[2];
@@ -86,7 +86,7 @@ DEVICE void multiply(float (&sum)[4], const u32 (&a)[4], u32 b0, u32 b1) {
 DEVICE void team_sync() { asm volatile("bar.sync 1, 256;" ::: "memory"); }
 
 struct Tile {
-  float sums[2][8][4];  // of a thread: see score_tile's end
+  float sums[2][8][4];  // of a thread: see Maker::put
 };
 
 // A warp of the team has 32 tokens and 64 frames of the tile.
@@ -157,7 +157,7 @@ struct Maker {
       const int of_token = c + t.channel[n], of_frame = c + f.channel[n];
       read_channels(m[n], m_row, g.mean_c, of_token, g.C, token_there, g.tokens_by_fours);
       read_channels(z[n], z_row, g.speech_c, of_frame, g.C, frame_there, g.frames_by_fours);
-      if (scaled) {
+      if (SCALED) {
         const float* const s_row = g.log_scale + b * g.scale_b + token * g.scale_i;
         read_channels(other[n], s_row, g.scale_c, of_token, g.C, token_there, g.tokens_by_fours);
       } else {
@@ -177,21 +177,24 @@ struct Maker {
       for (int k = 0; k < 4; ++k) {
         float& mean = m[n][k];
         float& more = other[n][k];
-        if (scaled) {
-          const float w = __expf(-2.0f * more), wm = w * mean;
-          constant[n] -= more + 0.5f * mean * wm;
+        if (SCALED) {
+          float w;  // exp(-2 log_scale)
+          asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(w) : "f"(-2.885390082f * more));
+          const float wm = w * mean;
+          constant[n] -= fmaf(0.5f * mean, wm, more);
           mean = wm, more = -0.5f * w, z_more[n][k] = z[n][k] * z[n][k];
         } else {
-          constant[n] -= 0.5f * (mean * mean + more * more);
+          constant[n] -= 0.5f * fmaf(mean, mean, more * more);
         }
       }
       store_split(tokens, t.row[n], 0, t.channel[n], m[n]), store_split(tokens, t.row[n], 1, t.channel[n], other[n]);
       store_split(frames, f.row[n], 0, f.channel[n], z[n]), store_split(frames, f.row[n], 1, f.channel[n], z_more[n]);
-      if (c + STEP >= g.C) constants(constants_of)[t.channel[n] / 4 * SIDE + t.row[n]] = constant[n];
+      if (c + STEP >= g.C)
+        asm volatile("st.shared.f32 [%0], %1;" ::"r"(constants(constants_of) + (t.channel[n] / 4 * SIDE + t.row[n]) * 4), "f"(constant[n]) : "memory");
     }
   }
 
-  MEMBER float* constants(int of) const { return (float*)(space + 2 * SLICE_BYTES) + of * CONSTANTS; }
+  MEMBER u32 constants(int of) const { return shared_address(space) + 2 * SLICE_BYTES + of * CONSTANTS * 4; }
 
   // The first slice of the first tile, begun before.
   MEMBER void prepare() {
@@ -232,24 +235,30 @@ struct Maker {
     parity ^= 1;
   }
 
-  // Hands put(token of the tile, frame of the tile, scores of it and the next frame) the tile made last, piece by piece.
+  // Hands put(token, frame, four frames' scores) the tile made last, piece by piece. Of 16 tokens and 8 frames, a quarter of a
+  // warp has 2 tokens, and each thread of it 2 frames of both, before pairs of threads trade.
   template <class Put>
   MEMBER void put(const Tile& t, Put put) const {
-    const float* const of_token = constants(parity ^ 1);
     const int warp = thread >> 5, lane = thread & 31;
+    const bool second = lane & 1;
 #pragma unroll
-    for (int m = 0; m < 2; ++m)
+    for (int m = 0; m < 2; ++m) {
+      const int token = (warp & 3) * 32 + 16 * m + (second ? 8 : 0) + (lane >> 2);
+      const u32 own = constants(parity ^ 1) + token * 4;
+      float of[4];
 #pragma unroll
-      for (int below = 0; below < 2; ++below) {
-        const int token = (warp & 3) * 32 + 16 * m + 8 * below + (lane >> 2);
-        const float* const own = of_token + token;
-        const float constant = g.constant + ((own[0] + own[SIDE]) + (own[2 * SIDE] + own[3 * SIDE]));
+      for (int k = 0; k < 4; ++k) asm volatile("ld.shared.f32 %0, [%1];" : "=f"(of[k]) : "r"(own + k * SIDE * 4));
+      const float constant = g.constant + ((of[0] + of[1]) + (of[2] + of[3]));
 #pragma unroll
-        for (int n = 0; n < 8; ++n) {
-          const int frame = (warp >> 2) * 64 + 8 * n + 2 * (lane & 3);
-          put(token, frame, t.sums[m][n][2 * below] + constant, t.sums[m][n][2 * below + 1] + constant);
-        }
+      for (int n = 0; n < 8; ++n) {
+        const float* const sums = t.sums[m][n];
+        const float one = __shfl_xor_sync(~0u, second ? sums[0] : sums[2], 1);
+        const float two = __shfl_xor_sync(~0u, second ? sums[1] : sums[3], 1);
+        float4 v = second ? make_float4(one, two, sums[2], sums[3]) : make_float4(sums[0], sums[1], one, two);
+        v.x += constant, v.y += constant, v.z += constant, v.w += constant;
+        put(token, (warp >> 2) * 64 + 8 * n + 4 * (lane >> 1 & 1), v);
       }
+    }
   }
 };
 
@@ -269,58 +278,55 @@ extern "C" __global__ void __launch_bounds__(TEAM, 2) scores(const Arguments a, 
   maker.prepare();
   maker.make(t, false, 0, 0);
   float* const rows = (float*)a.scores + b * a.stride_b + row0 * a.stride_i + frame0;
-  maker.put(t, [&](int token, int frame, float first, float second) {
-    if (row0 + token >= item.tokens || frame0 + frame >= a.stride_i) return;
-    *(float2*)(rows + token * a.stride_i + frame) = make_float2(first, second);
+  const int tokens = item.tokens - row0, frames = (int)(a.stride_i - frame0);
+  maker.put(t, [&](int token, int frame, float4 v) {
+    if (token < tokens && frame < frames) *(float4*)(rows + token * a.stride_i + frame) = v;
   });
 }
 
 // ---------------------------------------------------------------- for the search, as it goes
 
-// Each dp warp has a ring of two tiles in global memory, which its loader reads and which stays in the cache: 128 rows of
-// 256 columns, counted from the warp's row0.
-constexpr int RING_COLUMNS = 2 * SIDE;
+// Each dp warp has a ring of two tiles in global memory, which its loader reads and which stays in the cache: 128 rows,
+// 256 columns counted from the warp's row0. 16 rows and 8 columns lie together, as a warp of the team has them.
+constexpr int TILE_FLOATS = SIDE * SIDE, RING_FLOATS = 2 * TILE_FLOATS;
 
-struct Ring {
-  u32 produced, freed;  // two barriers each, one a tile
-};
+// Where four columns of a row lie, in floats.
+DEVICE constexpr int place_in_tile(int row, int column) {
+  return (row / 16 * (SIDE / 8) + column / 8) * 128 + ((row & 7) << 4) + (row >> 3 & 1) * 8 + (column & 4);
+}
 
 DEVICE int tiles_of(const Item& item, const Share& w) { return (item.slack + w.rows - 1) / SIDE + 1; }
 
-// Makes tiles for the two warps of rows that this thread block holds, in the order in which they will be wanted: the
-// second warp is some 9 stages, or two tiles, behind the first.
-DEVICE void produce(const Arguments& a, const Gaussians& g, const Item& item, int b, int first_warp, float* rings, const Ring (&barriers)[2], unsigned char* space, int thread) {
-  int tiles[2];
-#pragma unroll
-  for (int w = 0; w < 2; ++w) {
-    const Share share = share_of(item, first_warp + w);
-    tiles[w] = share.row0 < item.tokens ? tiles_of(item, share) : 0;
-  }
-  // The n-th in order: even ones are the first warp's, odd ones the second's.
-  const int first_row0 = first_warp * SIDE, end = max(2 * tiles[0], 2 * tiles[1] + 4);
+// Makes tiles for the warps of rows that this thread block holds, in the order in which they will be wanted: each is some 9
+// stages, or two tiles, behind the one before. barriers: 4 a warp: of each slot "produced", then of each "freed".
+DEVICE void produce(const Gaussians& g, const Item& item, int b, int first_warp, float* rings, u32 barriers, unsigned char* space, int thread) {
+  // The n-th in order is tile n / W - 2 w of warp w = n % W.
+  auto warp_of = [](int n) { return n % W; };
+  auto tile_of = [](int n) { return n / W - 2 * (n % W); };
+  int end = 0;
+#pragma unroll 1
+  for (int w = 0; w < W && (first_warp + w) * ROWS < item.tokens; ++w)
+    end = max(end, (tiles_of(item, share_of(item, first_warp + w)) + 2 * w) * W);
+  auto row0_of = [&](int n) { return (first_warp + warp_of(n)) * ROWS; };
   auto next = [&](int n) {
-    do ++n; while (n < end && (n & 1 ? n < 5 || n / 2 - 2 >= tiles[1] : n / 2 >= tiles[0]));
+    for (++n; n < end; ++n)
+      if (tile_of(n) >= 0 && row0_of(n) < item.tokens && tile_of(n) < tiles_of(item, share_of(item, first_warp + warp_of(n)))) break;
     return n;
   };
-  auto row0 = [&](int n) { return first_row0 + (n & 1) * SIDE; };
-  auto tile = [&](int n) { return n & 1 ? n / 2 - 2 : n / 2; };
   Maker maker(g, item, b, space, thread);
   int n = next(-1);
   if (n >= end) return;
-  maker.begin(row0(n), row0(n) + tile(n) * SIDE);
+  maker.begin(row0_of(n), row0_of(n) + tile_of(n) * SIDE);
   maker.prepare();
 #pragma unroll 1
   while (n < end) {
-    const int then = next(n), slot = tile(n) & 1, turn = tile(n) >> 1;
-    const u32 produced = (n & 1 ? barriers[1].produced : barriers[0].produced) + slot * 8;
-    const u32 freed = (n & 1 ? barriers[1].freed : barriers[0].freed) + slot * 8;
+    const int then = next(n), slot = tile_of(n) & 1, turn = tile_of(n) >> 1, w = warp_of(n);
+    const u32 produced = barriers + (4 * w + slot) * 8, freed = produced + 16;
     Tile t;
-    maker.make(t, then < end, row0(then), row0(then) + tile(then) * SIDE);
+    maker.make(t, then < end, row0_of(then), row0_of(then) + tile_of(then) * SIDE);
     if (turn > 0) barrier_wait(freed, (turn - 1) & 1);
-    float* const to = rings + (n & 1) * SIDE * RING_COLUMNS + slot * SIDE;
-    maker.put(t, [&](int token, int frame, float first, float second) {
-      *(float2*)(to + token * RING_COLUMNS + frame) = make_float2(first, second);
-    });
+    float* const to = rings + w * RING_FLOATS + slot * TILE_FLOATS;
+    maker.put(t, [&](int token, int frame, float4 v) { *(float4*)(to + place_in_tile(token, frame)) = v; });
     barrier_arrive(produced);
     n = then;
   }

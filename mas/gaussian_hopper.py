@@ -1,8 +1,8 @@
 """gaussian_search at `bf16x3` on cards with thread block clusters. The kernels: hopper.cu and gaussian.cu.
 
-Where the scores of a few items fill the card and a fixed memory holds them, one kernel writes them and
-`mas.hopper` searches. Longer texts' scores are made while the search goes, by other warps of the same thread
-blocks, and never exist but for two tiles of 128 tokens and 128 frames for each 128 tokens.
+Scores that fit a fixed memory are written by one kernel, and `mas.hopper` searches. Longer texts' scores are
+made while the search goes, by other warps of the same thread blocks, and never exist but for two tiles of 128
+tokens and 128 frames for each 128 tokens.
 
 B batch, T text tokens, S speech frames, C channels.
 """
@@ -18,7 +18,7 @@ from mas import hopper
 from mas.cuda import Kernel, compile_source
 
 _SIDE, _TEAM = 128, 256  # as in gaussian.cu: tokens and frames of a tile, threads that make it
-_TILE_BYTES = 4 * _SIDE * 128 + 2 * _SIDE * 4
+_TILE_BYTES = 4 * _SIDE * 128 + 8 * _SIDE * 4
 _FUSED = hopper.Shape(rows=4, warps=2, blocks=1, stages=4)
 _FUSED_TOKENS = 256 * 16  # in a cluster of 16 thread blocks, the most there are
 _MEMORY_BYTES = 40 << 20  # for scores; histories come on top
@@ -29,7 +29,7 @@ def durations(
     mean: Tensor, log_scale: Tensor | None, speech: Tensor, text_lengths: Tensor, speech_lengths: Tensor
 ) -> Tensor:
     """int64 `[B, T]`, a row of -1 for an item without a path; arguments as of `mas.gaussian_search`, all
-    float32 on one card. Memory: 64 MB at 16 texts of 2048 tokens and 8192 frames, the same for longer ones.
+    float32 on one card. Memory: 60 MB at 16 texts of 2048 tokens and 8192 frames.
     """
     B, T, _ = mean.shape
     S = speech.shape[1]
@@ -39,12 +39,14 @@ def durations(
         search, items = _search_fused, max(1, _processors(mean.device.index) // _blocks(T))
     else:
         search, items = _search_scores, max(1, _MEMORY_BYTES // bytes_each)
+    if items >= B:
+        return search(mean, log_scale, speech, text_lengths, speech_lengths)
     found = []
     for b in range(0, B, items):
         group = slice(b, b + items)
         scale = None if log_scale is None else log_scale[group]
         found.append(search(mean[group], scale, speech[group], text_lengths[group], speech_lengths[group]))
-    return found[0] if len(found) == 1 else torch.cat(found)
+    return torch.cat(found)
 
 
 def scores(

@@ -174,7 +174,11 @@ DEVICE int history_pitch(const Item& item) { return (item.tokens + 3) & ~3; }
 DEVICE int history_blocks(const Item& item) { return item.slack / 32 + R + 1; }  // of a warp, counted from row0
 
 #ifdef GAUSSIAN
+constexpr int W = 2;  // dp warps of a thread block
 #include "gaussian.cu"
+#else  // no rings of tiles: see Source
+constexpr int TILE_FLOATS = 0;
+DEVICE constexpr int place_in_tile(int, int) { return 0; }
 #endif
 
 // ---------------------------------------------------------------- loader warps
@@ -272,7 +276,8 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
       if (block_slot < 0) block_slot += D;
       if (block_slot < 0) block_slot += D;
       const u32 to = ring + block_slot * 128 + first * ROW_BYTES;
-      const char* from = origin + (first + di) * step_i + ((source.ring ? block & 7 : block) * 32 + dj) * step_j;
+      const char* from = source.ring ? origin + ((block >> 2 & 1) * TILE_FLOATS + place_in_tile(first + di, (block & 3) * 32 + dj)) * 4
+                                     : origin + (first + di) * step_i + (block * 32 + dj) * step_j;
       // limits of what this lane may read, counted from its own first cell
       const int above = block * 32 + dj - first - di, below = slack - above, rows = w.rows - first - di;
       const int there = columns - block * 32 - dj;
@@ -285,7 +290,8 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
         return above + column(n) + (KIND == ALIGNED_ROWS ? 3 : 0) >= row(n) && column(n) - row(n) <= below && row(n) < rows;
       };
       auto go_on = [&](int n) {
-        if (KIND == ALIGNED_ROWS) from += 4 * step_i;
+        if (source.ring) from += (place_in_tile(4 * n + 4, 0) - place_in_tile(4 * n, 0)) * 4;
+        else if (KIND == ALIGNED_ROWS) from += 4 * step_i;
         else if (KIND == ROWS_ONE_BY_ONE) from += step_i;
         else from += n % 8 < 7 ? 4 * step_j : 8 * step_i - 28 * step_j;
       };
@@ -639,9 +645,8 @@ DEVICE void trace(const Arguments& a, const Item& item, int b, u32* windows, int
 // grid: B clusters; block: W dp warps, then W loader warps, then what makes the scores if they are Gaussian
 extern "C" __global__ void
 #ifdef GAUSSIAN
-__launch_bounds__(128 + TEAM, 1) search(const Arguments a, const Gaussians gaussians) {
-  constexpr int W = 2;  // and a team that makes the scores
-  __shared__ u64 ring_barriers[W][4];
+__launch_bounds__(64 * W + TEAM, 1) search(const Arguments a, const Gaussians gaussians) {
+  __shared__ u64 ring_barriers[4 * W];
 #else
 __launch_bounds__(512, 1) search(const Arguments a) {
   const int W = blockDim.x / 64;
@@ -666,19 +671,16 @@ __launch_bounds__(512, 1) search(const Arguments a) {
   for (int n = tid; n < INBOX_BYTES / 4; n += blockDim.x)  // above the first row: 0 before column 0, else nothing
     ((float*)inboxes)[n] = n & 4 ? 0.0f : (n == 0 ? 0.0f : NEVER);
 #ifdef GAUSSIAN
-  if (tid < 4 * W) barrier_init(shared_address(&ring_barriers[tid / 4][tid % 4]), tid % 4 < 2 ? TEAM : 32);
+  if (tid < 4 * W) barrier_init(shared_address(ring_barriers + tid), tid % 4 < 2 ? TEAM : 32);
 #endif
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   cluster_sync();
 
 #ifdef GAUSSIAN
-  float* const rings = (float*)a.scores + (i64)blockIdx.x * W * SIDE * RING_COLUMNS;
-  if (role > 1) {
-    const u32 of_first = shared_address(ring_barriers[0]), of_second = shared_address(ring_barriers[1]);
-    const Ring rings_barriers[W] = {{of_first, of_first + 16}, {of_second, of_second + 16}};
-    unsigned char* const space = inboxes + (W + 1) * INBOX_BYTES;
-    if (item.fits) produce(a, gaussians, item, b, rank * W, rings, rings_barriers, space, tid - 64 * W);
-  }
+  float* const rings = (float*)a.scores + (i64)blockIdx.x * W * RING_FLOATS;
+  const u32 of_rings = shared_address(ring_barriers);
+  if (role > 1 && item.fits)
+    produce(gaussians, item, b, rank * W, rings, of_rings, inboxes + (W + 1) * INBOX_BYTES, tid - 64 * W);
 #endif
   const int warp = rank * W + local;
   const Share w = share_of(item, warp);
@@ -687,9 +689,8 @@ __launch_bounds__(512, 1) search(const Arguments a) {
     const u32 barriers = shared_address(all_barriers + local * BARRIERS);
     if (loads) {
 #ifdef GAUSSIAN
-      const u32 of_ring = shared_address(ring_barriers[local]);
-      const Source source = {(const char*)(rings + local * SIDE * RING_COLUMNS), RING_COLUMNS * 4, 4, 1 << 28,
-                             true, of_ring, of_ring + 16, tiles_of(item, w)};
+      const Source source = {(const char*)(rings + local * RING_FLOATS), 0, 0, 1 << 28,
+                             true, of_rings + 32 * local, of_rings + 32 * local + 16, tiles_of(item, w)};
       load_scores<ALIGNED_ROWS>(a, item, w, b, ring, barriers, lane, source);
 #else
       const Source source = {a.scores + ELEMENT * (b * a.stride_b + w.row0 * (a.stride_i + a.stride_j)),
