@@ -48,13 +48,13 @@ def utterance_evidence(
     evidence: NDArray[np.float64], tokens: Tokens, durations: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """What tells a text that fits from one that does not, `[3]`: the mean evidence of its phones, the worst
-    stretch of 150 ms (a missing word is spread over its neighbours), and the mean of its three worst phones
-    (a word too many).
+    stretch of 150 ms, pauses included (a word the text lacks is spread over its neighbours or passed over as
+    a pause), and the mean of its three worst phones (a word too many).
     """
     spoken = np.array([symbol != PAUSE for symbol in tokens.symbols]) & (durations > 0)
     if not spoken.any():
         return np.zeros(3)
-    by_frame = np.repeat(np.where(spoken, evidence, 0.0), durations)
+    by_frame = np.repeat(evidence, durations)
     sums = np.concatenate([[0.0], np.cumsum(by_frame)])
     width = min(_STRETCH_FRAMES, len(by_frame))
     worst_stretch = (sums[width:] - sums[:-width]).min() / width
