@@ -1,5 +1,8 @@
 """What the evidence is made of, and the line through it."""
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -38,3 +41,14 @@ def test_more_evidence_never_means_less_confidence():
     assert line[0] > 1
     assert line[1] == 0
     assert (_probability(fitting, line) > 0.5).mean() > 0.8 > 0.2 > (_probability(other, line) > 0.5).mean()
+
+
+def test_areas_and_bins_of_the_script(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "scripts")
+    confidence = importlib.import_module("confidence")
+    assert confidence._area(np.array([0.9, 0.8, 0.3]), np.array([0.1, 0.3])) == pytest.approx(5.5 / 6)
+    scores = np.linspace(0, 1, 40)
+    rows = confidence._bins(scores, scores > 0.5)
+    assert [row["right"] for row in rows] == [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
+    assert [row["n"] for row in rows] == [4] * 10
+    assert rows[0]["score"] == pytest.approx(scores[:4].mean())
