@@ -18,7 +18,7 @@ from torch import Tensor
 import mas
 from aligner.alignment import Alignment
 from aligner.audio import read_audio, resample
-from aligner.build import build
+from aligner.build import build, in_full
 from aligner.confidence import Calibration, phone_evidence, utterance_evidence
 from aligner.corpus import Utterance, load_audio
 from aligner.data import Batch
@@ -82,22 +82,6 @@ class Aligner(lightning.LightningModule):
         super().__init__()
         if not symbols or symbols[0] != PAUSE:
             raise AlignerError(f"symbols must begin with {PAUSE!r}, not {list(symbols)[:1]}")
-        self.save_hyperparameters(
-            {
-                "symbols": list(symbols),
-                "frontend": frontend,
-                "encoder": encoder,
-                "text": text,
-                "perturbation": perturbation,
-                "shortest_pause_s": shortest_pause_s,
-                "pause_fraction": pause_fraction,
-                "refine": refine,
-                "learning_rate": learning_rate,
-                "warmup_steps": warmup_steps,
-                "prior_epochs": prior_epochs,
-                "seed": seed,
-            }
-        )
         self.automatic_optimization = False
         self.symbols = tuple(symbols)
         self.frontend = build(frontend, Frontend, own_only=not trust)
@@ -112,6 +96,22 @@ class Aligner(lightning.LightningModule):
         self.perturbation: Perturbation | None = None
         if perturbation is not None:
             self.perturbation = build(perturbation, Perturbation, own_only=not trust)
+        self.save_hyperparameters(
+            {
+                "symbols": list(symbols),
+                "frontend": in_full(frontend),
+                "encoder": in_full(encoder),
+                "text": text,
+                "perturbation": None if perturbation is None else in_full(perturbation),
+                "shortest_pause_s": shortest_pause_s,
+                "pause_fraction": pause_fraction,
+                "refine": refine,
+                "learning_rate": learning_rate,
+                "warmup_steps": warmup_steps,
+                "prior_epochs": prior_epochs,
+                "seed": seed,
+            }
+        )
         self.calibration = Calibration()
         self.refiner = BoundaryRefiner(self.frontend.sample_rate_hz)
         self.register_buffer("statistics_taken", torch.tensor(False))

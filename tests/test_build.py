@@ -2,7 +2,7 @@
 
 import pytest
 
-from aligner.build import build
+from aligner.build import build, in_full
 from aligner.errors import AlignerError
 from aligner.frontends import Combine, Frontend
 
@@ -49,3 +49,12 @@ def test_a_part_is_refused_as_the_whole_would_be(part, message, tmp_path):
     for spec in (combined(MEL, part), combined(MEL, combined(part))):
         with pytest.raises(AlignerError, match=message):
             build(spec, Frontend, own_only=True)
+
+
+def test_defaults_are_written_out_in_every_part():
+    full = in_full(combined(MEL, ENERGY))
+    mel, energy = full["init_args"]["frontends"]
+    assert mel["init_args"]["preset"] == "vits"
+    assert mel["init_args"]["mels"] is None
+    assert energy["init_args"]["hop_samples"]
+    assert build(full, Frontend).configuration() == build(combined(MEL, ENERGY), Frontend).configuration()

@@ -9,6 +9,7 @@ import torch
 import yaml
 from tiny_corpus import save_tiny_corpus, write_tiny_corpus
 
+from aligner.build import in_full
 from aligner.cli import main
 from aligner.commands.fit import LAST, find_config
 from aligner.errors import AlignerError
@@ -146,7 +147,7 @@ def test_frontends_made_of_frontends_train_save_load_and_align(corpus, tmp_path,
     assert aligner.frontend.channel_names[-1].startswith("yin ")
     assert aligner.frontend.channels == 13 + 9
     wider = {**YINGRAM, "init_args": {**YINGRAM["init_args"], "bins": 9}}
-    assert aligner.hparams["frontend"] == combined(MEL, wider)
+    assert aligner.hparams["frontend"] == in_full(combined(MEL, wider))
     assert yaml.safe_load((out / "config.yaml").read_text())["model"]["frontend"] == combined(MEL, wider)
     capsys.readouterr()
     align = ["align", "--checkpoint", out / LAST, "--data", corpus, "--out", tmp_path / "aligned", "--json"]
@@ -158,7 +159,7 @@ def test_frontends_made_of_frontends_train_save_load_and_align(corpus, tmp_path,
 
 def test_a_whole_frontend_is_taken_over_the_file_s(corpus, tmp_path):
     assert fit(corpus, tmp_path, *SHORT, "--model.frontend", json.dumps(combined(MEL))) == 0
-    assert Aligner.load(tmp_path / LAST).hparams["frontend"] == combined(MEL)
+    assert Aligner.load(tmp_path / LAST).hparams["frontend"] == in_full(combined(MEL))
 
 
 def test_features_kept_on_disk_are_not_computed_again(corpus, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The aligner itself: what it learns, what a checkpoint holds, what it refuses."""
 
 import copy
+import inspect
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ from aligner.commands.fit import LAST, find_config, train
 from aligner.corpus import load_audio, load_cuts
 from aligner.errors import AlignerError
 from aligner.evaluate import compare
+from aligner.frontends import Mel
 from aligner.frontends.perturb import Perturbation
 from aligner.module import Aligner
 from aligner.transcript import Tokens, Transcript, Word
@@ -227,9 +229,14 @@ def test_each_epoch_trains_on_the_recordings_and_on_new_voices_beside_them(
     assert all(
         len(a) == len(b) and not torch.allclose(a, b, atol=1e-3) for a, b in zip(heard, made, strict=True)
     )
-    assert saved(tmp_path / LAST)["hyper_parameters"]["perturbation"]["init_args"] == {"formant_ratio": 1.2}
+    assert saved(tmp_path / LAST)["hyper_parameters"]["perturbation"]["init_args"]["formant_ratio"] == 1.2
     audio = load_audio(load_cuts(corpus)[0], 16000)
     assert any(torch.equal(audio, sound) for sound in heard)  # not what an earlier epoch made of it
+
+
+def test_a_checkpoint_states_what_its_configuration_left_to_defaults(checkpoint):
+    frontend = saved(checkpoint)["hyper_parameters"]["frontend"]["init_args"]
+    assert set(frontend) == set(inspect.signature(Mel).parameters)
 
 
 def test_a_checkpoint_is_plain_data(checkpoint):
