@@ -83,7 +83,7 @@ class PhoneMixtures(nn.Module):
         channel_names: Sequence[str],
         views: Sequence[str] = (r"c\d+$", r"c[0-8]$", r"c[0-6]$", r"^(delta )?mel"),
         states: int = 3,
-        components: Sequence[int] = (1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 6, 6, 8, 8, 8, 12, 12, 12, 12),
+        components: Sequence[int] = (1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 6, 6),
         pause_factor: int = 3,
         variant_epoch: int = 6,
     ) -> None:
