@@ -60,6 +60,11 @@ def test_the_last_line_is_json(corpus, tmp_path, capsys):
     assert summary["seconds"] > 0
 
 
+def test_nothing_need_be_measured(corpus, tmp_path, capsys):
+    assert fit(corpus, tmp_path, "--trainer.limit_val_batches", "0", "--json") == 0
+    assert "phones_error_ms" not in last_line(capsys)
+
+
 def test_ctrl_c_leaves_what_can_be_used_and_gone_on_from(corpus, tmp_path, monkeypatch, capsys):
     end = Aligner.on_validation_epoch_end
 
