@@ -320,9 +320,8 @@ def _errors_ms(cli: "LightningCLI") -> dict[str, float]:
     """Mean boundary errors of the finished aligner, where the corpus has known times."""
     if not cli.datamodule.info.with_reference:
         return {}
-    figures = next(
-        iter(cli.trainer.validate(cli.model, cli.datamodule, verbose=False)), {}
-    )  # none if limited to 0
+    measured = cli.trainer.validate(cli.model, cli.datamodule, verbose=False)
+    figures = measured[0] if measured else {}  # none if limit_val_batches is 0
     return {
         name: round(float(figures[name]), 2)
         for name in ("words_error_ms", "phones_error_ms")
