@@ -281,13 +281,5 @@ _library.impl("search", _search_op, "CUDA")
 
 
 @torch.library.register_fake("mas::search")
-def _search_fake(
-    scores: Tensor,
-    text_lengths: Tensor,
-    speech_lengths: Tensor,
-    skippable: Tensor | None,
-    if_swapped: str,
-    backend: str,
-    check: bool,
-) -> Tensor:
+def _search_fake(scores: Tensor, *_others: object) -> Tensor:
     return scores.new_empty(scores.shape[:2], dtype=torch.int64)
