@@ -22,7 +22,7 @@ def build(
     path = spec.get("class_path", "") if isinstance(spec, dict) else ""
     if isinstance(spec, dict) and (others := sorted(set(spec) - {"class_path", "init_args"})):
         raise AlignerError(f"{path} with {', '.join(others)}: settings of a class stand under init_args")
-    if own_only and not str(path).startswith("aligner."):
+    if own_only and not str(path).rpartition(".")[0].startswith("aligner."):
         raise AlignerError(
             f"the checkpoint wants the class {path!r} from outside aligner; "
             "if you trust it, load it with trust=True"

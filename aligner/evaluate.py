@@ -212,7 +212,7 @@ def _worst(comparisons: list[Comparison]) -> list[dict[str, Any]]:
 
 
 def _match_words(ours: tuple[Interval, ...], theirs: tuple[Interval, ...]) -> list[tuple[int, int]]:
-    a, b = [_folded(w.symbol) for w in ours], [_folded(w.symbol) for w in theirs]
+    a, b = [folded(w.symbol) for w in ours], [folded(w.symbol) for w in theirs]
     if a == b:
         return [(i, i) for i in range(len(a))]
     blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
@@ -281,7 +281,8 @@ def _error_ms(ours_s: float, theirs_s: float) -> float:
     return round((ours_s - theirs_s) * 1000, 6)  # so that 20 ms is 20 ms, not 20.000000000000018
 
 
-def _folded(word: str) -> str:
+def folded(word: str) -> str:
+    """What two spellings of a word must share to be the same word: no case, no punctuation."""
     return re.sub(r"[\W_]+", "", word.casefold()) or word
 
 

@@ -81,7 +81,7 @@ class Locator:
         return [torch.cat([mas.log_likelihood(mean, log_scale, frames[None])[0].T for frames in some])]
 
     def symbol_posteriors(self, speech: Speech, scores: Tensor) -> Tensor:
-        """Log probability of every symbol at every frame, `[F, V]`, from the first member's scores `[F, M]`.
+        """Log probability of every symbol at every frame, `[F, V]`, from the scores `[F, M]` of a mixture.
 
         A TextEncoder is asked for the prior of each symbol standing alone.
         """

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning
 import numpy as np
@@ -27,7 +27,6 @@ from aligner.errors import AlignerError
 from aligner.evaluate import boundary_figures, compare
 from aligner.flat_start import flat_states
 from aligner.frontends.base import Frontend
-from aligner.frontends.perturb import Perturbation
 from aligner.locator import Locator, Speech
 from aligner.loudness import loudness_db
 from aligner.maximisation import Maximisation
@@ -39,6 +38,9 @@ from aligner.report import plot_alignment
 from aligner.schedule import noam
 from aligner.starts import Start
 from aligner.transcript import PAUSE, Tokens, Transcript
+
+if TYPE_CHECKING:
+    from aligner.frontends.perturb import Perturbation
 
 _STATISTICS_BATCHES = 100  # several hours: the mean and deviation of a channel do not change beyond
 
@@ -93,9 +95,7 @@ class Aligner(lightning.LightningModule):
         else:
             linked["channel_names"] = self.frontend.channel_names
         self.encoder = build(encoder, (PhoneMixtures, TextEncoder), own_only=not trust, **linked)
-        self.perturbation: Perturbation | None = None
-        if perturbation is not None:
-            self.perturbation = build(perturbation, Perturbation, own_only=not trust)
+        self.perturbation = _perturbation(perturbation, own_only=not trust)
         self.save_hyperparameters(
             {
                 "symbols": list(symbols),
@@ -189,7 +189,9 @@ class Aligner(lightning.LightningModule):
         durations_s: each one's exact duration, if resampling has blurred it.
         Raises AlignerError for an unknown symbol or more tokens than frames, naming the utterance.
         """
-        tokens, durations, evidence = self._locate(ids, audio, transcripts)
+        tokens, together, evidence, speech, scores = self._locate(ids, audio, transcripts)
+        by_member = [self.locator.durations(member, speech, tokens, ids) for member in scores]
+        durations = [together, *by_member]
         rate = self.frontend.sample_rate_hz
         return [
             self._alignment(
@@ -209,11 +211,13 @@ class Aligner(lightning.LightningModule):
         self, ids: Sequence[str], audio: Sequence[Tensor], transcripts: Sequence[Transcript]
     ) -> list[tuple[Tokens, NDArray[np.int64], NDArray[np.float64]]]:
         """Of each utterance its tokens, their frames and how well each fits, `[T]` (`confidence`)."""
-        tokens, durations, evidence = self._locate(ids, audio, transcripts)
-        return list(zip(tokens, durations[0], evidence, strict=True))
+        tokens, durations, evidence, *_ = self._locate(ids, audio, transcripts)
+        return list(zip(tokens, durations, evidence, strict=True))
 
     def _locate(self, ids, audio, transcripts):
-        """Tokens and evidence of each utterance, and its durations: by all members together, then by each."""
+        """Of each utterance tokens, durations by all members together, and evidence; the speech, and each
+        member's scores of it.
+        """
         locator = self.locator
         batch_audio = torch.nn.utils.rnn.pad_sequence(list(audio), batch_first=True).to(self.device)
         speech = locator.speech(batch_audio, torch.tensor([len(a) for a in audio]))
@@ -221,13 +225,10 @@ class Aligner(lightning.LightningModule):
         together = mean_scores(scores)
         variants = locator.choose_variants(together, speech, transcripts, ids)
         tokens = [t.tokens(v) for t, v in zip(transcripts, variants, strict=True)]
-        durations = [locator.durations(some, speech, tokens, ids) for some in (together, *scores)]
+        durations = locator.durations(together, speech, tokens, ids)
         posteriors = locator.symbol_posteriors(speech, together)
-        return (
-            tokens,
-            durations,
-            phone_evidence(posteriors, speech.starts.tolist(), durations[0], tokens, locator.token_ids),
-        )
+        evidence = phone_evidence(posteriors, speech.starts.tolist(), durations, tokens, locator.token_ids)
+        return tokens, durations, evidence, speech, scores
 
     def align_utterances(self, utterances: Sequence[Utterance]) -> list[Alignment]:
         """As `align_many`, reading the audio of a prepared corpus' utterances."""
@@ -474,6 +475,14 @@ class Aligner(lightning.LightningModule):
                 alignment, audio.cpu().numpy(), self.frontend.sample_rate_hz, utterance.reference
             )
             board.add_figure("alignment", figure, self.current_epoch)  # type: ignore[union-attr]
+
+
+def _perturbation(spec: dict | None, *, own_only: bool) -> "Perturbation | None":
+    if spec is None:
+        return None
+    from aligner.frontends.perturb import Perturbation  # loads numba, which few runs need
+
+    return build(spec, Perturbation, own_only=own_only)
 
 
 def _checked_samples(

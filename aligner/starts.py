@@ -3,7 +3,6 @@
 T tokens, S speech frames.
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from aligner.alignment import Alignment, FrameGrid, Interval, is_pause
 from aligner.corpus import Utterance
 from aligner.errors import AlignerError
-from aligner.evaluate import References
+from aligner.evaluate import References, folded
 from aligner.transcript import Transcript, Word
 
 _LONGER_S = 0.1  # than the recording: what rounding and resampling leave at most
@@ -87,9 +86,9 @@ def match(transcript: Transcript, given: Alignment, duration_s: float) -> Start 
     if max((i.end_s for i in (*given.tokens, *given.words)), default=0.0) > duration_s + _LONGER_S:
         return f"its times end after the recording, at {given.duration_s:.3f} s of {duration_s:.3f} s"
     if given.words:
-        if [_folded(w.text) for w in transcript.words] != [_folded(w.symbol) for w in given.words]:
+        if [folded(w.text) for w in transcript.words] != [folded(w.symbol) for w in given.words]:
             return _difference(
-                "words", [w.text for w in transcript.words], [w.symbol for w in given.words], _folded
+                "words", [w.text for w in transcript.words], [w.symbol for w in given.words], folded
             )
         phones: list[list[Interval]] = [[] for _ in given.words]
         for token in given.tokens:
@@ -153,12 +152,8 @@ def _boundaries_s(
     return np.maximum.accumulate(times_s.clip(0.0, duration_s))
 
 
-def _difference(what: str, text: list[str], given: list[str], folded: Callable[[str], str] = str) -> str:
+def _difference(what: str, text: list[str], given: list[str], seen_as: Callable[[str], str] = str) -> str:
     if len(text) != len(given):
         return f"it has {len(given)} {what}, the text {len(text)}"
-    place = next(i for i, (a, b) in enumerate(zip(text, given, strict=True)) if folded(a) != folded(b))
+    place = next(i for i, (a, b) in enumerate(zip(text, given, strict=True)) if seen_as(a) != seen_as(b))
     return f"of its {what} number {place + 1} is {given[place]!r}, the text's {text[place]!r}"
-
-
-def _folded(word: str) -> str:
-    return re.sub(r"[\W_]+", "", word.casefold()) or word

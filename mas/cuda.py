@@ -44,6 +44,12 @@ def compile_source(source: pathlib.Path, architecture: int, defines: Sequence[st
     return bytes(code)
 
 
+def architecture(index: int) -> int:
+    """The compute capability of a card, as `compile_source` takes it."""
+    major, minor = torch.cuda.get_device_capability(index)
+    return 10 * major + minor
+
+
 def _checked(answer: tuple) -> Any:
     """The result of an NVRTC call, or RuntimeError."""
     status, *result = answer

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mas import hopper
-from mas.cuda import Kernel, compile_source
+from mas.cuda import Kernel, architecture, compile_source
 
 _SIDE, _TEAM = 128, 256  # as in gaussian.cu: tokens and frames of a tile, threads that make it
 _TILE_BYTES = 4 * _SIDE * 128 + 8 * _SIDE * 4
@@ -36,7 +36,7 @@ def durations(
     text_lengths, speech_lengths = text_lengths.contiguous(), speech_lengths.contiguous()
     bytes_each = 4 * T * _padded(S)
     if B * bytes_each > _MEMORY_BYTES and _FEW_TOKENS < T <= _FUSED_TOKENS:
-        search, items = _search_fused, max(1, _processors(mean.device.index) // _blocks(T))
+        search, items = _search_fused, max(1, hopper.processors(mean.device.index) // _blocks(T))
     else:
         search, items = _search_scores, max(1, _MEMORY_BYTES // bytes_each)
     if items >= B:
@@ -94,14 +94,8 @@ def _padded(S: int) -> int:
 
 
 @functools.cache
-def _processors(index: int) -> int:
-    return torch.cuda.get_device_properties(index).multi_processor_count
-
-
-@functools.cache
 def _kernel(index: int, name: str, unit_variance: bool, blocks: int) -> Kernel:
-    major, minor = torch.cuda.get_device_capability(index)
-    code = compile_kernels(10 * major + minor, unit_variance)
+    code = compile_kernels(architecture(index), unit_variance)
     if name == "scores":
         return Kernel(index, code, name, _TEAM, _TILE_BYTES)
     shared_bytes = _FUSED._replace(blocks=blocks).shared_bytes + _TILE_BYTES

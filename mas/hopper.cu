@@ -19,8 +19,8 @@
 //
 // Way back. A cell's 32-bit history says at which columns of the current 32-column block the best path to that cell
 // moved down a row; moving copies the history of the row above. Histories are stored at the end of each block, for blocks
-// counted from row0 (1/32 of the size of the scores that a path can visit). The path then is: row at the end of the previous block = row - popcount(history), and the
-// set bits are the columns at which its tokens start.
+// counted from row0 (1/32 of the size of the scores that a path can visit). The path then is: row at the end of the
+// previous block = row - popcount(history), and the set bits are the columns at which its tokens start.
 
 #ifndef R
 #define R 2  // rows a lane

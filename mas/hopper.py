@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mas.cuda import Kernel, compile_source
+from mas.cuda import Kernel, architecture, compile_source
 
 SOURCE = pathlib.Path(__file__).with_suffix(".cu")
 _SCORE_TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
@@ -78,7 +78,7 @@ def durations(
     if scores.dtype == torch.float64:
         scores = scores.float()
     device = scores.device
-    shape = _shape(T, B, _processors(device.index))
+    shape = _shape(T, B, processors(device.index))
     result = torch.empty((B, T), dtype=torch.int64, device=device)
     words = history_words(T, S, shape.rows)
     histories = torch.empty(B * words, dtype=torch.int32, device=device)
@@ -120,7 +120,8 @@ def _shape(T: int, B: int, processors: int) -> Shape:
 
 
 @functools.cache
-def _processors(index: int) -> int:
+def processors(index: int) -> int:
+    """How many streaming multiprocessors the card has."""
     return torch.cuda.get_device_properties(index).multi_processor_count
 
 
@@ -135,8 +136,7 @@ def _loader(scores: Tensor) -> int:
 
 @functools.cache
 def _kernel(index: int, shape: Shape, score_type: int) -> Kernel:
-    major, minor = torch.cuda.get_device_capability(index)
-    code = compile_kernel(10 * major + minor, shape, score_type)
+    code = compile_kernel(architecture(index), shape, score_type)
     return Kernel(index, code, "search", 64 * shape.warps, shape.shared_bytes, shape.blocks)
 
 
