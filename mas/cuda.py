@@ -24,7 +24,7 @@ def compile_source(source: pathlib.Path, architecture: int, defines: Sequence[st
     """
     from cuda.bindings import nvrtc
 
-    options = [f"--gpu-architecture=sm_{architecture}", "--std=c++17", "--fmad=false"]
+    options = [f"--gpu-architecture=sm_{architecture}a", "--std=c++17", "--fmad=false"]
     options += [f"-D{define}" for define in defines]
     beside = [file for file in sorted(source.parent.glob("*.cu")) if file != source]
     headers, names = [file.read_bytes() for file in beside], [file.name.encode() for file in beside]

@@ -8,26 +8,25 @@
 // Each factor is a sum of two bfloat16, of which all products but that of the two small parts are added up in float32:
 // off by about 2^-16 of the largest term, where one bfloat16 is off by 2^-8.
 //
-// A team of 8 warps makes tiles of 128 tokens and 128 frames. Channels come in slices, which the team reads, splits and
-// leaves in shared memory in turn with the products of the slice before.
+// A team of 8 warps makes tiles of 128 tokens and 128 frames. Channels come in slices: while the tensor cores multiply one
+// (wgmma, which reads shared memory by itself), the team splits the next and leaves it there, and reads the one after.
 
 struct Gaussians {
   const float* mean;
-  i64 mean_b, mean_i, mean_c;
+  i64 mean_b;
+  int mean_i, mean_c;  // strides that an item's elements can be counted in; log_scale has the same
   const float* log_scale;  // not looked at if UNIT_VARIANCE
-  i64 scale_b, scale_i, scale_c;
+  i64 scale_b;
   const float* speech;
-  i64 speech_b, speech_j, speech_c;
+  i64 speech_b;
+  int speech_j, speech_c;
   int C;
-  float constant;                        // -0.5 C log(2 pi)
-  int tokens_by_fours, frames_by_fours;  // whether four channels can be read at once
+  float constant;  // -0.5 C log(2 pi)
 };
 
-#ifdef UNIT_VARIANCE
-constexpr bool SCALED = false;
-#else
-constexpr bool SCALED = true;
-#endif
+// TOKENS_BY_FOURS, FRAMES_BY_FOURS: whether channels lie side by side, so that four from a multiple of four on can be read at
+// once, or anyhow.
+constexpr bool SCALED = !UNIT_VARIANCE;
 constexpr int TEAM = 256;                    // threads that make a tile
 constexpr int SIDE = 128;                    // tokens and frames of a tile
 constexpr int SLICE_BYTES = 2 * SIDE * 128;  // 128 bytes a token, then 128 a frame
@@ -37,8 +36,11 @@ constexpr int STEP = SCALED ? 16 : 32;       // channels a slice
 
 // The 128 bytes of a token or frame are 8 pieces of 8 bfloat16: large parts of kind 0, kind 1, then small parts of both,
 // two pieces each. Kind 0 and 1 are w m and -0.5 w (z and z^2), or without scales the first and second 16 channels. Pieces
-// are swapped about so that 8 rows can be read at once.
+// are swapped about as wgmma's 128-byte swizzle has them.
 DEVICE int piece(int row, int index) { return row * 128 + ((index ^ (row & 7)) << 4); }
+constexpr int KIND_PIECE = 32, SMALL_PIECE = 64;  // to be flipped in the address of a piece
+
+#define MEMBER __device__ __forceinline__
 
 DEVICE u32 two_bfloats(float first, float second) {
   u32 r;
@@ -46,9 +48,8 @@ DEVICE u32 two_bfloats(float first, float second) {
   return r;
 }
 
-// Four channels from `channel` (of 16) on, as large and small parts; kind as above.
-DEVICE void store_split(u32 rows, int row, int kind, int channel, const float (&v)[4]) {
-  const int index = 2 * kind + (channel >> 3), half = (channel & 4) << 1;
+// Four channels as large and small parts to where those of kind 0 are.
+DEVICE void store_split(u32 to, int kind, const float (&v)[4]) {
   u32 large[2], small[2];
 #pragma unroll
   for (int n = 0; n < 2; ++n) {
@@ -58,206 +59,236 @@ DEVICE void store_split(u32 rows, int row, int kind, int channel, const float (&
   auto store = [](u32 address, const u32 (&v)[2]) {
     asm volatile("st.shared.v2.u32 [%0], {%1, %2};" ::"r"(address), "r"(v[0]), "r"(v[1]) : "memory");
   };
-  store(rows + piece(row, index) + half, large);
-  store(rows + piece(row, 4 + index) + half, small);
-}
-
-DEVICE void read_channels(float (&v)[4], const float* row, i64 step, int c, int C, bool there, bool by_fours) {
-  if (there && by_fours && c + 4 <= C) {
-    const float4 a = __ldg((const float4*)(row + c));
-    v[0] = a.x, v[1] = a.y, v[2] = a.z, v[3] = a.w;
-  } else {
-#pragma unroll
-    for (int n = 0; n < 4; ++n) v[n] = there && c + n < C ? __ldg(row + (c + n) * step) : 0.0f;
-  }
-}
-
-DEVICE void load_fragments(u32 (&v)[4], u32 address) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-               : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "r"(address));
-}
-
-DEVICE void multiply(float (&sum)[4], const u32 (&a)[4], u32 b0, u32 b1) {
-  asm(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  store(to ^ kind * KIND_PIECE, large);
+  store(to ^ (kind * KIND_PIECE + SMALL_PIECE), small);
 }
 
 DEVICE void team_sync() { asm volatile("bar.sync 1, 256;" ::: "memory"); }
 
 struct Tile {
-  float sums[2][8][4];  // of a thread: see Maker::put
+  float sums[64];  // of a thread: see Maker::put
 };
 
-// A warp of the team has 32 tokens and 64 frames of the tile.
-DEVICE void multiply_slice(Tile& t, u32 slice, int warp, int lane) {
-  const u32 tokens = slice, frames = slice + SIDE * 128;
-  const int token = (warp & 3) * 32 + (lane & 15), token_half = lane >> 4;
-  const int frame = (warp >> 2) * 64 + (lane & 7) + (lane >> 4 << 3), frame_half = lane >> 3 & 1;
+// What wgmma wants to know of 16 channels of some rows (a multiple of 8, 1024 bytes for each 8) in shared memory.
+DEVICE u64 operand(u32 address) { return 1ull << 62 | 64ull << 32 | 1ull << 16 | (address & 0x3ffff) >> 4; }
+
+// sums (+)= 64 tokens by 128 frames by 16 channels; by 4 warps together, and done when products_wait says so.
+DEVICE void multiply(float (&d)[64], u64 tokens, u64 frames, int add) {
+#define FOUR(n) "+f"(d[n]), "+f"(d[n + 1]), "+f"(d[n + 2]), "+f"(d[n + 3])
+#define SIXTEEN(n) FOUR(n), FOUR(n + 4), FOUR(n + 8), FOUR(n + 12)
+  asm volatile(
+      "{\n.reg .pred add;\nsetp.ne.b32 add, %66, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
+      "%64, %65, add, 1, 1, 0, 0;\n}"
+      : SIXTEEN(0), SIXTEEN(16), SIXTEEN(32), SIXTEEN(48) : "l"(tokens), "l"(frames), "r"(add));
+#undef SIXTEEN
+#undef FOUR
+}
+
+DEVICE void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+DEVICE void products_queued() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+DEVICE void products_wait() { asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory"); }
+DEVICE void show_to_tensor_cores() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+// Half of the team has 64 tokens of the tile.
+DEVICE void multiply_slice(Tile& t, u32 slice, int half, bool first) {
+  const u64 tokens = operand(slice + half * 64 * 128), frames = operand(slice + SIDE * 128);
+  constexpr int KIND = 2, SMALL = 4;  // 32 and 64 bytes on
 #pragma unroll
   for (int kind = 0; kind < 2; ++kind) {
-    u32 large[2][4], small[2][4];
-#pragma unroll
-    for (int m = 0; m < 2; ++m) {
-      load_fragments(large[m], tokens + piece(token + 16 * m, 2 * kind + token_half));
-      load_fragments(small[m], tokens + piece(token + 16 * m, 4 + 2 * kind + token_half));
-    }
-#pragma unroll
-    for (int n = 0; n < 8; n += 2) {
-      u32 b[4];
-      load_fragments(b, frames + piece(frame + 8 * n, 4 + 2 * kind + frame_half));
-#pragma unroll
-      for (int m = 0; m < 2; ++m) multiply(t.sums[m][n], large[m], b[0], b[1]), multiply(t.sums[m][n + 1], large[m], b[2], b[3]);
-      load_fragments(b, frames + piece(frame + 8 * n, 2 * kind + frame_half));
-#pragma unroll
-      for (int m = 0; m < 2; ++m) multiply(t.sums[m][n], small[m], b[0], b[1]), multiply(t.sums[m][n + 1], small[m], b[2], b[3]);
-#pragma unroll
-      for (int m = 0; m < 2; ++m) multiply(t.sums[m][n], large[m], b[0], b[1]), multiply(t.sums[m][n + 1], large[m], b[2], b[3]);
-    }
+    multiply(t.sums, tokens + kind * KIND, frames + kind * KIND + SMALL, kind > 0 || !first);
+    multiply(t.sums, tokens + kind * KIND + SMALL, frames + kind * KIND, 1);
+    multiply(t.sums, tokens + kind * KIND, frames + kind * KIND, 1);
   }
 }
 
-// Which of a slice's 128 rows (tokens or frames) a thread reads and splits, four channels each; neighbouring threads have
-// neighbouring channels or rows, whichever lie side by side in memory.
+// Which of a slice's 128 rows (tokens or frames) a thread reads and splits: two times four channels. Neighbouring threads
+// have neighbouring channels if those can be read by fours, else neighbouring rows.
+template <bool BY_FOURS>
 struct Part {
-  int row[2], channel[2];
+  MEMBER static int row(int thread, int n) { return BY_FOURS ? (thread >> 2) + 64 * n : thread & 127; }
+  MEMBER static int channel(int thread, int n) { return BY_FOURS ? (thread & 3) * 4 : (thread >> 7) * 8 + 4 * n; }
+  // where the n-th four belong in the slice's rows
+  MEMBER static u32 place(int thread, int n) {
+    return piece(row(thread, 0), channel(thread, 0) >> 3) + ((channel(thread, 0) & 4) << 1) + n * (BY_FOURS ? 64 * 128 : 8);
+  }
+};
+typedef Part<TOKENS_BY_FOURS> Tokens;
+typedef Part<FRAMES_BY_FOURS> Frames;
+
+// A thread's two times four channels.
+template <bool BY_FOURS>
+struct Values {
+  float of[2][4];
+
+  // Those at base + from[0] and base + from[1], if there are all channels from c on that a slice can have.
+  MEMBER void read(const float* base, const int (&from)[2], int step, int c) {
+#pragma unroll
+    for (int n = 0; n < 2; ++n) {
+      const float* const at = base + (from[n] + c * step);
+      if (BY_FOURS) {
+        asm volatile("ld.global.nc.v4.f32 {%0, %1, %2, %3}, [%4];"
+                     : "=f"(of[n][0]), "=f"(of[n][1]), "=f"(of[n][2]), "=f"(of[n][3]) : "l"(at));
+      } else {
+#pragma unroll
+        for (int k = 0; k < 4; ++k) asm volatile("ld.global.nc.f32 %0, [%1];" : "=f"(of[n][k]) : "l"(at + k * step));
+      }
+    }
+  }
+
+  // The same where channels end, with zeros beyond.
+  MEMBER void read_last(const float* base, const int (&from)[2], int step, int c, int C, int thread) {
+#pragma unroll
+    for (int n = 0; n < 2; ++n)
+#pragma unroll
+      for (int k = 0; k < 4; ++k)
+        asm volatile("{\n.reg .pred there;\nsetp.ne.u32 there, %2, 0;\nmov.f32 %0, 0f00000000;\n@there ld.global.nc.f32 %0, [%1];\n}"
+                     : "=&f"(of[n][k]) : "l"(base + (from[n] + (c + k) * step)), "r"((u32)(c + Part<BY_FOURS>::channel(thread, n) + k < C)));
+  }
 };
 
-DEVICE Part part_of(int thread, bool channels_lie_side_by_side) {
-  if (channels_lie_side_by_side) return {{thread >> 2, 64 + (thread >> 2)}, {(thread & 3) * 4, (thread & 3) * 4}};
-  return {{thread & 127, thread & 127}, {(thread >> 7) * 8, (thread >> 7) * 8 + 4}};
-}
-
-#define MEMBER __device__ __forceinline__
-
-// What a thread knows of the tile it works on, and what it has read of the next slice.
+// What a thread knows of the tile it works on, and what it has read of the next slice. Rows and frames beyond the item's are
+// the last again: nobody looks at their scores.
 struct Maker {
   const Gaussians& g;
   const Item& item;
-  int b, thread;
-  unsigned char* space;  // TILE_BYTES of shared memory
-  int row0, frame0, c;   // of the next slice: its tile's first token and frame, its first channel
-  int buffer, parity;    // of the slice that is ready, and of the tile
+  int thread;
+  unsigned char* space;                    // TILE_BYTES of shared memory
+  const float *mean, *log_scale, *speech;  // the item's
+  int c;                                   // the next slice's first channel
+  bool there;                              // whether there is a next slice
+  int token_at[2], frame_at[2];            // where its tile's means and frames begin for this thread
+  int buffer, parity;                      // of the slice that is ready, and of the tile
   float constant[2];
-  float m[2][4], other[2][4], z[2][4], z_more[2][4];
+  Values<TOKENS_BY_FOURS> m, other;
+  Values<FRAMES_BY_FOURS> z, z_more;
 
   MEMBER Maker(const Gaussians& g, const Item& item, int b, unsigned char* space, int thread)
-      : g(g), item(item), b(b), thread(thread), space(space), buffer(0), parity(0) {}
+      : g(g), item(item), thread(thread), space(space), mean(g.mean + b * g.mean_b), log_scale(g.log_scale + b * g.scale_b),
+        speech(g.speech + b * g.speech_b), there(true), buffer(0), parity(0) {}
 
-  MEMBER void begin(int row0_, int frame0_) { row0 = row0_, frame0 = frame0_, c = 0, constant[0] = constant[1] = 0.0f; }
-
-  MEMBER void read() {
-    const Part t = part_of(thread, g.mean_c == 1), f = part_of(thread, g.speech_c == 1);
+  MEMBER void begin(int row0, int frame0) {
+    c = 0, constant[0] = constant[1] = 0.0f;
 #pragma unroll
     for (int n = 0; n < 2; ++n) {
-      const int token = row0 + t.row[n], frame = frame0 + f.row[n];
-      const bool token_there = token < item.tokens, frame_there = frame < item.frames;
-      const float* const m_row = g.mean + b * g.mean_b + token * g.mean_i;
-      const float* const z_row = g.speech + b * g.speech_b + frame * g.speech_j;
-      const int of_token = c + t.channel[n], of_frame = c + f.channel[n];
-      read_channels(m[n], m_row, g.mean_c, of_token, g.C, token_there, g.tokens_by_fours);
-      read_channels(z[n], z_row, g.speech_c, of_frame, g.C, frame_there, g.frames_by_fours);
+      token_at[n] = min(row0 + Tokens::row(thread, n), item.tokens - 1) * g.mean_i + Tokens::channel(thread, n) * g.mean_c;
+      frame_at[n] = min(frame0 + Frames::row(thread, n), item.frames - 1) * g.speech_j + Frames::channel(thread, n) * g.speech_c;
+    }
+  }
+
+  MEMBER void read() {
+    if (c + STEP <= g.C) {
+      m.read(mean, token_at, g.mean_c, c);
+      z.read(speech, frame_at, g.speech_c, c);
+      if (SCALED) other.read(log_scale, token_at, g.mean_c, c);
+      else other.read(mean, token_at, g.mean_c, c + 16), z_more.read(speech, frame_at, g.speech_c, c + 16);
+    } else {
+      m.read_last(mean, token_at, g.mean_c, c, g.C, thread);
+      z.read_last(speech, frame_at, g.speech_c, c, g.C, thread);
       if (SCALED) {
-        const float* const s_row = g.log_scale + b * g.scale_b + token * g.scale_i;
-        read_channels(other[n], s_row, g.scale_c, of_token, g.C, token_there, g.tokens_by_fours);
+        other.read_last(log_scale, token_at, g.mean_c, c, g.C, thread);
       } else {
-        read_channels(other[n], m_row, g.mean_c, of_token + 16, g.C, token_there, g.tokens_by_fours);
-        read_channels(z_more[n], z_row, g.speech_c, of_frame + 16, g.C, frame_there, g.frames_by_fours);
+        other.read_last(mean, token_at, g.mean_c, c + 16, g.C, thread);
+        z_more.read_last(speech, frame_at, g.speech_c, c + 16, g.C, thread);
       }
     }
   }
 
   // Leaves what was read in `to`, and with a tile's last slice the tokens' constants.
   MEMBER void split(int to, int constants_of) {
-    const Part t = part_of(thread, g.mean_c == 1), f = part_of(thread, g.speech_c == 1);
     const u32 tokens = shared_address(space) + to * SLICE_BYTES, frames = tokens + SIDE * 128;
 #pragma unroll
     for (int n = 0; n < 2; ++n) {
 #pragma unroll
       for (int k = 0; k < 4; ++k) {
-        float& mean = m[n][k];
-        float& more = other[n][k];
+        float& mean = m.of[n][k];
+        float& more = other.of[n][k];
         if (SCALED) {
           float w;  // exp(-2 log_scale)
           asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(w) : "f"(-2.885390082f * more));
           const float wm = w * mean;
           constant[n] -= fmaf(0.5f * mean, wm, more);
-          mean = wm, more = -0.5f * w, z_more[n][k] = z[n][k] * z[n][k];
+          mean = wm, more = -0.5f * w, z_more.of[n][k] = z.of[n][k] * z.of[n][k];
         } else {
           constant[n] -= 0.5f * fmaf(mean, mean, more * more);
         }
       }
-      store_split(tokens, t.row[n], 0, t.channel[n], m[n]), store_split(tokens, t.row[n], 1, t.channel[n], other[n]);
-      store_split(frames, f.row[n], 0, f.channel[n], z[n]), store_split(frames, f.row[n], 1, f.channel[n], z_more[n]);
-      if (c + STEP >= g.C)
-        asm volatile("st.shared.f32 [%0], %1;" ::"r"(constants(constants_of) + (t.channel[n] / 4 * SIDE + t.row[n]) * 4), "f"(constant[n]) : "memory");
+      const u32 token = tokens + Tokens::place(thread, n), frame = frames + Frames::place(thread, n);
+      store_split(token, 0, m.of[n]), store_split(token, 1, other.of[n]);
+      store_split(frame, 0, z.of[n]), store_split(frame, 1, z_more.of[n]);
+      if (c + STEP >= g.C) {
+        const u32 at = constants(constants_of) + (Tokens::channel(thread, n) / 4 * SIDE + Tokens::row(thread, n)) * 4;
+        asm volatile("st.shared.f32 [%0], %1;" ::"r"(at), "f"(constant[n]) : "memory");
+      }
     }
   }
 
   MEMBER u32 constants(int of) const { return shared_address(space) + 2 * SLICE_BYTES + of * CONSTANTS * 4; }
 
+  // next() begins another tile, or says that there is none.
+  template <class Next>
+  MEMBER void read_next(Next next) {
+    c += STEP;
+    if (c >= g.C) there = next();
+    if (there) read();
+  }
+
   // The first slice of the first tile, begun before.
-  MEMBER void prepare() {
+  template <class Next>
+  MEMBER void prepare(Next next) {
     read();
     split(buffer, parity);
-    c += STEP;
-    if (c < g.C) read();
+    read_next(next);
+    show_to_tensor_cores();
     team_sync();
   }
 
-  // The tile whose first slice is ready and second has been read. If `more`, goes on with the tile at next_row0, next_frame0
-  // once all slices of this one have been read. Half of the team multiplies first, the other half reads and splits first, so
-  // that tensor cores and the rest have work at all times.
-  MEMBER void make(Tile& t, bool more, int next_row0, int next_frame0) {
-    const int warp = thread >> 5, lane = thread & 31;
+  // The tile whose first slice is ready.
+  template <class Next>
+  MEMBER void make(Tile& t, Next next) {
+    const int half = __shfl_sync(~0u, thread >> 7, 0);
     const u32 slices = shared_address(space);
-#pragma unroll
-    for (int m = 0; m < 2; ++m)
-#pragma unroll
-      for (int n = 0; n < 8; ++n)
-#pragma unroll
-        for (int k = 0; k < 4; ++k) t.sums[m][n][k] = 0.0f;
 #pragma unroll 1
     for (int done = 0; done < g.C; done += STEP) {
-      const bool last = done + STEP >= g.C;  // the slice that is ready is the tile's last
-      if (warp < 4) multiply_slice(t, slices + buffer * SLICE_BYTES, warp, lane);
-      if (last && more && c >= g.C) begin(next_row0, next_frame0), read();  // tiles of one slice
-      if (!last || more) {
-        split(buffer ^ 1, last ? parity ^ 1 : parity);
-        c += STEP;
-        if (c < g.C) read();
-        else if (!last && more) begin(next_row0, next_frame0), read();
-      }
-      if (warp >= 4) multiply_slice(t, slices + buffer * SLICE_BYTES, warp, lane);
+      products_begin();
+      multiply_slice(t, slices + buffer * SLICE_BYTES, half, done == 0);
+      products_queued();
       buffer ^= 1;
+      if (there) {
+        split(buffer, done + STEP < g.C ? parity : parity ^ 1);
+        read_next(next);
+      }
+      show_to_tensor_cores();
+      products_wait();
       team_sync();
     }
     parity ^= 1;
   }
 
-  // Hands put(token, frame, four frames' scores) the tile made last, piece by piece. Of 16 tokens and 8 frames, a quarter of a
-  // warp has 2 tokens, and each thread of it 2 frames of both, before pairs of threads trade.
-  template <class Put>
+  // Hands put(token, frame, four frames' scores) 64 frames of the tile made last, piece by piece. Of 16 tokens and 8 frames, a
+  // quarter of a warp has 2 tokens, and each thread of it 2 frames of both, before pairs of threads trade.
+  template <int FIRST_FRAME, class Put>
   MEMBER void put(const Tile& t, Put put) const {
     const int warp = thread >> 5, lane = thread & 31;
     const bool second = lane & 1;
+    const int token = warp * 16 + (second ? 8 : 0) + (lane >> 2);
+    const u32 own = constants(parity ^ 1) + token * 4;
+    float of[4];
 #pragma unroll
-    for (int m = 0; m < 2; ++m) {
-      const int token = (warp & 3) * 32 + 16 * m + (second ? 8 : 0) + (lane >> 2);
-      const u32 own = constants(parity ^ 1) + token * 4;
-      float of[4];
+    for (int k = 0; k < 4; ++k) asm volatile("ld.shared.f32 %0, [%1];" : "=f"(of[k]) : "r"(own + k * SIDE * 4));
+    const float constant = g.constant + ((of[0] + of[1]) + (of[2] + of[3]));
 #pragma unroll
-      for (int k = 0; k < 4; ++k) asm volatile("ld.shared.f32 %0, [%1];" : "=f"(of[k]) : "r"(own + k * SIDE * 4));
-      const float constant = g.constant + ((of[0] + of[1]) + (of[2] + of[3]));
-#pragma unroll
-      for (int n = 0; n < 8; ++n) {
-        const float* const sums = t.sums[m][n];
-        const float one = __shfl_xor_sync(~0u, second ? sums[0] : sums[2], 1);
-        const float two = __shfl_xor_sync(~0u, second ? sums[1] : sums[3], 1);
-        float4 v = second ? make_float4(one, two, sums[2], sums[3]) : make_float4(sums[0], sums[1], one, two);
-        v.x += constant, v.y += constant, v.z += constant, v.w += constant;
-        put(token, (warp >> 2) * 64 + 8 * n + 4 * (lane >> 1 & 1), v);
-      }
+    for (int n = FIRST_FRAME / 8; n < FIRST_FRAME / 8 + 8; ++n) {
+      const float one = __shfl_xor_sync(~0u, second ? t.sums[4 * n] : t.sums[4 * n + 2], 1);
+      const float two = __shfl_xor_sync(~0u, second ? t.sums[4 * n + 1] : t.sums[4 * n + 3], 1);
+      float4 v = second ? make_float4(one, two, t.sums[4 * n + 2], t.sums[4 * n + 3])
+                        : make_float4(t.sums[4 * n], t.sums[4 * n + 1], one, two);
+      v.x += constant, v.y += constant, v.z += constant, v.w += constant;
+      put(token, 8 * n + 4 * (lane >> 1 & 1), v);
     }
   }
 };
@@ -265,7 +296,7 @@ struct Maker {
 // a.scores [B, T, S], rows of stride_i floats, a multiple of 4, wherever some path can pass; the rest may stay as it was.
 // grid: B * tiles of tokens * tiles of frames.
 extern "C" __global__ void __launch_bounds__(TEAM, 2) scores(const Arguments a, const Gaussians g) {
-  extern __shared__ __align__(128) unsigned char space[];
+  extern __shared__ __align__(1024) unsigned char space[];
   const int across = (a.S + SIDE - 1) / SIDE, down = (a.T + SIDE - 1) / SIDE;
   const int b = blockIdx.x / (across * down), rest = blockIdx.x % (across * down);
   const int row0 = rest / across * SIDE, frame0 = rest % across * SIDE;
@@ -275,30 +306,32 @@ extern "C" __global__ void __launch_bounds__(TEAM, 2) scores(const Arguments a, 
   Maker maker(g, item, b, space, threadIdx.x);
   Tile t;
   maker.begin(row0, frame0);
-  maker.prepare();
-  maker.make(t, false, 0, 0);
+  auto none = [] { return false; };
+  maker.prepare(none);
+  maker.make(t, none);
   float* const rows = (float*)a.scores + b * a.stride_b + row0 * a.stride_i + frame0;
   const int tokens = item.tokens - row0, frames = (int)(a.stride_i - frame0);
-  maker.put(t, [&](int token, int frame, float4 v) {
+  auto store = [&](int token, int frame, float4 v) {
     if (token < tokens && frame < frames) *(float4*)(rows + token * a.stride_i + frame) = v;
-  });
+  };
+  maker.put<0>(t, store), maker.put<64>(t, store);
 }
 
 // ---------------------------------------------------------------- for the search, as it goes
 
-// Each dp warp has a ring of two tiles in global memory, which its loader reads and which stays in the cache: 128 rows,
-// 256 columns counted from the warp's row0. 16 rows and 8 columns lie together, as a warp of the team has them.
-constexpr int TILE_FLOATS = SIDE * SIDE, RING_FLOATS = 2 * TILE_FLOATS;
+// Each dp warp has a ring of four half tiles in global memory, which its loader reads and which stays in the cache: of 128
+// rows and 64 columns counted from the warp's row0. 16 rows and 8 columns lie together, as a warp of the team has them.
+constexpr int HALVES = 4, HALF_FLOATS = SIDE * 64, RING_FLOATS = HALVES * HALF_FLOATS;
 
 // Where four columns of a row lie, in floats.
-DEVICE constexpr int place_in_tile(int row, int column) {
-  return (row / 16 * (SIDE / 8) + column / 8) * 128 + ((row & 7) << 4) + (row >> 3 & 1) * 8 + (column & 4);
+DEVICE constexpr int place_in_half(int row, int column) {
+  return (row / 16 * 8 + column / 8) * 128 + ((row & 7) << 4) + (row >> 3 & 1) * 8 + (column & 4);
 }
 
 DEVICE int tiles_of(const Item& item, const Share& w) { return (item.slack + w.rows - 1) / SIDE + 1; }
 
 // Makes tiles for the warps of rows that this thread block holds, in the order in which they will be wanted: each is some 9
-// stages, or two tiles, behind the one before. barriers: 4 a warp: of each slot "produced", then of each "freed".
+// stages, or two tiles, behind the one before. barriers: 8 a warp: of each half tile "produced", then of each "freed".
 DEVICE void produce(const Gaussians& g, const Item& item, int b, int first_warp, float* rings, u32 barriers, unsigned char* space, int thread) {
   // The n-th in order is tile n / W - 2 w of warp w = n % W.
   auto warp_of = [](int n) { return n % W; };
@@ -314,20 +347,31 @@ DEVICE void produce(const Gaussians& g, const Item& item, int b, int first_warp,
     return n;
   };
   Maker maker(g, item, b, space, thread);
-  int n = next(-1);
+  int n = next(-1), ahead = n;
+  auto begin_next = [&] {
+    ahead = next(ahead);
+    if (ahead < end) maker.begin(row0_of(ahead), row0_of(ahead) + tile_of(ahead) * SIDE);
+    return ahead < end;
+  };
   if (n >= end) return;
   maker.begin(row0_of(n), row0_of(n) + tile_of(n) * SIDE);
-  maker.prepare();
+  maker.prepare(begin_next);
 #pragma unroll 1
-  while (n < end) {
-    const int then = next(n), slot = tile_of(n) & 1, turn = tile_of(n) >> 1, w = warp_of(n);
-    const u32 produced = barriers + (4 * w + slot) * 8, freed = produced + 16;
+  for (; n < end; n = next(n)) {
+    const int tile = tile_of(n), w = warp_of(n);
+    const u32 produced = barriers + 2 * HALVES * 8 * w + (tile & 1) * 16, freed = produced + HALVES * 8;
+    float* const to = rings + w * RING_FLOATS + (tile & 1) * 2 * HALF_FLOATS;
+    auto store = [&](int token, int frame, float4 v) {
+      *(float4*)(to + frame / 64 * HALF_FLOATS + place_in_half(token, frame & 63)) = v;
+    };
     Tile t;
-    maker.make(t, then < end, row0_of(then), row0_of(then) + tile_of(then) * SIDE);
-    if (turn > 0) barrier_wait(freed, (turn - 1) & 1);
-    float* const to = rings + w * RING_FLOATS + slot * TILE_FLOATS;
-    maker.put(t, [&](int token, int frame, float4 v) { *(float4*)(to + place_in_tile(token, frame)) = v; });
+    maker.make(t, begin_next);
+    if (tile > 1) barrier_wait(freed, (tile / 2 - 1) & 1);
+    maker.put<0>(t, store);
     barrier_arrive(produced);
-    n = then;
+    if (tile > 1) barrier_wait(freed + 8, (tile / 2 - 1) & 1);
+    maker.put<64>(t, store);
+    barrier_arrive(produced + 8);
+    if (g.C <= STEP) team_sync();  // this tile's constants may be overwritten from here on
   }
 }

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
+from mas import gaussian_hopper
 from mas.search import (
     Backend,
     any_failed,
@@ -78,8 +79,8 @@ def gaussian_search(
 
     Arguments as of `log_likelihood` and `search`; no gradients. precision: how the matrix product is done on
     a GPU; "ieee" is float32 throughout, "tf32x3" and "bf16x3" split each factor in two parts of 11 or 8 bits
-    and are nearly as exact, "tf32" keeps 11 bits of each factor. "bf16x3" is the fast one where the `hopper`
-    backend serves, and "tf32x3" elsewhere; a CPU always does "ieee".
+    and are nearly as exact, "tf32" keeps 11 bits of each factor. "bf16x3" is the fast one on Hopper cards
+    (the `hopper` backend) and "tf32x3" elsewhere; a CPU always does "ieee".
 
     Returns durations `[B, T]`, or a `GaussianAlignment` if `return_scores`. Its scores are computed
     afterwards, along the path, from (z - m)^2 itself.
@@ -141,9 +142,8 @@ def _gaussian_search_op(
     floats = mean.dtype == speech.dtype == torch.float32 and mean.numel() > 0 and speech.numel() > 0
     served = available_backends(mean.device)
     inputs = mean, log_scale, speech, text_lengths, speech_lengths
-    if in_parts and floats and precision == "bf16x3" and (backend or served[0]) == "hopper" in served:
-        from mas import gaussian_hopper
-
+    split = in_parts and floats and precision == "bf16x3" and (backend or served[0]) == "hopper" in served
+    if split and gaussian_hopper.serves(mean, speech):
         durations = gaussian_hopper.durations(*inputs)
     elif in_parts and floats and "triton" in served:
         from mas import gaussian_gpu

@@ -1,4 +1,4 @@
-"""gaussian_search at `bf16x3` on cards with thread block clusters. The kernels: hopper.cu and gaussian.cu.
+"""gaussian_search at `bf16x3` on Hopper cards, whose tensor cores it programs. Kernels: hopper.cu, gaussian.cu.
 
 Scores that fit a fixed memory are written by one kernel, and `mas.hopper` searches. Longer texts' scores are
 made while the search goes, by other warps of the same thread blocks, and never exist but for two tiles of 128
@@ -10,6 +10,7 @@ B batch, T text tokens, S speech frames, C channels.
 import ctypes
 import functools
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,10 +20,20 @@ from mas.cuda import Kernel, architecture, compile_source
 
 _SIDE, _TEAM = 128, 256  # as in gaussian.cu: tokens and frames of a tile, threads that make it
 _TILE_BYTES = 4 * _SIDE * 128 + 8 * _SIDE * 4
-_FUSED = hopper.Shape(rows=4, warps=2, blocks=1, stages=4)
-_FUSED_TOKENS = 256 * 16  # in a cluster of 16 thread blocks, the most there are
+_RING_FLOATS = 2 * _SIDE * _SIDE  # of a search warp: the two tiles
+_HOPPER = 90  # compute capability: later cards have other instructions for this
+_FUSED_TOKENS = 4096  # 16 thread blocks of two search warps are the most a cluster can have
+_IN_CLUSTERS = 0.9  # part of the processors that clusters of 8 thread blocks can take
 _MEMORY_BYTES = 40 << 20  # for scores; histories come on top
 _FEW_TOKENS = 512  # so few thread blocks an item would leave most of the card idle
+
+
+def serves(mean: Tensor, speech: Tensor) -> bool:
+    """Whether these kernels run where the tensors are, and can count an item's elements."""
+    if mean.device.type != "cuda" or not hopper.serves(mean.device):
+        return False
+    elements = max(mean.shape[1], speech.shape[1]) * (mean.shape[2] + 32)
+    return architecture(mean.device.index) == _HOPPER and elements < 2**31
 
 
 def durations(
@@ -35,10 +46,17 @@ def durations(
     S = speech.shape[1]
     text_lengths, speech_lengths = text_lengths.contiguous(), speech_lengths.contiguous()
     bytes_each = 4 * T * _padded(S)
-    if B * bytes_each > _MEMORY_BYTES and _FEW_TOKENS < T <= _FUSED_TOKENS:
-        search, items = _search_fused, max(1, hopper.processors(mean.device.index) // _blocks(T))
-    else:
-        search, items = _search_scores, max(1, _MEMORY_BYTES // bytes_each)
+    shape, items = None, max(1, _MEMORY_BYTES // bytes_each)
+    if items < B and _FEW_TOKENS < T <= _FUSED_TOKENS:
+        processors = hopper.processors(mean.device.index)
+        shape = _fused_shape(T, 2)
+        if B * shape.blocks > _IN_CLUSTERS * processors:
+            shape = _fused_shape(T, 3)
+        items = max(1, processors // shape.blocks)
+
+    def search(*inputs: Tensor | None) -> Tensor:
+        return _search_fused(shape, *inputs) if shape else _search_scores(*inputs)
+
     if items >= B:
         return search(mean, log_scale, speech, text_lengths, speech_lengths)
     found = []
@@ -59,8 +77,9 @@ def scores(
     padded = torch.empty((B, T, _padded(S)), dtype=torch.float32, device=mean.device)
     arguments = _arguments(padded, text_lengths, speech_lengths, T, S)
     tiles = -(-T // _SIDE) * -(-S // _SIDE)
-    kernel = _kernel(mean.device.index, "scores", log_scale is None, 1)
-    kernel.launch(B * tiles, arguments, _gaussians(mean, log_scale, speech))
+    gaussians = _Gaussians.of(mean, log_scale, speech)
+    kernel = _kernel(mean.device.index, "scores", _fused_shape(T, 3), gaussians.layout)
+    kernel.launch(B * tiles, arguments, gaussians)
     return padded[:, :, :S]
 
 
@@ -69,45 +88,53 @@ def _search_scores(mean, log_scale, speech, text_lengths, speech_lengths) -> Ten
     return hopper.durations(made, text_lengths, speech_lengths)
 
 
-def _search_fused(mean, log_scale, speech, text_lengths, speech_lengths) -> Tensor:
+def _search_fused(shape, mean, log_scale, speech, text_lengths, speech_lengths) -> Tensor:
     B, T, _ = mean.shape
     S, device = speech.shape[1], mean.device
-    blocks = _blocks(T)
-    words = hopper.history_words(T, S, _FUSED.rows)
-    rings = torch.empty(B * blocks * 256 * 2 * _SIDE, dtype=torch.float32, device=device)
+    words = hopper.history_words(T, S, shape.rows)
+    rings = torch.empty((B, -(-T // _SIDE) * _RING_FLOATS), dtype=torch.float32, device=device)
     histories = torch.empty(B * words, dtype=torch.int32, device=device)
     result = torch.empty((B, T), dtype=torch.int64, device=device)
-    arguments = _arguments(rings, text_lengths, speech_lengths, T, S)
+    arguments = _arguments(rings[:, None], text_lengths, speech_lengths, T, S)
     arguments.durations, arguments.histories = result.data_ptr(), histories.data_ptr()
     arguments.history_words = words
-    kernel = _kernel(device.index, "search", log_scale is None, blocks)
-    kernel.launch(B * blocks, arguments, _gaussians(mean, log_scale, speech))
+    gaussians = _Gaussians.of(mean, log_scale, speech)
+    kernel = _kernel(device.index, "search", shape, gaussians.layout)
+    kernel.launch(B * shape.blocks, arguments, gaussians)
     return result
 
 
-def _blocks(T: int) -> int:
-    return -(-T // 256)
+def _fused_shape(T: int, warps: int) -> hopper.Shape:
+    """Two search warps in a block leave more processors to make scores, three fit more items at once."""
+    return hopper.Shape(rows=4, warps=warps, blocks=-(-T // (128 * warps)), stages={2: 4, 3: 3}[warps])
 
 
 def _padded(S: int) -> int:
     return -(-S // 4) * 4  # rows that begin at 16 bytes are read faster
 
 
+class Layout(NamedTuple):
+    """What the kernels are compiled for."""
+
+    unit_variance: bool
+    tokens_by_fours: bool  # whether every 4 channels from a multiple of 4 on can be read at once
+    frames_by_fours: bool
+
+
 @functools.cache
-def _kernel(index: int, name: str, unit_variance: bool, blocks: int) -> Kernel:
-    code = compile_kernels(architecture(index), unit_variance)
+def _kernel(index: int, name: str, shape: hopper.Shape, layout: Layout) -> Kernel:
+    code = compile_kernels(architecture(index), shape.warps, shape.stages, layout)
     if name == "scores":
         return Kernel(index, code, name, _TEAM, _TILE_BYTES)
-    shared_bytes = _FUSED._replace(blocks=blocks).shared_bytes + _TILE_BYTES
-    return Kernel(index, code, name, 64 * _FUSED.warps + _TEAM, shared_bytes, blocks)
+    shared_bytes = shape.shared_bytes + _TILE_BYTES
+    return Kernel(index, code, name, 64 * shape.warps + _TEAM, shared_bytes, shape.blocks)
 
 
-@functools.lru_cache(maxsize=4)
-def compile_kernels(architecture: int, unit_variance: bool) -> bytes:
+@functools.lru_cache(maxsize=16)
+def compile_kernels(architecture: int, warps: int, stages: int, layout: Layout) -> bytes:
     """Machine code of both kernels for a card of compute capability `architecture`; see `compile_source`."""
-    defines = [f"R={_FUSED.rows}", f"D={_FUSED.stages}", "SCORE_TYPE=0", "GAUSSIAN"]
-    if unit_variance:
-        defines.append("UNIT_VARIANCE")
+    defines = ["R=4", f"D={stages}", "SCORE_TYPE=0", f"GAUSSIAN={warps}"]
+    defines += [f"{name.upper()}={int(value)}" for name, value in layout._asdict().items()]
     return compile_source(hopper.SOURCE, architecture, defines)
 
 
@@ -116,29 +143,46 @@ class _Gaussians(ctypes.Structure):
 
     _fields_ = [
         ("mean", ctypes.c_uint64),
-        ("mean_strides", ctypes.c_int64 * 3),
+        ("mean_b", ctypes.c_int64),
+        ("mean_i", ctypes.c_int32),
+        ("mean_c", ctypes.c_int32),
         ("log_scale", ctypes.c_uint64),
-        ("scale_strides", ctypes.c_int64 * 3),
+        ("scale_b", ctypes.c_int64),
         ("speech", ctypes.c_uint64),
-        ("speech_strides", ctypes.c_int64 * 3),
+        ("speech_b", ctypes.c_int64),
+        ("speech_j", ctypes.c_int32),
+        ("speech_c", ctypes.c_int32),
         ("C", ctypes.c_int32),
         ("constant", ctypes.c_float),
-        ("tokens_by_fours", ctypes.c_int32),
-        ("frames_by_fours", ctypes.c_int32),
     ]
+    layout: Layout
+    tensors: tuple[Tensor, ...]  # kept until the launch
+
+    @classmethod
+    def of(cls, mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> "_Gaussians":
+        scale = mean if log_scale is None else log_scale
+        if mean.stride()[1:] != scale.stride()[1:] or not _near(mean):
+            mean, scale = mean.contiguous(), scale.contiguous()
+        if not _near(speech):
+            speech = speech.contiguous()
+        C = mean.shape[2]
+        made = cls(
+            mean.data_ptr(), *mean.stride(), scale.data_ptr(), scale.stride(0), speech.data_ptr(),
+            *speech.stride(), C, -0.5 * C * math.log(2 * math.pi),
+        )  # fmt: skip
+        made.tensors = mean, scale, speech
+        made.layout = Layout(log_scale is None, _by_fours(mean) and _by_fours(scale), _by_fours(speech))
+        return made
 
 
-def _gaussians(mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> _Gaussians:
-    C = mean.shape[2]
-    scale = mean if log_scale is None else log_scale
-    return _Gaussians(
-        mean.data_ptr(), mean.stride(), scale.data_ptr(), scale.stride(), speech.data_ptr(), speech.stride(),
-        C, -0.5 * C * math.log(2 * math.pi), _by_fours(mean) and _by_fours(scale), _by_fours(speech),
-    )  # fmt: skip
+def _near(vectors: Tensor) -> bool:
+    """Whether the elements of an item can be counted in 31 bits."""
+    _, rows, channels = vectors.shape
+    _, of_row, of_channel = vectors.stride()
+    return (rows - 1) * abs(of_row) + (channels + 32) * abs(of_channel) < 2**31
 
 
 def _by_fours(vectors: Tensor) -> bool:
-    """Whether every 4 channels from a multiple of 4 on can be read at once."""
     of_batch, of_row, of_channel = vectors.stride()
     return of_channel == 1 and of_row % 4 == of_batch % 4 == 0 and vectors.data_ptr() % 16 == 0
 
@@ -146,8 +190,7 @@ def _by_fours(vectors: Tensor) -> bool:
 def _arguments(
     scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor, T: int, S: int
 ) -> hopper.Arguments:
-    strides = scores.stride() if scores.dim() == 3 else (0, 0, 0)
     return hopper.Arguments(
-        scores.data_ptr(), *strides, text_lengths.data_ptr(), speech_lengths.data_ptr(), 0, 0, 0, T, S,
-        text_lengths.dtype == torch.int64, speech_lengths.dtype == torch.int64, 0,
+        scores.data_ptr(), *scores.stride(), text_lengths.data_ptr(), speech_lengths.data_ptr(), 0, 0, 0,
+        T, S, text_lengths.dtype == torch.int64, speech_lengths.dtype == torch.int64, 0,
     )  # fmt: skip

@@ -174,11 +174,11 @@ DEVICE int history_pitch(const Item& item) { return (item.tokens + 3) & ~3; }
 DEVICE int history_blocks(const Item& item) { return item.slack / 32 + R + 1; }  // of a warp, counted from row0
 
 #ifdef GAUSSIAN
-constexpr int W = 2;  // dp warps of a thread block
+constexpr int W = GAUSSIAN;  // dp warps of a thread block
 #include "gaussian.cu"
-#else  // no rings of tiles: see Source
-constexpr int TILE_FLOATS = 0;
-DEVICE constexpr int place_in_tile(int, int) { return 0; }
+#else  // no rings: see Source
+constexpr int TEAM = 0, HALVES = 1, HALF_FLOATS = 0;
+DEVICE constexpr int place_in_half(int, int) { return 0; }
 #endif
 
 // ---------------------------------------------------------------- loader warps
@@ -234,10 +234,10 @@ struct Source {
   const char* of_row0;  // at its row0 and that row's first column
   i64 step_i, step_j;   // bytes
   int columns;          // that exist
-  // If the scores are made as the search goes: barriers of the two tiles of 128 columns that exist at a time.
+  // If the scores are made as the search goes: barriers of the half tiles of 64 columns that exist at a time.
   bool ring;
   u32 produced, freed;
-  int tiles;
+  int halves;
 };
 
 // A group is 8 * R rows of 32 columns. ALIGNED_ROWS: 8 lanes a row, 4 rows at a time; ROWS_ONE_BY_ONE: a column a lane,
@@ -262,8 +262,8 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
       const int next = slot + 1 == D ? 0 : slot + 1;
       barrier_wait(barriers + (D + next) * 8, (turn - (next > 0)) & 1);
     }
-    if (source.ring && s % 4 == 0 && s / 4 < source.tiles)
-      barrier_wait(source.produced + (s / 4 & 1) * 8, s / 8 & 1);
+    if (source.ring && s % 2 == 0 && s / 2 < source.halves)
+      barrier_wait(source.produced + s / 2 % HALVES * 8, s / 2 / HALVES & 1);
 #pragma unroll 1
     for (int q = 0; q < 4; ++q) {
       const int block = s - q;
@@ -276,7 +276,7 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
       if (block_slot < 0) block_slot += D;
       if (block_slot < 0) block_slot += D;
       const u32 to = ring + block_slot * 128 + first * ROW_BYTES;
-      const char* from = source.ring ? origin + ((block >> 2 & 1) * TILE_FLOATS + place_in_tile(first + di, (block & 3) * 32 + dj)) * 4
+      const char* from = source.ring ? origin + (block / 2 % HALVES * HALF_FLOATS + place_in_half(first + di, (block & 1) * 32 + dj)) * 4
                                      : origin + (first + di) * step_i + (block * 32 + dj) * step_j;
       // limits of what this lane may read, counted from its own first cell
       const int above = block * 32 + dj - first - di, below = slack - above, rows = w.rows - first - di;
@@ -290,7 +290,7 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
         return above + column(n) + (KIND == ALIGNED_ROWS ? 3 : 0) >= row(n) && column(n) - row(n) <= below && row(n) < rows;
       };
       auto go_on = [&](int n) {
-        if (source.ring) from += (place_in_tile(4 * n + 4, 0) - place_in_tile(4 * n, 0)) * 4;
+        if (source.ring) from += (place_in_half(4 * n + 4, 0) - place_in_half(4 * n, 0)) * 4;
         else if (KIND == ALIGNED_ROWS) from += 4 * step_i;
         else if (KIND == ROWS_ONE_BY_ONE) from += step_i;
         else from += n % 8 < 7 ? 4 * step_j : 8 * step_i - 28 * step_j;
@@ -350,9 +350,9 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
     }
 #if SCORE_TYPE == 0
     arrive_when_copied(barriers + slot * 8);
-    if (source.ring) {  // the tile before last is done with when the copies of the stage before have ended
+    if (source.ring) {  // a half tile is done with when the copies of 3 stages after its own have ended
       asm volatile("cp.async.commit_group;\ncp.async.wait_group 1;" ::: "memory");
-      if (s % 4 == 3 && s >= 7) barrier_arrive(source.freed + ((s - 7) / 4 & 1) * 8);
+      if (s % 2 == 1 && s >= 5) barrier_arrive(source.freed + (s - 5) / 2 % HALVES * 8);
     }
 #else
     barrier_arrive(barriers + slot * 8);
@@ -642,24 +642,24 @@ DEVICE void trace(const Arguments& a, const Item& item, int b, u32* windows, int
 
 // ---------------------------------------------------------------- kernel
 
-// grid: B clusters; block: W dp warps, then W loader warps, then what makes the scores if they are Gaussian
+// grid: B clusters; block: what makes the scores if they are Gaussian, W dp warps, W loader warps
 extern "C" __global__ void
 #ifdef GAUSSIAN
 __launch_bounds__(64 * W + TEAM, 1) search(const Arguments a, const Gaussians gaussians) {
-  __shared__ u64 ring_barriers[4 * W];
+  __shared__ u64 ring_barriers[2 * HALVES * W];
 #else
 __launch_bounds__(512, 1) search(const Arguments a) {
   const int W = blockDim.x / 64;
 #endif
-  extern __shared__ __align__(128) unsigned char shared[];
+  extern __shared__ __align__(1024) unsigned char shared[];
   __shared__ u64 all_barriers[8 * BARRIERS];
   __shared__ float score;
 
   unsigned char* const inboxes = shared + W * RING_BYTES;
   const int tid = threadIdx.x, lane = tid & 31;
-  const int role = __shfl_sync(~0u, (tid >> 5) / W, 0);  // the compiler then knows that it is one for the warp
-  const bool loads = role == 1;
-  const int local = __shfl_sync(~0u, (tid >> 5) - (loads ? W : 0), 0);
+  const int of_search = __shfl_sync(~0u, (tid - TEAM) >> 5, 0);  // the compiler then knows that it is one for the warp
+  const bool searches = of_search >= 0, loads = of_search >= W;
+  const int local = loads ? of_search - W : of_search;
   const int rank = cluster_rank(), size = cluster_size(), b = blockIdx.x / size;
   const Item item = read_item(a, b);
 
@@ -671,26 +671,27 @@ __launch_bounds__(512, 1) search(const Arguments a) {
   for (int n = tid; n < INBOX_BYTES / 4; n += blockDim.x)  // above the first row: 0 before column 0, else nothing
     ((float*)inboxes)[n] = n & 4 ? 0.0f : (n == 0 ? 0.0f : NEVER);
 #ifdef GAUSSIAN
-  if (tid < 4 * W) barrier_init(shared_address(ring_barriers + tid), tid % 4 < 2 ? TEAM : 32);
+  if (tid < 2 * HALVES * W) barrier_init(shared_address(ring_barriers + tid), tid / HALVES % 2 == 0 ? TEAM : 32);
 #endif
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   cluster_sync();
 
 #ifdef GAUSSIAN
-  float* const rings = (float*)a.scores + (i64)blockIdx.x * W * RING_FLOATS;
+  float* const rings = (float*)a.scores + b * a.stride_b + (i64)rank * W * RING_FLOATS;
   const u32 of_rings = shared_address(ring_barriers);
-  if (role > 1 && item.fits)
-    produce(gaussians, item, b, rank * W, rings, of_rings, inboxes + (W + 1) * INBOX_BYTES, tid - 64 * W);
+  if (!searches && item.fits)
+    produce(gaussians, item, b, rank * W, rings, of_rings, inboxes + (W + 1) * INBOX_BYTES, tid);
 #endif
   const int warp = rank * W + local;
   const Share w = share_of(item, warp);
-  if (role < 2 && item.fits && w.row0 < item.tokens) {
+  if (searches && item.fits && w.row0 < item.tokens) {
     const u32 ring = shared_address(shared) + local * RING_BYTES;
     const u32 barriers = shared_address(all_barriers + local * BARRIERS);
     if (loads) {
 #ifdef GAUSSIAN
       const Source source = {(const char*)(rings + local * RING_FLOATS), 0, 0, 1 << 28,
-                             true, of_rings + 32 * local, of_rings + 32 * local + 16, tiles_of(item, w)};
+                             true, of_rings + 16 * HALVES * local, of_rings + 16 * HALVES * local + 8 * HALVES,
+                             2 * tiles_of(item, w)};
       load_scores<ALIGNED_ROWS>(a, item, w, b, ring, barriers, lane, source);
 #else
       const Source source = {a.scores + ELEMENT * (b * a.stride_b + w.row0 * (a.stride_i + a.stride_j)),

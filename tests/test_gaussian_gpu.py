@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import mas
-from mas import gaussian_hopper, hopper
+from mas import gaussian_hopper
 
 
 def test_compiles_ahead_of_time() -> None:
@@ -34,10 +34,9 @@ print("done")
 
 def test_the_cuda_kernels_compile_ahead_of_time() -> None:
     pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed")
-    from mas import gaussian_hopper
-
-    for architecture, unit_variance in (90, False), (100, True):
-        assert gaussian_hopper.compile_kernels(architecture, unit_variance)[:4] == b"\x7fELF"
+    for warps, stages, *layout in (2, 4, False, True, True), (3, 3, True, False, True):
+        code = gaussian_hopper.compile_kernels(90, warps, stages, gaussian_hopper.Layout(*layout))
+        assert code[:4] == b"\x7fELF"
 
 
 @pytest.mark.gpu
@@ -78,7 +77,7 @@ def _inputs(B: int, T: int, S: int, C: int) -> tuple[torch.Tensor, ...]:
 
 
 on_hopper = pytest.mark.skipif(
-    not (torch.cuda.is_available() and hopper.serves(torch.device("cuda"))), reason="no card with clusters"
+    not (torch.cuda.is_available() and torch.cuda.get_device_capability() == (9, 0)), reason="no Hopper card"
 )
 
 
@@ -120,8 +119,11 @@ def test_fused_paths_are_those_of_the_scores(unit: bool, shape: tuple[int, ...])
     scale = None if unit else log_scale
     scores = gaussian_hopper.scores(mean, scale, speech, text, frames)
     expected = mas.search(scores, text, frames)
-    for _ in range(5):
-        assert torch.equal(gaussian_hopper._search_fused(mean, scale, speech, text, frames), expected)
+    for warps in 2, 3:
+        fused = gaussian_hopper._fused_shape(shape[1], warps)
+        for _ in range(5):
+            found = gaussian_hopper._search_fused(fused, mean, scale, speech, text, frames)
+            assert torch.equal(found, expected)
 
 
 @pytest.mark.gpu
