@@ -106,13 +106,16 @@ DEVICE void multiply_slice(Tile& t, u32 slice, int half, bool first) {
   }
 }
 
-// Which of a slice's 128 rows (tokens or frames) a thread reads and splits: two times four channels. Neighbouring threads
-// have neighbouring channels if those can be read by fours, else neighbouring rows.
+// Which of a slice's 128 rows a thread reads and splits, two times four channels each. Neighbouring threads have neighbouring
+// channels if those can be read by fours (and rows 2 apart, so that they write to different banks), else neighbouring rows.
 template <bool BY_FOURS>
 struct Part {
-  MEMBER static int row(int thread, int n) { return BY_FOURS ? (thread >> 2) + 64 * n : thread & 127; }
+  MEMBER static int row(int thread, int n) {
+    const int four = thread >> 2;
+    return BY_FOURS ? ((four & ~7) | (four & 3) << 1 | (four >> 2 & 1)) + 64 * n : thread & 127;
+  }
   MEMBER static int channel(int thread, int n) { return BY_FOURS ? (thread & 3) * 4 : (thread >> 7) * 8 + 4 * n; }
-  // where the n-th four belong in the slice's rows
+  // where the n-th four belong
   MEMBER static u32 place(int thread, int n) {
     return piece(row(thread, 0), channel(thread, 0) >> 3) + ((channel(thread, 0) & 4) << 1) + n * (BY_FOURS ? 64 * 128 : 8);
   }
@@ -120,36 +123,27 @@ struct Part {
 typedef Part<TOKENS_BY_FOURS> Tokens;
 typedef Part<FRAMES_BY_FOURS> Frames;
 
-// A thread's two times four channels.
+// Of 16 rows of frames that are multiplied, a thread gets the sums of 2 q, 2 q + 1, 2 q + 8 and 2 q + 9: those rows are to be
+// frames 4 q to 4 q + 3.
+DEVICE int frame_of_row(int row) { return (row & ~15) | (row & 6) << 1 | (row >> 2 & 2) | (row & 1); }
+
+// Four channels, `step` apart, of which there are `left`; zeros for the rest.
 template <bool BY_FOURS>
-struct Values {
-  float of[2][4];
-
-  // Those at base + from[0] and base + from[1], if there are all channels from c on that a slice can have.
-  MEMBER void read(const float* base, const int (&from)[2], int step, int c) {
+DEVICE void read_channels(float (&v)[4], const float* at, int step, bool all, int left) {
+  if (all) {
+    if (BY_FOURS) {
+      asm volatile("ld.global.nc.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(v[0]), "=f"(v[1]), "=f"(v[2]), "=f"(v[3]) : "l"(at));
+    } else {
 #pragma unroll
-    for (int n = 0; n < 2; ++n) {
-      const float* const at = base + (from[n] + c * step);
-      if (BY_FOURS) {
-        asm volatile("ld.global.nc.v4.f32 {%0, %1, %2, %3}, [%4];"
-                     : "=f"(of[n][0]), "=f"(of[n][1]), "=f"(of[n][2]), "=f"(of[n][3]) : "l"(at));
-      } else {
-#pragma unroll
-        for (int k = 0; k < 4; ++k) asm volatile("ld.global.nc.f32 %0, [%1];" : "=f"(of[n][k]) : "l"(at + k * step));
-      }
+      for (int k = 0; k < 4; ++k) asm volatile("ld.global.nc.f32 %0, [%1];" : "=f"(v[k]) : "l"(at + k * step));
     }
-  }
-
-  // The same where channels end, with zeros beyond.
-  MEMBER void read_last(const float* base, const int (&from)[2], int step, int c, int C, int thread) {
+  } else {
 #pragma unroll
-    for (int n = 0; n < 2; ++n)
-#pragma unroll
-      for (int k = 0; k < 4; ++k)
-        asm volatile("{\n.reg .pred there;\nsetp.ne.u32 there, %2, 0;\nmov.f32 %0, 0f00000000;\n@there ld.global.nc.f32 %0, [%1];\n}"
-                     : "=&f"(of[n][k]) : "l"(base + (from[n] + (c + k) * step)), "r"((u32)(c + Part<BY_FOURS>::channel(thread, n) + k < C)));
+    for (int k = 0; k < 4; ++k)
+      asm volatile("{\n.reg .pred there;\nsetp.gt.s32 there, %2, 0;\nmov.f32 %0, 0f00000000;\n@there ld.global.nc.f32 %0, [%1];\n}"
+                   : "=&f"(v[k]) : "l"(at + k * step), "r"(left - k));
   }
-};
+}
 
 // What a thread knows of the tile it works on, and what it has read of the next slice. Rows and frames beyond the item's are
 // the last again: nobody looks at their scores.
@@ -164,85 +158,92 @@ struct Maker {
   int token_at[2], frame_at[2];            // where its tile's means and frames begin for this thread
   int buffer, parity;                      // of the slice that is ready, and of the tile
   float constant[2];
-  Values<TOKENS_BY_FOURS> m, other;
-  Values<FRAMES_BY_FOURS> z, z_more;
+  float m[2][4], other[2][4], z[2][4], z_more[2][4];
 
   MEMBER Maker(const Gaussians& g, const Item& item, int b, unsigned char* space, int thread)
       : g(g), item(item), thread(thread), space(space), mean(g.mean + b * g.mean_b), log_scale(g.log_scale + b * g.scale_b),
-        speech(g.speech + b * g.speech_b), there(true), buffer(0), parity(0) {}
+        speech(g.speech + b * g.speech_b), there(true), buffer(0), parity(0), constant{0.0f, 0.0f} {}
 
   MEMBER void begin(int row0, int frame0) {
-    c = 0, constant[0] = constant[1] = 0.0f;
+    c = 0;
 #pragma unroll
     for (int n = 0; n < 2; ++n) {
       token_at[n] = min(row0 + Tokens::row(thread, n), item.tokens - 1) * g.mean_i + Tokens::channel(thread, n) * g.mean_c;
-      frame_at[n] = min(frame0 + Frames::row(thread, n), item.frames - 1) * g.speech_j + Frames::channel(thread, n) * g.speech_c;
+      const int frame = frame0 + frame_of_row(Frames::row(thread, n));
+      frame_at[n] = min(frame, item.frames - 1) * g.speech_j + Frames::channel(thread, n) * g.speech_c;
     }
   }
 
-  MEMBER void read() {
-    if (c + STEP <= g.C) {
-      m.read(mean, token_at, g.mean_c, c);
-      z.read(speech, frame_at, g.speech_c, c);
-      if (SCALED) other.read(log_scale, token_at, g.mean_c, c);
-      else other.read(mean, token_at, g.mean_c, c + 16), z_more.read(speech, frame_at, g.speech_c, c + 16);
-    } else {
-      m.read_last(mean, token_at, g.mean_c, c, g.C, thread);
-      z.read_last(speech, frame_at, g.speech_c, c, g.C, thread);
+  MEMBER void read_token(int n, bool all) {
+    const int at = token_at[n] + c * g.mean_c, left = g.C - c - Tokens::channel(thread, n);
+    read_channels<TOKENS_BY_FOURS>(m[n], mean + at, g.mean_c, all, left);
+    if (SCALED) read_channels<TOKENS_BY_FOURS>(other[n], log_scale + at, g.mean_c, all, left);
+    else read_channels<TOKENS_BY_FOURS>(other[n], mean + (at + 16 * g.mean_c), g.mean_c, all, left - 16);
+  }
+
+  MEMBER void read_frame(int n, bool all) {
+    const int at = frame_at[n] + c * g.speech_c, left = g.C - c - Frames::channel(thread, n);
+    read_channels<FRAMES_BY_FOURS>(z[n], speech + at, g.speech_c, all, left);
+    if (!SCALED) read_channels<FRAMES_BY_FOURS>(z_more[n], speech + (at + 16 * g.speech_c), g.speech_c, all, left - 16);
+  }
+
+  MEMBER void split_token(int n, u32 to) {
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      float& mean = m[n][k];
+      float& more = other[n][k];
       if (SCALED) {
-        other.read_last(log_scale, token_at, g.mean_c, c, g.C, thread);
+        float w;  // exp(-2 log_scale)
+        asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(w) : "f"(-2.885390082f * more));
+        const float wm = w * mean;
+        constant[n] -= fmaf(0.5f * mean, wm, more);
+        mean = wm, more = -0.5f * w;
       } else {
-        other.read_last(mean, token_at, g.mean_c, c + 16, g.C, thread);
-        z_more.read_last(speech, frame_at, g.speech_c, c + 16, g.C, thread);
+        constant[n] -= 0.5f * fmaf(mean, mean, more * more);
       }
     }
+    store_split(to, 0, m[n]), store_split(to, 1, other[n]);
   }
 
-  // Leaves what was read in `to`, and with a tile's last slice the tokens' constants.
-  MEMBER void split(int to, int constants_of) {
+  MEMBER void split_frame(int n, u32 to) {
+#pragma unroll
+    for (int k = 0; k < 4; ++k)
+      if (SCALED) z_more[n][k] = z[n][k] * z[n][k];
+    store_split(to, 0, z[n]), store_split(to, 1, z_more[n]);
+  }
+
+  // Leaves what was read in `to`, with a tile's last slice the tokens' constants too, and reads the next slice: each piece as
+  // soon as its registers are free. next() begins another tile, or says that there is none.
+  template <class Next>
+  MEMBER void split(int to, int constants_of, Next next) {
     const u32 tokens = shared_address(space) + to * SLICE_BYTES, frames = tokens + SIDE * 128;
+    const bool last = c + STEP >= g.C;
+    c += STEP;
+    if (last) there = next();
+    if (!there) c = 0;  // what is read then is not looked at
+    const bool all = c + STEP <= g.C;
 #pragma unroll
     for (int n = 0; n < 2; ++n) {
-#pragma unroll
-      for (int k = 0; k < 4; ++k) {
-        float& mean = m.of[n][k];
-        float& more = other.of[n][k];
-        if (SCALED) {
-          float w;  // exp(-2 log_scale)
-          asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(w) : "f"(-2.885390082f * more));
-          const float wm = w * mean;
-          constant[n] -= fmaf(0.5f * mean, wm, more);
-          mean = wm, more = -0.5f * w, z_more.of[n][k] = z.of[n][k] * z.of[n][k];
-        } else {
-          constant[n] -= 0.5f * fmaf(mean, mean, more * more);
-        }
-      }
-      const u32 token = tokens + Tokens::place(thread, n), frame = frames + Frames::place(thread, n);
-      store_split(token, 0, m.of[n]), store_split(token, 1, other.of[n]);
-      store_split(frame, 0, z.of[n]), store_split(frame, 1, z_more.of[n]);
-      if (c + STEP >= g.C) {
+      split_token(n, tokens + Tokens::place(thread, n));
+      if (last) {
         const u32 at = constants(constants_of) + (Tokens::channel(thread, n) / 4 * SIDE + Tokens::row(thread, n)) * 4;
         asm volatile("st.shared.f32 [%0], %1;" ::"r"(at), "f"(constant[n]) : "memory");
+        constant[n] = 0.0f;
       }
+      read_token(n, all);
+      split_frame(n, frames + Frames::place(thread, n));
+      read_frame(n, all);
     }
   }
 
   MEMBER u32 constants(int of) const { return shared_address(space) + 2 * SLICE_BYTES + of * CONSTANTS * 4; }
 
-  // next() begins another tile, or says that there is none.
-  template <class Next>
-  MEMBER void read_next(Next next) {
-    c += STEP;
-    if (c >= g.C) there = next();
-    if (there) read();
-  }
-
   // The first slice of the first tile, begun before.
   template <class Next>
   MEMBER void prepare(Next next) {
-    read();
-    split(buffer, parity);
-    read_next(next);
+#pragma unroll
+    for (int n = 0; n < 2; ++n) read_token(n, STEP <= g.C), read_frame(n, STEP <= g.C);
+    split(buffer, parity, next);
     show_to_tensor_cores();
     team_sync();
   }
@@ -258,10 +259,7 @@ struct Maker {
       multiply_slice(t, slices + buffer * SLICE_BYTES, half, done == 0);
       products_queued();
       buffer ^= 1;
-      if (there) {
-        split(buffer, done + STEP < g.C ? parity : parity ^ 1);
-        read_next(next);
-      }
+      if (there) split(buffer, done + STEP < g.C ? parity : parity ^ 1, next);
       show_to_tensor_cores();
       products_wait();
       team_sync();
@@ -269,26 +267,24 @@ struct Maker {
     parity ^= 1;
   }
 
-  // Hands put(token, frame, four frames' scores) 64 frames of the tile made last, piece by piece. Of 16 tokens and 8 frames, a
-  // quarter of a warp has 2 tokens, and each thread of it 2 frames of both, before pairs of threads trade.
+  // Hands put(token, frame, four frames' scores) 64 frames of the tile made last, piece by piece: of 8 tokens and 16 frames, a
+  // quarter of a warp has 2 tokens.
   template <int FIRST_FRAME, class Put>
   MEMBER void put(const Tile& t, Put put) const {
     const int warp = thread >> 5, lane = thread & 31;
-    const bool second = lane & 1;
-    const int token = warp * 16 + (second ? 8 : 0) + (lane >> 2);
-    const u32 own = constants(parity ^ 1) + token * 4;
-    float of[4];
 #pragma unroll
-    for (int k = 0; k < 4; ++k) asm volatile("ld.shared.f32 %0, [%1];" : "=f"(of[k]) : "r"(own + k * SIDE * 4));
-    const float constant = g.constant + ((of[0] + of[1]) + (of[2] + of[3]));
+    for (int m = 0; m < 2; ++m) {
+      const int token = warp * 16 + 8 * m + (lane >> 2);
+      const u32 own = constants(parity ^ 1) + token * 4;
+      float of[4];
 #pragma unroll
-    for (int n = FIRST_FRAME / 8; n < FIRST_FRAME / 8 + 8; ++n) {
-      const float one = __shfl_xor_sync(~0u, second ? t.sums[4 * n] : t.sums[4 * n + 2], 1);
-      const float two = __shfl_xor_sync(~0u, second ? t.sums[4 * n + 1] : t.sums[4 * n + 3], 1);
-      float4 v = second ? make_float4(one, two, t.sums[4 * n + 2], t.sums[4 * n + 3])
-                        : make_float4(t.sums[4 * n], t.sums[4 * n + 1], one, two);
-      v.x += constant, v.y += constant, v.z += constant, v.w += constant;
-      put(token, 8 * n + 4 * (lane >> 1 & 1), v);
+      for (int k = 0; k < 4; ++k) asm volatile("ld.shared.f32 %0, [%1];" : "=f"(of[k]) : "r"(own + k * SIDE * 4));
+      const float constant = g.constant + ((of[0] + of[1]) + (of[2] + of[3]));
+#pragma unroll
+      for (int frame = FIRST_FRAME; frame < FIRST_FRAME + 64; frame += 16) {
+        const float* const sums = t.sums + frame / 2 + 2 * m;
+        put(token, frame + 4 * (lane & 3), make_float4(sums[0] + constant, sums[1] + constant, sums[4] + constant, sums[5] + constant));
+      }
     }
   }
 };
@@ -320,12 +316,12 @@ extern "C" __global__ void __launch_bounds__(TEAM, 2) scores(const Arguments a, 
 // ---------------------------------------------------------------- for the search, as it goes
 
 // Each dp warp has a ring of four half tiles in global memory, which its loader reads and which stays in the cache: of 128
-// rows and 64 columns counted from the warp's row0. 16 rows and 8 columns lie together, as a warp of the team has them.
+// rows and 64 columns counted from the warp's row0. 8 rows and 16 columns lie together, as a warp of the team has them.
 constexpr int HALVES = 4, HALF_FLOATS = SIDE * 64, RING_FLOATS = HALVES * HALF_FLOATS;
 
 // Where four columns of a row lie, in floats.
 DEVICE constexpr int place_in_half(int row, int column) {
-  return (row / 16 * 8 + column / 8) * 128 + ((row & 7) << 4) + (row >> 3 & 1) * 8 + (column & 4);
+  return (row / 8 * 4 + column / 16) * 128 + (row & 7) * 16 + (column & 15);
 }
 
 DEVICE int tiles_of(const Item& item, const Share& w) { return (item.slack + w.rows - 1) / SIDE + 1; }

@@ -1,4 +1,4 @@
-"""gaussian_search at `bf16x3` on Hopper cards, whose tensor cores it programs. Kernels: hopper.cu, gaussian.cu.
+"""gaussian_search at `bf16x3` on Hopper cards, whose tensor cores it programs. Kernels: hopper, gaussian.cu.
 
 Scores that fit a fixed memory are written by one kernel, and `mas.hopper` searches. Longer texts' scores are
 made while the search goes, by other warps of the same thread blocks, and never exist but for two tiles of 128
