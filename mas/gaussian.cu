@@ -326,48 +326,75 @@ DEVICE constexpr int place_in_half(int row, int column) {
 
 DEVICE int tiles_of(const Item& item, const Share& w) { return (item.slack + w.rows - 1) / SIDE + 1; }
 
-// Makes tiles for the warps of rows that this thread block holds, in the order in which they will be wanted: each is some 9
-// stages, or two tiles, behind the one before. barriers: 8 a warp: of each half tile "produced", then of each "freed".
-DEVICE void produce(const Gaussians& g, const Item& item, int b, int first_warp, float* rings, u32 barriers, unsigned char* space, int thread) {
-  // The n-th in order is tile n / W - 2 w of warp w = n % W.
-  auto warp_of = [](int n) { return n % W; };
-  auto tile_of = [](int n) { return n / W - 2 * (n % W); };
-  int end = 0;
-#pragma unroll 1
-  for (int w = 0; w < W && (first_warp + w) * ROWS < item.tokens; ++w)
-    end = max(end, (tiles_of(item, share_of(item, first_warp + w)) + 2 * w) * W);
-  auto row0_of = [&](int n) { return (first_warp + warp_of(n)) * ROWS; };
-  auto next = [&](int n) {
-    for (++n; n < end; ++n)
-      if (tile_of(n) >= 0 && row0_of(n) < item.tokens && tile_of(n) < tiles_of(item, share_of(item, first_warp + warp_of(n)))) break;
-    return n;
-  };
+constexpr int MOST_WARPS = 34;  // dp warps of an item: 11 thread blocks of 3 for 4096 tokens, or 16 of 2
+
+// The tiles of an item, shared out evenly to its thread blocks, in the order in which they will be wanted: round by round,
+// warp after warp, of which each is 8 stages, or two tiles, behind the one before. A tile can be put where it belongs once all
+// of the rounds before have been, so that nobody waits for what comes later.
+struct Order {
+  int warps, tiles, last_tiles;  // tiles of the last warp, and of each of the others
+  int round, place, step;
+
+  MEMBER Order(const Item& item, int rank, int size) : round(0), place(rank), step(size) {
+    warps = (item.tokens + ROWS - 1) / ROWS;
+    tiles = tiles_of(item, share_of(item, 0));
+    last_tiles = tiles_of(item, share_of(item, warps - 1));
+    settle();
+  }
+  MEMBER int first_warp() const { return max(0, (round - tiles + 2) >> 1); }
+  MEMBER int after_last_warp() const {
+    const int end = min(round / 2 + 1, warps);
+    return end == warps && round - 2 * (warps - 1) >= last_tiles ? end - 1 : end;
+  }
+  MEMBER bool more() const { return round < 2 * warps + max(tiles, last_tiles); }
+  MEMBER void settle() {
+    for (int n; more() && place >= (n = max(0, after_last_warp() - first_warp())); ++round) place -= n;
+  }
+  MEMBER void next() { place += step, settle(); }
+  MEMBER int warp() const { return first_warp() + place; }
+  MEMBER int tile() const { return round - 2 * warp(); }
+};
+
+// Makes tiles for all warps of an item together with the other thread blocks of the cluster. produced: barriers of the half
+// tiles of this block's warps, which the others have at the same place. freed: how many half tiles of each warp are done with.
+DEVICE void produce(const Gaussians& g, const Item& item, int b, float* rings, u32 produced, u32 freed, unsigned char* space,
+                    int thread) {
   Maker maker(g, item, b, space, thread);
-  int n = next(-1), ahead = n;
+  Order order(item, cluster_rank(), cluster_size()), ahead = order;
+  auto begin = [&] { maker.begin(ahead.warp() * ROWS, ahead.warp() * ROWS + ahead.tile() * SIDE); };
   auto begin_next = [&] {
-    ahead = next(ahead);
-    if (ahead < end) maker.begin(row0_of(ahead), row0_of(ahead) + tile_of(ahead) * SIDE);
-    return ahead < end;
+    ahead.next();
+    if (ahead.more()) begin();
+    return ahead.more();
   };
-  if (n >= end) return;
-  maker.begin(row0_of(n), row0_of(n) + tile_of(n) * SIDE);
+  if (!order.more()) return;
+  begin();
   maker.prepare(begin_next);
 #pragma unroll 1
-  for (; n < end; n = next(n)) {
-    const int tile = tile_of(n), w = warp_of(n);
-    const u32 produced = barriers + 2 * HALVES * 8 * w + (tile & 1) * 16, freed = produced + HALVES * 8;
-    float* const to = rings + w * RING_FLOATS + (tile & 1) * 2 * HALF_FLOATS;
+  for (; order.more(); order.next()) {
+    const int half = 2 * order.tile(), w = order.warp(), slot = half % HALVES;
+    const u32 freed_of_warp = freed + 4 * w, barrier = in_block(produced + (w % W * HALVES + slot) * 8, w / W);
+    float* const to = rings + w * RING_FLOATS + slot * HALF_FLOATS;
     auto store = [&](int token, int frame, float4 v) {
       *(float4*)(to + frame / 64 * HALF_FLOATS + place_in_half(token, frame & 63)) = v;
     };
+    auto wait_until_freed = [&](int halves) {
+      if (thread % 32 == 0)
+        while (load_in_cluster(freed_of_warp) < halves) __nanosleep(20);
+      __syncwarp();
+    };
+    auto say_produced = [&](u32 barrier) {
+      __syncwarp();
+      if (thread % 32 == 0) arrive_in_cluster(barrier);
+    };
     Tile t;
     maker.make(t, begin_next);
-    if (tile > 1) barrier_wait(freed, (tile / 2 - 1) & 1);
+    wait_until_freed(half - HALVES + 1);
     maker.put<0>(t, store);
-    barrier_arrive(produced);
-    if (tile > 1) barrier_wait(freed + 8, (tile / 2 - 1) & 1);
+    say_produced(barrier);
+    wait_until_freed(half - HALVES + 2);
     maker.put<64>(t, store);
-    barrier_arrive(produced + 8);
+    say_produced(barrier + 8);
     if (g.C <= STEP) team_sync();  // this tile's constants may be overwritten from here on
   }
 }

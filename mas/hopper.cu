@@ -102,6 +102,24 @@ DEVICE void barrier_wait(u32 barrier, u32 parity) {
       "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
       "@!done bra again;\n}" ::"r"(barrier), "r"(parity) : "memory");
 }
+// The same between the thread blocks of a cluster.
+DEVICE void arrive_in_cluster(u32 barrier) {
+  asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+DEVICE void barrier_wait_for_cluster(u32 barrier, u32 parity) {
+  asm volatile(
+      "{\n.reg .pred done;\nagain:\n"
+      "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
+      "@!done bra again;\n}" ::"r"(barrier), "r"(parity) : "memory");
+}
+DEVICE void store_in_cluster(u32 to, int value) {
+  asm volatile("st.release.cluster.shared::cluster.u32 [%0], %1;" ::"r"(to), "r"(value) : "memory");
+}
+DEVICE int load_in_cluster(u32 from) {
+  int value;
+  asm volatile("ld.acquire.cluster.shared::cta.u32 %0, [%1];" : "=r"(value) : "r"(from) : "memory");
+  return value;
+}
 // Waits for three barriers at the price of one.
 DEVICE void barrier_wait(u32 a, u32 parity_a, u32 b, u32 parity_b, u32 c, u32 parity_c) {
   asm volatile(
@@ -234,7 +252,8 @@ struct Source {
   const char* of_row0;  // at its row0 and that row's first column
   i64 step_i, step_j;   // bytes
   int columns;          // that exist
-  // If the scores are made as the search goes: barriers of the half tiles of 64 columns that exist at a time.
+  // If the scores are made as the search goes: barriers of the half tiles of 64 columns that exist at a time, and where each
+  // lane is to write, in another thread block, how many are done with.
   bool ring;
   u32 produced, freed;
   int halves;
@@ -263,7 +282,7 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
       barrier_wait(barriers + (D + next) * 8, (turn - (next > 0)) & 1);
     }
     if (source.ring && s % 2 == 0 && s / 2 < source.halves)
-      barrier_wait(source.produced + s / 2 % HALVES * 8, s / 2 / HALVES & 1);
+      barrier_wait_for_cluster(source.produced + s / 2 % HALVES * 8, s / 2 / HALVES & 1);
 #pragma unroll 1
     for (int q = 0; q < 4; ++q) {
       const int block = s - q;
@@ -352,7 +371,8 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
     arrive_when_copied(barriers + slot * 8);
     if (source.ring) {  // a half tile is done with when the copies of 3 stages after its own have ended
       asm volatile("cp.async.commit_group;\ncp.async.wait_group 1;" ::: "memory");
-      if (s % 2 == 1 && s >= 5) barrier_arrive(source.freed + (s - 5) / 2 % HALVES * 8);
+      __syncwarp();
+      if (s % 2 == 1 && s >= 5 && lane < cluster_size()) store_in_cluster(source.freed, (s - 3) / 2);
     }
 #else
     barrier_arrive(barriers + slot * 8);
@@ -646,7 +666,8 @@ DEVICE void trace(const Arguments& a, const Item& item, int b, u32* windows, int
 extern "C" __global__ void
 #ifdef GAUSSIAN
 __launch_bounds__(64 * W + TEAM, 1) search(const Arguments a, const Gaussians gaussians) {
-  __shared__ u64 ring_barriers[2 * HALVES * W];
+  __shared__ u64 produced_barriers[HALVES * W];
+  __shared__ int freed_halves[MOST_WARPS];
 #else
 __launch_bounds__(512, 1) search(const Arguments a) {
   const int W = blockDim.x / 64;
@@ -671,16 +692,17 @@ __launch_bounds__(512, 1) search(const Arguments a) {
   for (int n = tid; n < INBOX_BYTES / 4; n += blockDim.x)  // above the first row: 0 before column 0, else nothing
     ((float*)inboxes)[n] = n & 4 ? 0.0f : (n == 0 ? 0.0f : NEVER);
 #ifdef GAUSSIAN
-  if (tid < 2 * HALVES * W) barrier_init(shared_address(ring_barriers + tid), tid / HALVES % 2 == 0 ? TEAM : 32);
+  if (tid < HALVES * W) barrier_init(shared_address(produced_barriers + tid), TEAM / 32);
+  if (tid < MOST_WARPS) freed_halves[tid] = 0;
 #endif
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   cluster_sync();
 
 #ifdef GAUSSIAN
-  float* const rings = (float*)a.scores + b * a.stride_b + (i64)rank * W * RING_FLOATS;
-  const u32 of_rings = shared_address(ring_barriers);
+  float* const rings = (float*)a.scores + b * a.stride_b;
+  const u32 produced = shared_address(produced_barriers), freed = shared_address(freed_halves);
   if (!searches && item.fits)
-    produce(gaussians, item, b, rank * W, rings, of_rings, inboxes + (W + 1) * INBOX_BYTES, tid);
+    produce(gaussians, item, b, rings, produced, freed, inboxes + (W + 1) * INBOX_BYTES, tid);
 #endif
   const int warp = rank * W + local;
   const Share w = share_of(item, warp);
@@ -689,8 +711,8 @@ __launch_bounds__(512, 1) search(const Arguments a) {
     const u32 barriers = shared_address(all_barriers + local * BARRIERS);
     if (loads) {
 #ifdef GAUSSIAN
-      const Source source = {(const char*)(rings + local * RING_FLOATS), 0, 0, 1 << 28,
-                             true, of_rings + 16 * HALVES * local, of_rings + 16 * HALVES * local + 8 * HALVES,
+      const Source source = {(const char*)(rings + warp * RING_FLOATS), 0, 0, 1 << 28, true,
+                             produced + 8 * HALVES * local, in_block(freed + 4 * warp, min(lane, size - 1)),
                              2 * tiles_of(item, w)};
       load_scores<ALIGNED_ROWS>(a, item, w, b, ring, barriers, lane, source);
 #else
