@@ -248,9 +248,9 @@ struct Maker {
     team_sync();
   }
 
-  // The tile whose first slice is ready.
-  template <class Next>
-  MEMBER void make(Tile& t, Next next) {
+  // The tile whose first slice is ready. meanwhile() is called once.
+  template <class Next, class Meanwhile>
+  MEMBER void make(Tile& t, Next next, Meanwhile meanwhile) {
     const int half = __shfl_sync(~0u, thread >> 7, 0);
     const u32 slices = shared_address(space);
 #pragma unroll 1
@@ -258,12 +258,14 @@ struct Maker {
       products_begin();
       multiply_slice(t, slices + buffer * SLICE_BYTES, half, done == 0);
       products_queued();
+      if (done == STEP) meanwhile();
       buffer ^= 1;
       if (there) split(buffer, done + STEP < g.C ? parity : parity ^ 1, next);
       show_to_tensor_cores();
       products_wait();
       team_sync();
     }
+    if (g.C <= STEP) meanwhile();
     parity ^= 1;
   }
 
@@ -304,7 +306,7 @@ extern "C" __global__ void __launch_bounds__(TEAM, 2) scores(const Arguments a, 
   maker.begin(row0, frame0);
   auto none = [] { return false; };
   maker.prepare(none);
-  maker.make(t, none);
+  maker.make(t, none, [] {});
   float* const rows = (float*)a.scores + b * a.stride_b + row0 * a.stride_i + frame0;
   const int tokens = item.tokens - row0, frames = (int)(a.stride_i - frame0);
   auto store = [&](int token, int frame, float4 v) {
@@ -355,8 +357,9 @@ struct Order {
   MEMBER int tile() const { return round - 2 * warp(); }
 };
 
-// Makes tiles for all warps of an item together with the other thread blocks of the cluster. produced: barriers of the half
-// tiles of this block's warps, which the others have at the same place. freed: how many half tiles of each warp are done with.
+// Makes tiles for all warps of an item together with the other thread blocks of the cluster. produced: barriers of the two
+// tiles of each of this block's warps, which the others have at the same place. freed: how many half tiles of each warp are
+// done with.
 DEVICE void produce(const Gaussians& g, const Item& item, int b, float* rings, u32 produced, u32 freed, unsigned char* space,
                     int thread) {
   Maker maker(g, item, b, space, thread);
@@ -367,34 +370,36 @@ DEVICE void produce(const Gaussians& g, const Item& item, int b, float* rings, u
     if (ahead.more()) begin();
     return ahead.more();
   };
+  // A tile is handed over while the next one is made: by then it has arrived where everybody sees it.
+  u32 produced_now = 0;
+  auto say_produced = [&] {
+    if (thread % 32 == 0 && produced_now != 0) arrive_in_cluster(produced_now);
+    __syncwarp();
+  };
   if (!order.more()) return;
   begin();
   maker.prepare(begin_next);
 #pragma unroll 1
   for (; order.more(); order.next()) {
-    const int half = 2 * order.tile(), w = order.warp(), slot = half % HALVES;
-    const u32 freed_of_warp = freed + 4 * w, barrier = in_block(produced + (w % W * HALVES + slot) * 8, w / W);
-    float* const to = rings + w * RING_FLOATS + slot * HALF_FLOATS;
+    const int tile = order.tile(), half = 2 * tile, w = order.warp();
+    float* const to = rings + w * RING_FLOATS + half % HALVES * HALF_FLOATS;
     auto store = [&](int token, int frame, float4 v) {
       *(float4*)(to + frame / 64 * HALF_FLOATS + place_in_half(token, frame & 63)) = v;
     };
     auto wait_until_freed = [&](int halves) {
       if (thread % 32 == 0)
-        while (load_in_cluster(freed_of_warp) < halves) __nanosleep(20);
+        while (load_in_cluster(freed + 4 * w) < halves) __nanosleep(20);
       __syncwarp();
-    };
-    auto say_produced = [&](u32 barrier) {
-      __syncwarp();
-      if (thread % 32 == 0) arrive_in_cluster(barrier);
     };
     Tile t;
-    maker.make(t, begin_next);
+    maker.make(t, begin_next, say_produced);
     wait_until_freed(half - HALVES + 1);
     maker.put<0>(t, store);
-    say_produced(barrier);
     wait_until_freed(half - HALVES + 2);
     maker.put<64>(t, store);
-    say_produced(barrier + 8);
+    produced_now = in_block(produced + (w % W * 2 + tile % 2) * 8, w / W);
+    __syncwarp();
     if (g.C <= STEP) team_sync();  // this tile's constants may be overwritten from here on
   }
+  say_produced();
 }

@@ -107,17 +107,19 @@ DEVICE void arrive_in_cluster(u32 barrier) {
   asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
 DEVICE void barrier_wait_for_cluster(u32 barrier, u32 parity) {
-  asm volatile(
+  asm volatile(  // each look that acquires empties the first-level cache: only the last does
       "{\n.reg .pred done;\nagain:\n"
-      "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
-      "@!done bra again;\n}" ::"r"(barrier), "r"(parity) : "memory");
+      "mbarrier.try_wait.parity.relaxed.cluster.shared::cta.b64 done, [%0], %1;\n"
+      "@!done bra again;\n"
+      "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n}" ::"r"(barrier), "r"(parity) : "memory");
 }
 DEVICE void store_in_cluster(u32 to, int value) {
   asm volatile("st.release.cluster.shared::cluster.u32 [%0], %1;" ::"r"(to), "r"(value) : "memory");
 }
+// For those who write afterwards: what they would overwrite has been read.
 DEVICE int load_in_cluster(u32 from) {
   int value;
-  asm volatile("ld.acquire.cluster.shared::cta.u32 %0, [%1];" : "=r"(value) : "r"(from) : "memory");
+  asm volatile("ld.relaxed.cluster.shared::cta.u32 %0, [%1];" : "=r"(value) : "r"(from) : "memory");
   return value;
 }
 // Waits for three barriers at the price of one.
@@ -252,11 +254,11 @@ struct Source {
   const char* of_row0;  // at its row0 and that row's first column
   i64 step_i, step_j;   // bytes
   int columns;          // that exist
-  // If the scores are made as the search goes: barriers of the half tiles of 64 columns that exist at a time, and where each
-  // lane is to write, in another thread block, how many are done with.
+  // If the scores are made as the search goes: barriers of the two tiles of 128 columns that exist at a time, and where each
+  // lane is to write, in another thread block, how many half tiles are done with.
   bool ring;
   u32 produced, freed;
-  int halves;
+  int tiles;
 };
 
 // A group is 8 * R rows of 32 columns. ALIGNED_ROWS: 8 lanes a row, 4 rows at a time; ROWS_ONE_BY_ONE: a column a lane,
@@ -281,8 +283,8 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
       const int next = slot + 1 == D ? 0 : slot + 1;
       barrier_wait(barriers + (D + next) * 8, (turn - (next > 0)) & 1);
     }
-    if (source.ring && s % 2 == 0 && s / 2 < source.halves)
-      barrier_wait_for_cluster(source.produced + s / 2 % HALVES * 8, s / 2 / HALVES & 1);
+    if (source.ring && s % 4 == 0 && s / 4 < source.tiles)
+      barrier_wait_for_cluster(source.produced + s / 4 % 2 * 8, s / 8 & 1);
 #pragma unroll 1
     for (int q = 0; q < 4; ++q) {
       const int block = s - q;
@@ -666,7 +668,7 @@ DEVICE void trace(const Arguments& a, const Item& item, int b, u32* windows, int
 extern "C" __global__ void
 #ifdef GAUSSIAN
 __launch_bounds__(64 * W + TEAM, 1) search(const Arguments a, const Gaussians gaussians) {
-  __shared__ u64 produced_barriers[HALVES * W];
+  __shared__ u64 produced_barriers[2 * W];
   __shared__ int freed_halves[MOST_WARPS];
 #else
 __launch_bounds__(512, 1) search(const Arguments a) {
@@ -692,7 +694,7 @@ __launch_bounds__(512, 1) search(const Arguments a) {
   for (int n = tid; n < INBOX_BYTES / 4; n += blockDim.x)  // above the first row: 0 before column 0, else nothing
     ((float*)inboxes)[n] = n & 4 ? 0.0f : (n == 0 ? 0.0f : NEVER);
 #ifdef GAUSSIAN
-  if (tid < HALVES * W) barrier_init(shared_address(produced_barriers + tid), TEAM / 32);
+  if (tid < 2 * W) barrier_init(shared_address(produced_barriers + tid), TEAM / 32);
   if (tid < MOST_WARPS) freed_halves[tid] = 0;
 #endif
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
@@ -712,8 +714,7 @@ __launch_bounds__(512, 1) search(const Arguments a) {
     if (loads) {
 #ifdef GAUSSIAN
       const Source source = {(const char*)(rings + warp * RING_FLOATS), 0, 0, 1 << 28, true,
-                             produced + 8 * HALVES * local, in_block(freed + 4 * warp, min(lane, size - 1)),
-                             2 * tiles_of(item, w)};
+                             produced + 16 * local, in_block(freed + 4 * warp, min(lane, size - 1)), tiles_of(item, w)};
       load_scores<ALIGNED_ROWS>(a, item, w, b, ring, barriers, lane, source);
 #else
       const Source source = {a.scores + ELEMENT * (b * a.stride_b + w.row0 * (a.stride_i + a.stride_j)),
