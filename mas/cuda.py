@@ -13,7 +13,6 @@ import torch
 _CLUSTER_DIMENSION = 4  # CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
 _NON_PORTABLE_CLUSTER = 14  # CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED
 _MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-_PORTABLE_CLUSTER = 8  # thread blocks every card with clusters can gang together
 
 
 def compile_source(source: pathlib.Path, architecture: int, defines: Sequence[str]) -> bytes:
@@ -106,8 +105,7 @@ class Kernel:
             self._check(self._cuda.cuModuleGetFunction(*function))
             setting = self._function, _MAX_DYNAMIC_SHARED, shared_bytes
             self._check(self._cuda.cuFuncSetAttribute(*setting))
-            if cluster > _PORTABLE_CLUSTER:
-                self._check(self._cuda.cuFuncSetAttribute(self._function, _NON_PORTABLE_CLUSTER, 1))
+            self._check(self._cuda.cuFuncSetAttribute(self._function, _NON_PORTABLE_CLUSTER, 1))
         self._attributes = ctypes.pointer(_Attribute(_CLUSTER_DIMENSION, 0, (cluster, 1, 1)))
 
     def launch(self, blocks: int, *arguments: ctypes.Structure | ctypes.c_int32) -> None:
@@ -117,9 +115,21 @@ class Kernel:
             with torch.cuda.device(index):
                 return self.launch(blocks, *arguments)
         stream = torch._C._cuda_getCurrentRawStream(index)  # what current_stream() asks, 40 times as fast
-        config = _Launch(blocks, 1, 1, self._threads, 1, 1, self._shared_bytes, stream, self._attributes, 1)
+        config = self._config(blocks, stream, self._attributes)
         addresses = (ctypes.c_void_p * len(arguments))(*map(ctypes.addressof, arguments))
         self._check(self._cuda.cuLaunchKernelEx(ctypes.byref(config), self._function, addresses, None))
+
+    def clusters_at_once(self, blocks: int) -> int:
+        """How many clusters of so many thread blocks the device can hold, if nothing else runs on it."""
+        count, cluster = ctypes.c_int(), ctypes.pointer(_Attribute(_CLUSTER_DIMENSION, 0, (blocks, 1, 1)))
+        config = self._config(blocks, None, cluster)
+        with torch.cuda.device(self._index):
+            arguments = ctypes.byref(count), self._function, ctypes.byref(config)
+            self._check(self._cuda.cuOccupancyMaxActiveClusters(*arguments))
+        return count.value
+
+    def _config(self, blocks: int, stream: int | None, attributes: Any) -> _Launch:
+        return _Launch(blocks, 1, 1, self._threads, 1, 1, self._shared_bytes, stream, attributes, 1)
 
     def _check(self, status: int) -> None:
         if status != 0:

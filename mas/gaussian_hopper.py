@@ -22,8 +22,8 @@ _SIDE, _TEAM = 128, 256  # as in gaussian.cu: tokens and frames of a tile, threa
 _TILE_BYTES = 4 * _SIDE * 128 + 8 * _SIDE * 4
 _RING_FLOATS = 2 * _SIDE * _SIDE  # of a search warp: the two tiles
 _HOPPER = 90  # compute capability: later cards have other instructions for this
-_FUSED_TOKENS = 4096  # 16 thread blocks of two search warps are the most a cluster can have
-_IN_CLUSTERS = 0.9  # part of the processors that clusters of 8 thread blocks can take
+_MAX_CLUSTER = 16  # thread blocks
+_FUSED_TOKENS = _MAX_CLUSTER * 256
 _MEMORY_BYTES = 40 << 20  # for scores; histories come on top
 _FEW_TOKENS = 512  # so few thread blocks an item would leave most of the card idle
 
@@ -48,11 +48,7 @@ def durations(
     bytes_each = 4 * T * _padded(S)
     shape, items = None, max(1, _MEMORY_BYTES // bytes_each)
     if items < B and _FEW_TOKENS < T <= _FUSED_TOKENS:
-        processors = hopper.processors(mean.device.index)
-        shape = _fused_shape(T, 2)
-        if B * shape.blocks > _IN_CLUSTERS * processors:
-            shape = _fused_shape(T, 3)
-        items = max(1, processors // shape.blocks)
+        shape, items = _best_shape(mean.device.index, T, B, _Gaussians.of(mean, log_scale, speech).layout)
 
     def search(*inputs: Tensor | None) -> Tensor:
         return _search_fused(shape, *inputs) if shape else _search_scores(*inputs)
@@ -78,7 +74,7 @@ def scores(
     arguments = _arguments(padded, text_lengths, speech_lengths, T, S)
     tiles = -(-T // _SIDE) * -(-S // _SIDE)
     gaussians = _Gaussians.of(mean, log_scale, speech)
-    kernel = _kernel(mean.device.index, "scores", _fused_shape(T, 3), gaussians.layout)
+    kernel = _kernel(mean.device.index, "scores", _shape(T, 3), gaussians.layout)
     kernel.launch(B * tiles, arguments, gaussians)
     return padded[:, :, :S]
 
@@ -104,9 +100,23 @@ def _search_fused(shape, mean, log_scale, speech, text_lengths, speech_lengths) 
     return result
 
 
-def _fused_shape(T: int, warps: int) -> hopper.Shape:
-    """Two search warps in a block leave more processors to make scores, three fit more items at once."""
+def _shape(T: int, warps: int) -> hopper.Shape:
     return hopper.Shape(rows=4, warps=warps, blocks=-(-T // (128 * warps)), stages={2: 4, 3: 3}[warps])
+
+
+@functools.lru_cache(maxsize=4096)
+def _best_shape(index: int, T: int, B: int, layout: "Layout") -> tuple[hopper.Shape, int]:
+    """How an item is spread, and how many items to search at once: all, if there is a way.
+
+    Two search warps in a thread block leave more of the card to make scores, three fit more items. Where it
+    has room for thread blocks without search warps, those help to make scores.
+    """
+    for shape in _shape(T, 2), _shape(T, 3):
+        at_once = _kernel(index, "search", shape, layout).clusters_at_once
+        if at_once(shape.blocks) >= B:
+            blocks = max(n for n in range(shape.blocks, _MAX_CLUSTER + 1) if at_once(n) >= B)
+            return shape._replace(blocks=blocks), B
+    return shape, max(1, at_once(shape.blocks))
 
 
 def _padded(S: int) -> int:
