@@ -25,7 +25,7 @@ struct Gaussians {
 };
 
 // TOKENS_BY_FOURS, FRAMES_BY_FOURS: whether channels lie side by side, so that four from a multiple of four on can be read at
-// once, or anyhow.
+// once, or anyhow. FULL_SLICES: whether C is a multiple of STEP.
 constexpr bool SCALED = !UNIT_VARIANCE;
 constexpr int TEAM = 256;                    // threads that make a tile
 constexpr int SIDE = 128;                    // tokens and frames of a tile
@@ -130,7 +130,7 @@ DEVICE int frame_of_row(int row) { return (row & ~15) | (row & 6) << 1 | (row >>
 // Four channels, `step` apart, of which there are `left`; zeros for the rest.
 template <bool BY_FOURS>
 DEVICE void read_channels(float (&v)[4], const float* at, int step, bool all, int left) {
-  if (all) {
+  if (FULL_SLICES || all) {
     if (BY_FOURS) {
       asm volatile("ld.global.nc.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(v[0]), "=f"(v[1]), "=f"(v[2]), "=f"(v[3]) : "l"(at));
     } else {
@@ -196,10 +196,10 @@ struct Maker {
         float w;  // exp(-2 log_scale)
         asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(w) : "f"(-2.885390082f * more));
         const float wm = w * mean;
-        constant[n] -= fmaf(0.5f * mean, wm, more);
+        constant[n] = fmaf(2.0f, more, fmaf(mean, wm, constant[n]));
         mean = wm, more = -0.5f * w;
       } else {
-        constant[n] -= 0.5f * fmaf(mean, mean, more * more);
+        constant[n] = fmaf(more, more, fmaf(mean, mean, constant[n]));
       }
     }
     store_split(to, 0, m[n]), store_split(to, 1, other[n]);
@@ -227,7 +227,7 @@ struct Maker {
       split_token(n, tokens + Tokens::place(thread, n));
       if (last) {
         const u32 at = constants(constants_of) + (Tokens::channel(thread, n) / 4 * SIDE + Tokens::row(thread, n)) * 4;
-        asm volatile("st.shared.f32 [%0], %1;" ::"r"(at), "f"(constant[n]) : "memory");
+        asm volatile("st.shared.f32 [%0], %1;" ::"r"(at), "f"(-0.5f * constant[n]) : "memory");
         constant[n] = 0.0f;
       }
       read_token(n, all);

@@ -129,6 +129,7 @@ class Layout(NamedTuple):
     unit_variance: bool
     tokens_by_fours: bool  # whether every 4 channels from a multiple of 4 on can be read at once
     frames_by_fours: bool
+    full_slices: bool  # of channels
 
 
 @functools.cache
@@ -181,7 +182,9 @@ class _Gaussians(ctypes.Structure):
             *speech.stride(), C, -0.5 * C * math.log(2 * math.pi),
         )  # fmt: skip
         made.tensors = mean, scale, speech
-        made.layout = Layout(log_scale is None, _by_fours(mean) and _by_fours(scale), _by_fours(speech))
+        full_slices = C % (32 if log_scale is None else 16) == 0
+        by_fours = _by_fours(mean) and _by_fours(scale), _by_fours(speech)
+        made.layout = Layout(log_scale is None, *by_fours, full_slices)
         return made
 
 

@@ -371,10 +371,10 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
     }
 #if SCORE_TYPE == 0
     arrive_when_copied(barriers + slot * 8);
-    if (source.ring) {  // a half tile is done with when the copies of 3 stages after its own have ended
-      asm volatile("cp.async.commit_group;\ncp.async.wait_group 1;" ::: "memory");
+    if (source.ring && s % 2 == 0 && s >= 4) {  // a half tile is done with when the copies of 3 stages after it have ended
+      asm volatile("cp.async.wait_all;" ::: "memory");
       __syncwarp();
-      if (s % 2 == 1 && s >= 5 && lane < cluster_size()) store_in_cluster(source.freed, (s - 3) / 2);
+      if (lane < cluster_size()) store_in_cluster(source.freed, (s - 2) / 2);
     }
 #else
     barrier_arrive(barriers + slot * 8);
