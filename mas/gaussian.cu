@@ -25,7 +25,7 @@ struct Gaussians {
 };
 
 // TOKENS_BY_FOURS, FRAMES_BY_FOURS: whether channels lie side by side, so that four from a multiple of four on can be read at
-// once, or anyhow. FULL_SLICES: whether C is a multiple of STEP.
+// once, or anyhow.
 constexpr bool SCALED = !UNIT_VARIANCE;
 constexpr int TEAM = 256;                    // threads that make a tile
 constexpr int SIDE = 128;                    // tokens and frames of a tile
@@ -130,7 +130,7 @@ DEVICE int frame_of_row(int row) { return (row & ~15) | (row & 6) << 1 | (row >>
 // Four channels, `step` apart, of which there are `left`; zeros for the rest.
 template <bool BY_FOURS>
 DEVICE void read_channels(float (&v)[4], const float* at, int step, bool all, int left) {
-  if (FULL_SLICES || all) {
+  if (all) {  // with this branch, what is read is asked for here and not later
     if (BY_FOURS) {
       asm volatile("ld.global.nc.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(v[0]), "=f"(v[1]), "=f"(v[2]), "=f"(v[3]) : "l"(at));
     } else {
@@ -269,25 +269,31 @@ struct Maker {
     parity ^= 1;
   }
 
-  // Hands put(token, frame, four frames' scores) 64 frames of the tile made last, piece by piece: of 8 tokens and 16 frames, a
-  // quarter of a warp has 2 tokens.
-  template <int FIRST_FRAME, class Put>
-  MEMBER void put(const Tile& t, Put put) const {
-    const int warp = thread >> 5, lane = thread & 31;
+  // What the two tokens of the tile made last that this thread has sums of have for a constant.
+  MEMBER void read_constants(float (&of)[2]) const {
 #pragma unroll
     for (int m = 0; m < 2; ++m) {
-      const int token = warp * 16 + 8 * m + (lane >> 2);
-      const u32 own = constants(parity ^ 1) + token * 4;
-      float of[4];
+      const u32 own = constants(parity ^ 1) + ((thread >> 5) * 16 + 8 * m + (thread >> 2 & 7)) * 4;
+      float v[4];
 #pragma unroll
-      for (int k = 0; k < 4; ++k) asm volatile("ld.shared.f32 %0, [%1];" : "=f"(of[k]) : "r"(own + k * SIDE * 4));
-      const float constant = g.constant + ((of[0] + of[1]) + (of[2] + of[3]));
-#pragma unroll
-      for (int frame = FIRST_FRAME; frame < FIRST_FRAME + 64; frame += 16) {
-        const float* const sums = t.sums + frame / 2 + 2 * m;
-        put(token, frame + 4 * (lane & 3), make_float4(sums[0] + constant, sums[1] + constant, sums[4] + constant, sums[5] + constant));
-      }
+      for (int k = 0; k < 4; ++k) asm volatile("ld.shared.f32 %0, [%1];" : "=f"(v[k]) : "r"(own + k * SIDE * 4));
+      of[m] = g.constant + ((v[0] + v[1]) + (v[2] + v[3]));
     }
+  }
+
+  // Hands put(token, frame, four frames' scores) 32 frames of the tile made last, piece by piece: of 8 tokens and 16 frames, a
+  // quarter of a warp has 2 tokens.
+  template <class Put>
+  MEMBER void put(const Tile& t, const float (&constant)[2], int first_frame, Put put) const {
+    const int token = (thread >> 5) * 16 + (thread >> 2 & 7);
+#pragma unroll
+    for (int m = 0; m < 2; ++m)
+#pragma unroll
+      for (int frame = first_frame; frame < first_frame + 32; frame += 16) {
+        const float* const sums = t.sums + frame / 2 + 2 * m;
+        put(token + 8 * m, frame + 4 * (thread & 3),
+            make_float4(sums[0] + constant[m], sums[1] + constant[m], sums[4] + constant[m], sums[5] + constant[m]));
+      }
   }
 };
 
@@ -312,18 +318,21 @@ extern "C" __global__ void __launch_bounds__(TEAM, 2) scores(const Arguments a, 
   auto store = [&](int token, int frame, float4 v) {
     if (token < tokens && frame < frames) *(float4*)(rows + token * a.stride_i + frame) = v;
   };
-  maker.put<0>(t, store), maker.put<64>(t, store);
+  float constant[2];
+  maker.read_constants(constant);
+#pragma unroll
+  for (int quarter = 0; quarter < 4; ++quarter) maker.put(t, constant, 32 * quarter, store);
 }
 
 // ---------------------------------------------------------------- for the search, as it goes
 
-// Each dp warp has a ring of four half tiles in global memory, which its loader reads and which stays in the cache: of 128
-// rows and 64 columns counted from the warp's row0. 8 rows and 16 columns lie together, as a warp of the team has them.
-constexpr int HALVES = 4, HALF_FLOATS = SIDE * 64, RING_FLOATS = HALVES * HALF_FLOATS;
+// Each dp warp has a ring of quarter tiles in global memory, which its loader reads and which stays in the cache: of 128 rows
+// and 32 columns counted from the warp's row0. 8 rows and 16 columns lie together, as a warp of the team has them.
+constexpr int QUARTERS = 9, QUARTER_FLOATS = SIDE * 32, RING_FLOATS = QUARTERS * QUARTER_FLOATS;
 
 // Where four columns of a row lie, in floats.
-DEVICE constexpr int place_in_half(int row, int column) {
-  return (row / 8 * 4 + column / 16) * 128 + (row & 7) * 16 + (column & 15);
+DEVICE constexpr int place_in_quarter(int row, int column) {
+  return (row / 8 * 2 + column / 16) * 128 + (row & 7) * 16 + (column & 15);
 }
 
 DEVICE int tiles_of(const Item& item, const Share& w) { return (item.slack + w.rows - 1) / SIDE + 1; }
@@ -358,7 +367,7 @@ struct Order {
 };
 
 // Makes tiles for all warps of an item together with the other thread blocks of the cluster. produced: barriers of the two
-// tiles of each of this block's warps, which the others have at the same place. freed: how many half tiles of each warp are
+// tiles of each of this block's warps, which the others have at the same place. freed: how many quarter tiles of each warp are
 // done with.
 DEVICE void produce(const Gaussians& g, const Item& item, int b, float* rings, u32 produced, u32 freed, unsigned char* space,
                     int thread) {
@@ -381,22 +390,23 @@ DEVICE void produce(const Gaussians& g, const Item& item, int b, float* rings, u
   maker.prepare(begin_next);
 #pragma unroll 1
   for (; order.more(); order.next()) {
-    const int tile = order.tile(), half = 2 * tile, w = order.warp();
-    float* const to = rings + w * RING_FLOATS + half % HALVES * HALF_FLOATS;
-    auto store = [&](int token, int frame, float4 v) {
-      *(float4*)(to + frame / 64 * HALF_FLOATS + place_in_half(token, frame & 63)) = v;
-    };
-    auto wait_until_freed = [&](int halves) {
-      if (thread % 32 == 0)
-        while (load_in_cluster(freed + 4 * w) < halves) __nanosleep(20);
-      __syncwarp();
-    };
+    const int tile = order.tile(), w = order.warp();
     Tile t;
     maker.make(t, begin_next, say_produced);
-    wait_until_freed(half - HALVES + 1);
-    maker.put<0>(t, store);
-    wait_until_freed(half - HALVES + 2);
-    maker.put<64>(t, store);
+    float constant[2];
+    maker.read_constants(constant);
+    int slot = 4 * tile % QUARTERS;
+#pragma unroll
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      if (thread % 32 == 0)
+        while (load_in_cluster(freed + 4 * w) <= 4 * tile + quarter - QUARTERS) __nanosleep(20);
+      __syncwarp();
+      float* const to = rings + (w * QUARTERS + slot) * QUARTER_FLOATS;
+      maker.put(t, constant, 32 * quarter, [&](int token, int frame, float4 v) {
+        *(float4*)(to + place_in_quarter(token, frame & 31)) = v;
+      });
+      slot = slot + 1 == QUARTERS ? 0 : slot + 1;
+    }
     produced_now = in_block(produced + (w % W * 2 + tile % 2) * 8, w / W);
     __syncwarp();
     if (g.C <= STEP) team_sync();  // this tile's constants may be overwritten from here on

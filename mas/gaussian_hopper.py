@@ -20,7 +20,7 @@ from mas.cuda import Kernel, architecture, compile_source
 
 _SIDE, _TEAM = 128, 256  # as in gaussian.cu: tokens and frames of a tile, threads that make it
 _TILE_BYTES = 4 * _SIDE * 128 + 8 * _SIDE * 4
-_RING_FLOATS = 2 * _SIDE * _SIDE  # of a search warp: the two tiles
+_RING_FLOATS = 9 * _SIDE * 32  # of a search warp: nine quarters of tiles
 _HOPPER = 90  # compute capability: later cards have other instructions for this
 _MAX_CLUSTER = 16  # thread blocks
 _FUSED_TOKENS = _MAX_CLUSTER * 256
@@ -129,7 +129,6 @@ class Layout(NamedTuple):
     unit_variance: bool
     tokens_by_fours: bool  # whether every 4 channels from a multiple of 4 on can be read at once
     frames_by_fours: bool
-    full_slices: bool  # of channels
 
 
 @functools.cache
@@ -182,9 +181,7 @@ class _Gaussians(ctypes.Structure):
             *speech.stride(), C, -0.5 * C * math.log(2 * math.pi),
         )  # fmt: skip
         made.tensors = mean, scale, speech
-        full_slices = C % (32 if log_scale is None else 16) == 0
-        by_fours = _by_fours(mean) and _by_fours(scale), _by_fours(speech)
-        made.layout = Layout(log_scale is None, *by_fours, full_slices)
+        made.layout = Layout(log_scale is None, _by_fours(mean) and _by_fours(scale), _by_fours(speech))
         return made
 
 

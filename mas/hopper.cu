@@ -197,8 +197,8 @@ DEVICE int history_blocks(const Item& item) { return item.slack / 32 + R + 1; } 
 constexpr int W = GAUSSIAN;  // dp warps of a thread block
 #include "gaussian.cu"
 #else  // no rings: see Source
-constexpr int TEAM = 0, HALVES = 1, HALF_FLOATS = 0;
-DEVICE constexpr int place_in_half(int, int) { return 0; }
+constexpr int TEAM = 0, QUARTERS = 1, QUARTER_FLOATS = 0;
+DEVICE constexpr int place_in_quarter(int, int) { return 0; }
 #endif
 
 // ---------------------------------------------------------------- loader warps
@@ -255,7 +255,7 @@ struct Source {
   i64 step_i, step_j;   // bytes
   int columns;          // that exist
   // If the scores are made as the search goes: barriers of the two tiles of 128 columns that exist at a time, and where each
-  // lane is to write, in another thread block, how many half tiles are done with.
+  // lane is to write, in another thread block, how many quarter tiles are done with.
   bool ring;
   u32 produced, freed;
   int tiles;
@@ -297,7 +297,7 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
       if (block_slot < 0) block_slot += D;
       if (block_slot < 0) block_slot += D;
       const u32 to = ring + block_slot * 128 + first * ROW_BYTES;
-      const char* from = source.ring ? origin + (block / 2 % HALVES * HALF_FLOATS + place_in_half(first + di, (block & 1) * 32 + dj)) * 4
+      const char* from = source.ring ? origin + (block % QUARTERS * QUARTER_FLOATS + place_in_quarter(first + di, dj)) * 4
                                      : origin + (first + di) * step_i + (block * 32 + dj) * step_j;
       // limits of what this lane may read, counted from its own first cell
       const int above = block * 32 + dj - first - di, below = slack - above, rows = w.rows - first - di;
@@ -311,7 +311,7 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
         return above + column(n) + (KIND == ALIGNED_ROWS ? 3 : 0) >= row(n) && column(n) - row(n) <= below && row(n) < rows;
       };
       auto go_on = [&](int n) {
-        if (source.ring) from += (place_in_half(4 * n + 4, 0) - place_in_half(4 * n, 0)) * 4;
+        if (source.ring) from += (place_in_quarter(4 * n + 4, 0) - place_in_quarter(4 * n, 0)) * 4;
         else if (KIND == ALIGNED_ROWS) from += 4 * step_i;
         else if (KIND == ROWS_ONE_BY_ONE) from += step_i;
         else from += n % 8 < 7 ? 4 * step_j : 8 * step_i - 28 * step_j;
@@ -371,10 +371,10 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& w, in
     }
 #if SCORE_TYPE == 0
     arrive_when_copied(barriers + slot * 8);
-    if (source.ring && s % 2 == 0 && s >= 4) {  // a half tile is done with when the copies of 3 stages after it have ended
+    if (source.ring && s >= 3) {  // a quarter tile is done with when the copies of the third stage after its own have ended
       asm volatile("cp.async.wait_all;" ::: "memory");
       __syncwarp();
-      if (lane < cluster_size()) store_in_cluster(source.freed, (s - 2) / 2);
+      if (lane < cluster_size()) store_in_cluster(source.freed, s - 2);
     }
 #else
     barrier_arrive(barriers + slot * 8);
@@ -669,7 +669,7 @@ extern "C" __global__ void
 #ifdef GAUSSIAN
 __launch_bounds__(64 * W + TEAM, 1) search(const Arguments a, const Gaussians gaussians) {
   __shared__ u64 produced_barriers[2 * W];
-  __shared__ int freed_halves[MOST_WARPS];
+  __shared__ int freed_quarters[MOST_WARPS];
 #else
 __launch_bounds__(512, 1) search(const Arguments a) {
   const int W = blockDim.x / 64;
@@ -695,14 +695,14 @@ __launch_bounds__(512, 1) search(const Arguments a) {
     ((float*)inboxes)[n] = n & 4 ? 0.0f : (n == 0 ? 0.0f : NEVER);
 #ifdef GAUSSIAN
   if (tid < 2 * W) barrier_init(shared_address(produced_barriers + tid), TEAM / 32);
-  if (tid < MOST_WARPS) freed_halves[tid] = 0;
+  if (tid < MOST_WARPS) freed_quarters[tid] = 0;
 #endif
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   cluster_sync();
 
 #ifdef GAUSSIAN
   float* const rings = (float*)a.scores + b * a.stride_b;
-  const u32 produced = shared_address(produced_barriers), freed = shared_address(freed_halves);
+  const u32 produced = shared_address(produced_barriers), freed = shared_address(freed_quarters);
   if (!searches && item.fits)
     produce(gaussians, item, b, rings, produced, freed, inboxes + (W + 1) * INBOX_BYTES, tid);
 #endif
