@@ -328,6 +328,7 @@ extern "C" __global__ void __launch_bounds__(TEAM, 2) scores(const Arguments a, 
 
 // Each dp warp has a ring of quarter tiles in global memory, which its loader reads and which stays in the cache: of 128 rows
 // and 32 columns counted from the warp's row0. 8 rows and 16 columns lie together, as a warp of the team has them.
+// Two tiles are what it takes to go on; the ninth quarter saves waiting, and 64 MB hold no tenth at 16 texts of 2048 tokens.
 constexpr int QUARTERS = 9, QUARTER_FLOATS = SIDE * 32, RING_FLOATS = QUARTERS * QUARTER_FLOATS;
 
 // Where four columns of a row lie, in floats.

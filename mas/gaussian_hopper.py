@@ -1,8 +1,9 @@
-"""gaussian_search at `bf16x3` on Hopper cards, whose tensor cores it programs. Kernels: hopper, gaussian.cu.
+"""gaussian_search at `bf16x3` on Hopper cards, whose tensor cores it programs. Kernels: hopper.cu and
+gaussian.cu.
 
 Scores that fit a fixed memory are written by one kernel, and `mas.hopper` searches. Longer texts' scores are
-made while the search goes, by other warps of the same thread blocks, and never exist but for two tiles of 128
-tokens and 128 frames for each 128 tokens.
+made while the search goes, by other warps of the same cluster of thread blocks, and never exist but for 288
+frames at a time for each 128 tokens.
 
 B batch, T text tokens, S speech frames, C channels.
 """
@@ -40,7 +41,7 @@ def durations(
     mean: Tensor, log_scale: Tensor | None, speech: Tensor, text_lengths: Tensor, speech_lengths: Tensor
 ) -> Tensor:
     """int64 `[B, T]`, a row of -1 for an item without a path; arguments as of `mas.gaussian_search`, all
-    float32 on one card. Memory: 60 MB at 16 texts of 2048 tokens and 8192 frames.
+    float32 on one card. Memory: 64 MB at 16 texts of 2048 tokens and 8192 frames.
     """
     B, T, _ = mean.shape
     S = speech.shape[1]
