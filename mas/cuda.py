@@ -108,7 +108,7 @@ class Kernel:
             self._check(self._cuda.cuFuncSetAttribute(self._function, _NON_PORTABLE_CLUSTER, 1))
         self._attributes = ctypes.pointer(_Attribute(_CLUSTER_DIMENSION, 0, (cluster, 1, 1)))
 
-    def launch(self, blocks: int, *arguments: ctypes.Structure | ctypes.c_int32) -> None:
+    def launch(self, blocks: int, *arguments: ctypes.Structure) -> None:
         """Queues it on the device's current stream."""
         index = self._index
         if torch.cuda.current_device() != index:

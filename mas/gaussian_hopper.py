@@ -30,9 +30,7 @@ _FEW_TOKENS = 512  # so few thread blocks an item would leave most of the card i
 
 
 def serves(mean: Tensor, speech: Tensor) -> bool:
-    """Whether these kernels run where the tensors are, and can count an item's elements."""
-    if mean.device.type != "cuda" or not hopper.serves(mean.device):
-        return False
+    """Of a card that the `hopper` backend serves: whether it runs these kernels and they can count so far."""
     elements = max(mean.shape[1], speech.shape[1]) * (mean.shape[2] + 32)
     return architecture(mean.device.index) == _HOPPER and elements < 2**31
 
@@ -46,10 +44,11 @@ def durations(
     B, T, _ = mean.shape
     S = speech.shape[1]
     text_lengths, speech_lengths = text_lengths.contiguous(), speech_lengths.contiguous()
+    mean, log_scale, speech = _countable(mean, log_scale, speech)
     bytes_each = 4 * T * _padded(S)
     shape, items = None, max(1, _MEMORY_BYTES // bytes_each)
     if items < B and _FEW_TOKENS < T <= _FUSED_TOKENS:
-        shape, items = _best_shape(mean.device.index, T, B, _Gaussians.of(mean, log_scale, speech).layout)
+        shape, items = _best_shape(mean.device.index, T, B, Layout.of(mean, log_scale, speech))
 
     def search(*inputs: Tensor | None) -> Tensor:
         return _search_fused(shape, *inputs) if shape else _search_scores(*inputs)
@@ -68,15 +67,15 @@ def scores(
     mean: Tensor, log_scale: Tensor | None, speech: Tensor, text_lengths: Tensor, speech_lengths: Tensor
 ) -> Tensor:
     """`[B, T, S]`: `mas.log_likelihood` wherever some path can pass, undefined elsewhere. Without scales less
-    what depends on the frame alone."""
+    what depends on the frame alone. Means and scales lie alike in memory (`_countable`)."""
     B, T, _ = mean.shape
     S = speech.shape[1]
     padded = torch.empty((B, T, _padded(S)), dtype=torch.float32, device=mean.device)
     arguments = _arguments(padded, text_lengths, speech_lengths, T, S)
     tiles = -(-T // _SIDE) * -(-S // _SIDE)
-    gaussians = _Gaussians.of(mean, log_scale, speech)
-    kernel = _kernel(mean.device.index, "scores", _shape(T, 3), gaussians.layout)
-    kernel.launch(B * tiles, arguments, gaussians)
+    layout = Layout.of(mean, log_scale, speech)
+    kernel = _kernel(mean.device.index, "scores", _shape(T, 3), layout)
+    kernel.launch(B * tiles, arguments, _gaussians(mean, log_scale, speech))
     return padded[:, :, :S]
 
 
@@ -95,9 +94,8 @@ def _search_fused(shape, mean, log_scale, speech, text_lengths, speech_lengths) 
     arguments = _arguments(rings[:, None], text_lengths, speech_lengths, T, S)
     arguments.durations, arguments.histories = result.data_ptr(), histories.data_ptr()
     arguments.history_words = words
-    gaussians = _Gaussians.of(mean, log_scale, speech)
-    kernel = _kernel(device.index, "search", shape, gaussians.layout)
-    kernel.launch(B * shape.blocks, arguments, gaussians)
+    kernel = _kernel(device.index, "search", shape, Layout.of(mean, log_scale, speech))
+    kernel.launch(B * shape.blocks, arguments, _gaussians(mean, log_scale, speech))
     return result
 
 
@@ -130,6 +128,11 @@ class Layout(NamedTuple):
     unit_variance: bool
     tokens_by_fours: bool  # whether every 4 channels from a multiple of 4 on can be read at once
     frames_by_fours: bool
+
+    @classmethod
+    def of(cls, mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> "Layout":
+        by_fours = _by_fours(mean) and (log_scale is None or _by_fours(log_scale))
+        return cls(log_scale is None, by_fours, _by_fours(speech))
 
 
 @functools.cache
@@ -166,24 +169,24 @@ class _Gaussians(ctypes.Structure):
         ("C", ctypes.c_int32),
         ("constant", ctypes.c_float),
     ]
-    layout: Layout
-    tensors: tuple[Tensor, ...]  # kept until the launch
 
-    @classmethod
-    def of(cls, mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> "_Gaussians":
-        scale = mean if log_scale is None else log_scale
-        if mean.stride()[1:] != scale.stride()[1:] or not _near(mean):
-            mean, scale = mean.contiguous(), scale.contiguous()
-        if not _near(speech):
-            speech = speech.contiguous()
-        C = mean.shape[2]
-        made = cls(
-            mean.data_ptr(), *mean.stride(), scale.data_ptr(), scale.stride(0), speech.data_ptr(),
-            *speech.stride(), C, -0.5 * C * math.log(2 * math.pi),
-        )  # fmt: skip
-        made.tensors = mean, scale, speech
-        made.layout = Layout(log_scale is None, _by_fours(mean) and _by_fours(scale), _by_fours(speech))
-        return made
+
+def _gaussians(mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> _Gaussians:
+    scale, C = mean if log_scale is None else log_scale, mean.shape[2]
+    return _Gaussians(
+        mean.data_ptr(), *mean.stride(), scale.data_ptr(), scale.stride(0), speech.data_ptr(),
+        *speech.stride(), C, -0.5 * C * math.log(2 * math.pi),
+    )  # fmt: skip
+
+
+def _countable(
+    mean: Tensor, log_scale: Tensor | None, speech: Tensor
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """The same, copied where the kernels could not count in 31 bits or by one pair of strides for both."""
+    alike = log_scale is None or mean.stride()[1:] == log_scale.stride()[1:]
+    if not alike or not _near(mean):
+        mean, log_scale = mean.contiguous(), None if log_scale is None else log_scale.contiguous()
+    return mean, log_scale, speech if _near(speech) else speech.contiguous()
 
 
 def _near(vectors: Tensor) -> bool:

@@ -78,7 +78,7 @@ def durations(
     if scores.dtype == torch.float64:
         scores = scores.float()
     device = scores.device
-    shape = _shape(T, B, processors(device.index))
+    shape = _shape(T, B, _processors(device.index))
     result = torch.empty((B, T), dtype=torch.int64, device=device)
     words = history_words(T, S, shape.rows)
     histories = torch.empty(B * words, dtype=torch.int32, device=device)
@@ -120,8 +120,7 @@ def _shape(T: int, B: int, processors: int) -> Shape:
 
 
 @functools.cache
-def processors(index: int) -> int:
-    """How many streaming multiprocessors the card has."""
+def _processors(index: int) -> int:
     return torch.cuda.get_device_properties(index).multi_processor_count
 
 
