@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligner.errors import AlignerError
-from aligner.transcript import PAUSE
+from aligner.text.transcript import PAUSE
 
 FrameRule = Literal["centred", "centred_floor", "tiled"]
 FRAME_RULES: tuple[FrameRule, ...] = get_args(FrameRule)

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aligner.transcript import PAUSE, Tokens, Transcript
+from aligner.text.transcript import PAUSE, Tokens, Transcript
 
 if TYPE_CHECKING:
-    from aligner.corpus import Utterance
-    from aligner.module import Aligner
+    from aligner.corpus.prepared import Utterance
+    from aligner.training.module import Aligner
 
 _UTTERANCES = 100  # enough for a few coefficients, and a matter of seconds
 _BATCH = 25
@@ -128,7 +128,7 @@ def _evidence(
     aligner: "Aligner", utterances: "Sequence[Utterance]", texts: Sequence[Transcript]
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Evidence of the phones and of the whole, of each utterance whose text is not too long for it."""
-    from aligner.corpus import load_audio, min_frames
+    from aligner.corpus.prepared import load_audio, min_frames
 
     rate = aligner.frontend.sample_rate_hz
     pairs = []

@@ -27,7 +27,7 @@ from aligner.alignment import Alignment, Interval, is_pause
 from aligner.errors import AlignerError
 from aligner.formats.manifest import read_alignments
 from aligner.formats.read import find_manifest, read, read_utterance, utterance_files
-from aligner.timit import merge_phones
+from aligner.formats.timit import merge_phones
 
 THRESHOLDS_MS = (10, 20, 25, 50, 100)
 _WORST = 10

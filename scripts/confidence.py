@@ -21,11 +21,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from aligner.alignment import Alignment, Interval, is_pause
-from aligner.corpus import Utterance, load_cuts
+from aligner.corpus.prepared import Utterance, load_cuts
 from aligner.errors import AlignerError
-from aligner.module import Aligner
-from aligner.timit import merge_phones
-from aligner.transcript import Transcript
+from aligner.training.module import Aligner
+from aligner.formats.timit import merge_phones
+from aligner.text.transcript import Transcript
 
 WITHIN_S = 0.050
 BINS = 10

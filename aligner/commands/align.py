@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from lhotse.cut import Cut
 
     from aligner.alignment import Alignment
-    from aligner.corpus import Utterance
+    from aligner.corpus.prepared import Utterance
     from aligner.formats import AlignmentWriter, ExportSettings
-    from aligner.module import Aligner
+    from aligner.training.module import Aligner
 
 SOURCE = "source.json"
 _SHOWN = 10
@@ -88,9 +88,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     import torch
 
-    from aligner.corpus import load_cuts
+    from aligner.corpus.prepared import load_cuts
     from aligner.formats import MANIFEST, ExportSettings
-    from aligner.module import Aligner
+    from aligner.training.module import Aligner
 
     settings = ExportSettings(grid=read_grid(args))
     if "npy" in args.format and settings.grid is None:
@@ -195,7 +195,7 @@ def _cuts(data: Path) -> "dict[str, Cut]":
     """The corpus' cuts by id, their audio named so that it is found from anywhere."""
     from lhotse import CutSet
 
-    from aligner.corpus import CUTS
+    from aligner.corpus.prepared import CUTS
 
     cuts = {cut.id: cut for cut in CutSet.from_file(data / CUTS)}
     for cut in cuts.values():
@@ -216,8 +216,8 @@ def _checked_device(device: str) -> str:
 
 def _check_source(out: Path, checkpoint: Path, data: Path, batch_duration_s: float) -> None:
     """Note in `out` what its alignments are made of; raise AlignerError if they are of something else."""
-    from aligner.corpus import CUTS
-    from aligner.formats.files import whole_file
+    from aligner.corpus.prepared import CUTS
+    from aligner.formats.atomic import whole_file
 
     source = {
         "checkpoint_sha256": _sha256(checkpoint),
@@ -268,7 +268,7 @@ def _least_sure_words(alignment: "Alignment") -> str:
 
 
 def _write_table(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    from aligner.formats.files import whole_file
+    from aligner.formats.atomic import whole_file
 
     with whole_file(path) as file:
         for row in (header, *rows):

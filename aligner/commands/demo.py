@@ -72,9 +72,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """All steps, one table, and the figures."""
     import time
 
+    from aligner.corpus.synthetic import LANGUAGES, SPEEDS_WPM, synthesise_corpus
     from aligner.evaluate import References, evaluate
     from aligner.formats import MANIFEST, read_alignments
-    from aligner.synthesis import LANGUAGES, SPEEDS_WPM, synthesise_corpus
 
     started_s = time.perf_counter()
     out: Path = args.out
@@ -171,7 +171,7 @@ def _draw_typical(alignments: "list[Alignment]", exact: "dict[str, Alignment]", 
     import soundfile
 
     from aligner.evaluate import compare
-    from aligner.report import plot_alignment, save_picture
+    from aligner.plot import plot_alignment, save_picture
 
     by_error = sorted(alignments, key=lambda a: float(np.mean(np.abs(compare(a, exact[a.id]).phones_ms))))
     typical = by_error[len(by_error) // 2]
@@ -184,7 +184,7 @@ def _draw_typical(alignments: "list[Alignment]", exact: "dict[str, Alignment]", 
 def _save(path: Path, summary: dict[str, Any]) -> None:
     import json
 
-    from aligner.formats.files import whole_file
+    from aligner.formats.atomic import whole_file
 
     with whole_file(path) as file:
         file.write(json.dumps(summary).encode() + b"\n")

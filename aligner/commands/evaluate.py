@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     summary = evaluate(alignments, references)
     _print_tables(summary)
     if args.html:
-        from aligner.report import evaluation_page
+        from aligner.plot import evaluation_page
 
         evaluation_page(summary, Path(args.html), title=f"{args.alignments} against {args.reference}")
         print(f"report: {args.html}")
@@ -82,7 +82,7 @@ def _print_tables(summary: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from aligner.report import FIGURES, LEGEND, figure_rows
+    from aligner.plot import FIGURES, LEGEND, figure_rows
 
     console = Console()
     title = f"Boundary errors, {summary['utterances']} utterances"

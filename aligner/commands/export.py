@@ -205,7 +205,7 @@ def _export_group(
 def _report_refusals(results: dict[str, dict[str, Any]], roots: dict[str, Path], strict: bool) -> None:
     import sys
 
-    from aligner.formats.files import whole_file
+    from aligner.formats.atomic import whole_file
 
     for name, result in results.items():
         listing = roots[name] / "refused.txt"

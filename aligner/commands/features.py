@@ -71,8 +71,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Draw it; returns what was drawn: file, seconds, frames, channels."""
     import torch
 
-    from aligner.audio import read_audio, resample
-    from aligner.report import save_picture
+    from aligner.corpus.audio import read_audio, resample
+    from aligner.plot import save_picture
 
     parts = _parts(args.frontend.split("+"), args.sample_rate, args.hop, args.frame_rule, args.set)
     audio = resample(*read_audio(args.audio), args.sample_rate)[None]

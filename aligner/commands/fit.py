@@ -156,7 +156,7 @@ def _checkpoint_to_resume(out: Path, resume_from: str | None) -> Path | None:
 
 def _start_from(cli: "LightningCLI", path: Path) -> dict[str, int]:
     """Give the model its starts; say and return how many there are and who has none."""
-    from aligner.starts import read_starts
+    from aligner.training.init_alignments import read_starts
 
     cli.datamodule.setup()
     found = read_starts(path, cli.datamodule.utterances)
@@ -230,8 +230,8 @@ def _parse(settings: Sequence[str], out: Path) -> "LightningCLI":
     """Model, data and trainer. Raises AlignerError for what jsonargparse refuses."""
     from jsonargparse import ArgumentError
 
-    from aligner.data import AlignerData
-    from aligner.module import Aligner
+    from aligner.training.data import AlignerData
+    from aligner.training.module import Aligner
 
     quieten()
     try:
@@ -295,8 +295,8 @@ def _cli_class(out: Path) -> "type[LightningCLI]":
 
 
 def _sample_rate_hz(frontend: dict[str, Any]) -> int:
-    from aligner.build import build
     from aligner.frontends import Frontend
+    from aligner.instantiate import build
 
     return build(frontend, Frontend).sample_rate_hz
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
-    from aligner.corpus import CorpusInfo, Refused, Utterance
-    from aligner.sources import Source
-    from aligner.transcript import Transcript
+    from aligner.corpus.prepared import CorpusInfo, Refused, Utterance
+    from aligner.corpus.readers import Source
+    from aligner.text.transcript import Transcript
 
 DESCRIPTION = """\
 Check every utterance of a corpus and write what training and alignment need.
@@ -84,9 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    from aligner.corpus import CorpusInfo, load_info, save_corpus, vocabulary
-    from aligner.sources import read_corpus
-    from aligner.text import load_phonemizer
+    from aligner.corpus.prepared import CorpusInfo, load_info, save_corpus, vocabulary
+    from aligner.corpus.readers import read_corpus
+    from aligner.text.phonemizer import load_phonemizer
 
     options = {
         name: value
@@ -153,7 +153,7 @@ def _checked_texts(
     refused: list[tuple["Source", "Refused"]],
 ) -> "Iterator[tuple[Source, Transcript | None]]":
     """Sources whose ids and texts can be used, with their transcripts (None: to come from the reference)."""
-    from aligner.corpus import Refused, check_id, check_text
+    from aligner.corpus.prepared import Refused, check_id, check_text
 
     seen: dict[str, Source] = {}
     for source in _progress(sources, len(sources), "texts"):
@@ -177,7 +177,7 @@ def _checked_audio(
     jobs: int,
 ) -> "Iterator[Utterance]":
     """Utterances whose audio can be used, in order."""
-    from aligner.corpus import Refused, check_audio, check_symbols
+    from aligner.corpus.prepared import Refused, check_audio, check_symbols
 
     def check(item: "tuple[Source, Transcript | None]") -> "Utterance | Refused":
         try:
@@ -205,7 +205,7 @@ def _out_of_lexicon(utterances: "list[Utterance]") -> list[tuple[str, int, str]]
 
 
 def _write_table(path: Path, header: tuple[str, ...], rows: Iterable[tuple]) -> None:
-    from aligner.formats.files import whole_file
+    from aligner.formats.atomic import whole_file
 
     with whole_file(path) as file:
         for row in (header, *rows):

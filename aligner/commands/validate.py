@@ -31,8 +31,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from rich.table import Table
 
     from aligner.commands.fit import quieten
-    from aligner.data import AlignerData
-    from aligner.module import Aligner
+    from aligner.training.data import AlignerData
+    from aligner.training.module import Aligner
 
     quieten()
     if args.utterances < 1:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligner.alignment import Alignment, Interval
 from aligner.errors import AlignerError
-from aligner.formats.files import whole_file
+from aligner.formats.atomic import whole_file
 from aligner.formats.tiers import Entry, assign_words, tile
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from aligner.alignment import Interval, is_pause
 from aligner.errors import AlignerError
-from aligner.transcript import PAUSE
+from aligner.text.transcript import PAUSE
 
 _ROUNDING_S = 2e-3  # times written with two or three decimals leave gaps and overlaps of this size at most
 

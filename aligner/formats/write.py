@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from aligner.alignment import Alignment, DoesNotFit, FrameGrid, Interval, is_pause
 from aligner.errors import AlignerError
-from aligner.formats.files import OutputFolder
+from aligner.formats.atomic import OutputFolder
 from aligner.formats.manifest import MANIFEST, AlignmentWriter
-from aligner.transcript import PAUSE
+from aligner.text.transcript import PAUSE
 
 _VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW"
 _CONSONANTS = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH"

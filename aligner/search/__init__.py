@@ -1,0 +1,1 @@
+"""Priors and speech to the frames of each token."""

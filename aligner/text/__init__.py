@@ -1,0 +1,1 @@
+"""Text to words, phones and tokens."""

@@ -1,0 +1,159 @@
+"""Where training starts from: alignments made elsewhere, matched with the utterances of a corpus.
+
+T tokens, S speech frames.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligner.alignment import Alignment, FrameGrid, Interval, is_pause
+from aligner.corpus.prepared import Utterance
+from aligner.errors import AlignerError
+from aligner.evaluate import References, folded
+from aligner.text.transcript import Transcript, Word
+
+_LONGER_S = 0.1  # than the recording: what rounding and resampling leave at most
+
+
+@dataclass(frozen=True)
+class Start:
+    """What an utterance's training starts from.
+
+    variants: of each word, as `Transcript.tokens` takes them. boundaries_s: `[T + 1]`, the times around its
+    tokens, in order; an optional pause may have no extent. shared: words whose phones share the word's time
+    evenly because theirs are not known.
+    """
+
+    variants: tuple[int, ...]
+    boundaries_s: NDArray[np.float64]
+    shared: int
+
+    def states(
+        self, states: Sequence[int], owners: Sequence[int], grid: FrameGrid, n_frames: int
+    ) -> NDArray[np.int64]:
+        """The state of each frame, `[S]`: a token's states share its frames evenly.
+
+        states, owners: of the whole utterance in order, and the token each belongs to. n_frames: S.
+        """
+        edges = grid.first_frame_after(self.boundaries_s[1:-1]).clip(0, n_frames)
+        durations = np.diff(edges, prepend=0, append=n_frames)
+        token = np.repeat(np.arange(len(durations)), durations)
+        place = np.arange(n_frames) - (durations.cumsum() - durations)[token]
+        counts = np.bincount(owners, minlength=len(durations))
+        first = counts.cumsum() - counts
+        return np.asarray(states)[first[token] + place * counts[token] // durations[token]]
+
+
+@dataclass
+class Starts:
+    """The starts by utterance, and for each utterance without one the reason."""
+
+    starts: dict[str, Start] = field(default_factory=dict)
+    flat: dict[str, str] = field(default_factory=dict)
+
+
+def read_starts(path: str | Path, utterances: Iterable[Utterance]) -> Starts:
+    """Match the alignments at `path`, of any format that `formats.read` reads, with a corpus by id and text.
+
+    Raises AlignerError if they can be read but fit no utterance.
+    """
+    alignments, result = References(path), Starts()
+    for utterance in utterances:
+        found = alignments.find(utterance.id)
+        if not isinstance(found, str):
+            fitting = match(utterance.transcript, found, utterance.duration_s)
+            if not isinstance(fitting, str):
+                result.starts[utterance.id] = fitting
+                continue
+            found = fitting
+        result.flat[utterance.id] = found
+    if not result.starts:
+        id, reason = next(iter(result.flat.items()))
+        raise AlignerError(f"{path}: fits none of {len(result.flat)} utterances, such as {id}: {reason}")
+    return result
+
+
+def match(transcript: Transcript, given: Alignment, duration_s: float) -> Start | str:
+    """The times of `given` for the tokens of `transcript`, or the reason why they do not fit.
+
+    If the words are the same, a word whose phones are one of its pronunciations takes their times, and the
+    phones of any other share the word's. Without the words, all phones must be the text's.
+    """
+    if max((i.end_s for i in (*given.tokens, *given.words)), default=0.0) > duration_s + _LONGER_S:
+        return f"its times end after the recording, at {given.duration_s:.3f} s of {duration_s:.3f} s"
+    if given.words:
+        if [folded(w.text) for w in transcript.words] != [folded(w.symbol) for w in given.words]:
+            return _difference(
+                "words", [w.text for w in transcript.words], [w.symbol for w in given.words], folded
+            )
+        phones: list[list[Interval]] = [[] for _ in given.words]
+        for token in given.tokens:
+            if token.word >= 0:
+                phones[token.word].append(token)
+        chosen = [_variant(word, own) for word, own in zip(transcript.words, phones, strict=True)]
+        spans = [
+            [word] if variant is None else own
+            for word, own, variant in zip(given.words, phones, chosen, strict=True)
+        ]
+    else:
+        spoken = [token for token in given.tokens if not is_pause(token.symbol)]
+        symbols = [token.symbol for token in spoken]
+        read = _read_as(transcript.words, symbols)
+        if read is None:
+            usual = [phone for word in transcript.words for phone in word.variants[0]]
+            return _difference("phones", usual, symbols)
+        chosen, rest = list(read), iter(spoken)
+        spans = [
+            [next(rest) for _ in word.variants[variant]]
+            for word, variant in zip(transcript.words, read, strict=True)
+        ]
+    variants = tuple(variant or 0 for variant in chosen)
+    return Start(variants, _boundaries_s(transcript, variants, spans, duration_s), chosen.count(None))
+
+
+def _variant(word: Word, phones: Sequence[Interval]) -> int | None:
+    symbols = tuple(phone.symbol for phone in phones)
+    return word.variants.index(symbols) if symbols in word.variants else None
+
+
+def _read_as(words: Sequence[Word], phones: Sequence[str]) -> tuple[int, ...] | None:
+    """The variants of the words that together are these phones; None if none are."""
+    readings: dict[int, tuple[int, ...]] = {0: ()}  # number of phones read so far -> variants
+    for word in words:
+        longer: dict[int, tuple[int, ...]] = {}
+        for n_read, variants in readings.items():
+            for index, variant in enumerate(word.variants):
+                if tuple(phones[n_read : n_read + len(variant)]) == variant:
+                    longer.setdefault(n_read + len(variant), (*variants, index))
+        readings = longer
+    return readings.get(len(phones))
+
+
+def _boundaries_s(
+    transcript: Transcript, variants: tuple[int, ...], spans: list[list[Interval]], duration_s: float
+) -> NDArray[np.float64]:
+    """Between the known times, what stands there shares evenly: phones in a word, pauses in a gap."""
+    tokens = transcript.tokens(variants)
+    known_s: dict[int, float] = {}
+    for word, own in enumerate(spans):
+        places = [t for t, owner in enumerate(tokens.words) if owner == word]
+        whole = len(own) < len(places)  # one interval, of the word
+        firsts, lasts = (places[:1], places[-1:]) if whole else (places, places)
+        for first, last, interval in zip(firsts, lasts, own, strict=True):
+            known_s[first] = interval.start_s  # instead of the end of what stands right before it
+            known_s[last + 1] = interval.end_s
+    known_s |= {0: 0.0, len(tokens): duration_s}
+    places = sorted(known_s)
+    times_s = np.interp(np.arange(len(tokens) + 1), places, [known_s[t] for t in places])
+    return np.maximum.accumulate(times_s.clip(0.0, duration_s))
+
+
+def _difference(what: str, text: list[str], given: list[str], seen_as: Callable[[str], str] = str) -> str:
+    if len(text) != len(given):
+        return f"it has {len(given)} {what}, the text {len(text)}"
+    place = next(i for i, (a, b) in enumerate(zip(text, given, strict=True)) if seen_as(a) != seen_as(b))
+    return f"of its {what} number {place + 1} is {given[place]!r}, the text's {text[place]!r}"

@@ -1,0 +1,117 @@
+"""What holds for every frontend."""
+
+import copy
+import importlib
+import json
+
+import pytest
+import torch
+
+from aligner.frontends import Combine, Cqt, Energy, Frontend, Mel, Nansy, Yingram
+
+FRONTENDS = {
+    "mel": lambda: Mel("hifigan"),
+    "mel centred": lambda: Mel("tacotron2"),
+    "mfcc": lambda: Mel("16k-10ms", hop_samples=80, mels=40, cepstra=13, deltas=2),
+}
+FRONTENDS |= {
+    "yingram": lambda: Yingram("pits"),
+    "energy": lambda: Energy(),
+    "mel + yingram": lambda: Combine([Mel("hifigan"), Yingram("pits")]),
+    "nansy": lambda: Nansy(16000, 80),
+    "cqt": lambda: Cqt(bins=60, low_hz=130.0, bins_per_octave=12),
+    "yingram centred": lambda: Yingram("nansy", frame_rule="centred"),
+}
+LENGTHS = [12000, 4321, 260, 11111]
+
+
+@pytest.fixture(params=FRONTENDS)
+def frontend(request):
+    return FRONTENDS[request.param]()
+
+
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    return 0.1 * torch.randn(len(LENGTHS), max(LENGTHS), generator=generator), torch.tensor(LENGTHS)
+
+
+def test_an_utterance_does_not_depend_on_its_batch(frontend):
+    audio, lengths = batch()
+    frontend.fit_statistics([(audio, lengths)])
+    for b, n in enumerate(LENGTHS):
+        audio[b, n:] = float("nan")  # what stands behind an utterance may not be read
+    before = audio.clone()
+    features, speech_lengths = frontend(audio, lengths)
+    assert torch.equal(audio.nan_to_num(), before.nan_to_num())
+    assert speech_lengths.tolist() == [frontend.frame_count(n) for n in LENGTHS]
+    for b, n in enumerate(LENGTHS):
+        alone, _ = frontend(audio[b : b + 1, :n], lengths[b : b + 1])
+        torch.testing.assert_close(features[b, : speech_lengths[b]], alone[0], atol=1e-6, rtol=1e-6)
+        assert torch.all(features[b, speech_lengths[b] :] == 0)
+
+
+def test_statistics_centre_and_scale_the_corpus_and_are_saved(frontend, request):
+    audio, lengths = batch()
+    frontend.fit_statistics([(audio[:1], lengths[:1]), (audio[1:], lengths[1:])])
+    features, speech_lengths = frontend(audio, lengths)
+    frames = torch.cat([f[:n] for f, n in zip(features, speech_lengths, strict=True)]).double()
+    torch.testing.assert_close(frames.mean(0), torch.zeros(frontend.channels).double(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        frames.std(0, correction=0), torch.ones(frontend.channels).double(), atol=1e-4, rtol=0
+    )
+    fresh = FRONTENDS[request.node.callspec.params["frontend"]]()
+    assert not torch.equal(fresh(audio, lengths)[0], features)
+    fresh.load_state_dict(frontend.state_dict())
+    assert torch.equal(fresh(audio, lengths)[0], features)
+
+
+def test_channels_are_named_once_each(frontend):
+    audio, lengths = batch()
+    features, _ = frontend(audio, lengths)
+    assert len(frontend.channel_names) == features.shape[2] == frontend.channels
+
+
+def test_wrong_shapes_and_lengths_are_refused(frontend):
+    audio, lengths = batch()
+    with pytest.raises(ValueError, match=r"\[B, N\]"):
+        frontend(audio[0], lengths)
+    for wrong in (0, audio.shape[1] + 1):
+        with pytest.raises(ValueError, match=rf"audio_lengths\[0\] is {wrong}"):
+            frontend(audio[:1], torch.tensor([wrong]))
+
+
+def test_statistics_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="no frame"):
+        Mel().fit_statistics([(torch.zeros(1, 100), torch.tensor([100]))])
+
+
+def test_autocast_does_not_round_the_features(frontend):
+    audio, lengths = batch()
+    expected, _ = frontend(audio, lengths)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        actual, _ = frontend(audio, lengths)
+    assert torch.equal(actual, expected)
+
+
+@pytest.mark.gpu
+def test_the_gpu_computes_the_same(frontend):
+    audio, lengths = batch()
+    expected, _ = frontend(audio, lengths)
+    actual, _ = frontend.cuda()(audio.cuda(), lengths.cuda())
+    torch.testing.assert_close(actual.cpu(), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_configuration_makes_the_frontend_again(frontend):
+    def make(configuration):
+        module, name = configuration["class_path"].rsplit(".", 1)
+        arguments = configuration["init_args"]
+        if "frontends" in arguments:
+            arguments = {"frontends": [make(part) for part in arguments["frontends"]]}
+        return getattr(importlib.import_module(module), name)(**arguments)
+
+    again = make(json.loads(json.dumps(frontend.configuration())))
+    assert again.configuration() == frontend.configuration()
+    audio, lengths = batch()
+    assert torch.equal(again(audio, lengths)[0], frontend(audio, lengths)[0])
+    assert isinstance(copy.deepcopy(frontend), Frontend)
+    assert copy.deepcopy(frontend).configuration() == frontend.configuration()

@@ -1,0 +1,184 @@
+"""`aligner align`: the same bytes whatever happens, bad utterances apart, what it writes."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny_corpus import save_tiny_corpus, with_symbols, write_tiny_corpus
+
+from aligner.alignment import FrameGrid
+from aligner.cli import main
+from aligner.commands.align import batches
+from aligner.commands.fit import LAST, find_config, train
+from aligner.corpus.prepared import load_cuts
+from aligner.evaluate import compare
+from aligner.formats import MANIFEST, AlignmentWriter, read, read_alignments
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    write_tiny_corpus(folder, 12)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(corpus, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run")
+    train([find_config("smoke")], ["--data.data_dir", str(corpus)], out)
+    return out / LAST
+
+
+@pytest.fixture(scope="module")
+def aligned(corpus, checkpoint, tmp_path_factory):
+    out = tmp_path_factory.mktemp("aligned")
+    assert align(checkpoint, corpus, out, "--format", "npy", "textgrid", "--preset", "vits") == 0
+    return out
+
+
+def align(checkpoint, corpus, out, *more):
+    arguments = ["--checkpoint", checkpoint, "--data", corpus, "--out", out, "--device", "cpu"]
+    return main([str(word) for word in ["align", *arguments, "--batch-duration", 6, *more]])
+
+
+def table(path):
+    return [line.split("\t") for line in path.read_text().splitlines()]
+
+
+def test_every_utterance_is_aligned_and_durations_fit_the_frames(corpus, aligned):
+    utterances = {u.id: u for u in load_cuts(corpus)}
+    alignments = {a.id: a for a in read_alignments(aligned / MANIFEST)}
+    assert alignments.keys() == utterances.keys()
+    tokens = dict(line.split("|") for line in (aligned / "npy" / "tokens.txt").read_text().splitlines())
+    errors_ms = []
+    for id, utterance in utterances.items():
+        durations = np.load(aligned / "npy" / "durations" / f"{id}.npy")
+        assert durations.sum() == FrameGrid(256, 22050, "tiled").frame_count(
+            round(utterance.duration_s * 22050)
+        )
+        assert durations.min() >= 1
+        assert tokens[id].split() == [t.symbol for t in utterance.reference.tokens]
+        assert (alignments[id].text, alignments[id].audio) == (utterance.text, str(utterance.audio))
+        errors_ms += compare(alignments[id], utterance.reference).phones_ms
+    assert abs(np.mean(errors_ms)) < 2.5
+    assert np.abs(errors_ms).max() < 30
+
+
+def test_textgrids_say_what_the_manifest_says(aligned):
+    written = {a.id.split("-")[-1]: a for a in read(aligned / "textgrid")}
+    for alignment in read_alignments(aligned / MANIFEST):
+        starts_s = [t.start_s for t in written[alignment.id].tokens]
+        assert starts_s == pytest.approx([t.start_s for t in alignment.tokens], abs=1e-6)
+
+
+def test_an_interrupted_run_continues_to_the_same_bytes(
+    corpus, checkpoint, aligned, tmp_path, monkeypatch, capsys
+):
+    write = AlignmentWriter.write
+
+    def interrupted(self, alignment, cut=None):
+        if len(self.done) == interrupted.after:
+            raise KeyboardInterrupt
+        write(self, alignment, cut)
+
+    monkeypatch.setattr(AlignmentWriter, "write", interrupted)
+    for interrupted.after in (1, 5, 8):  # in the middle of batches
+        assert align(checkpoint, corpus, tmp_path) == 130
+        assert not (tmp_path / MANIFEST).exists()
+    monkeypatch.undo()
+    assert align(checkpoint, corpus, tmp_path) == 0
+    for name in (MANIFEST, "confidence.tsv", "failed.tsv"):
+        assert (tmp_path / name).read_bytes() == (aligned / name).read_bytes()
+    assert align(checkpoint, corpus, tmp_path) == 0  # and with nothing left to do
+    assert (tmp_path / MANIFEST).read_bytes() == (aligned / MANIFEST).read_bytes()
+
+
+@pytest.fixture
+def faulty(corpus, tmp_path):
+    """The corpus and four utterances nobody can align."""
+    utterances = load_cuts(corpus)
+    lost = tmp_path / "lost.wav"
+    shutil.copy(utterances[0].audio, lost)
+    bad = [
+        replace(utterances[0], id="lost", audio=lost, reference=None),
+        with_symbols(utterances[1], "unknown", ("s", "e", "x")),
+        with_symbols(utterances[2], "long", ("s", "e") * 400),
+    ]
+    save_tiny_corpus(tmp_path / "faulty", [*utterances, *bad])
+    save_tiny_corpus(tmp_path / "hopeless", bad)
+    lost.unlink()
+    return tmp_path
+
+
+def test_bad_utterances_stop_no_other(faulty, aligned, checkpoint, capsys):
+    out = faulty / "out"
+    assert align(checkpoint, faulty / "faulty", out, "--json") == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (summary["utterances"], summary["aligned"], summary["failed"]) == (15, 12, 3)
+    failed = dict(table(out / "failed.tsv")[1:])
+    assert failed.keys() == {"lost", "unknown", "long"}
+    assert "lost.wav" in failed["lost"]
+    assert "has not learnt x" in failed["unknown"]
+    assert "800 tokens in" in failed["long"]
+    expected = {a.id: a for a in read_alignments(aligned / MANIFEST)}
+    for alignment in read_alignments(out / MANIFEST):
+        starts_s = [t.start_s for t in expected[alignment.id].tokens]
+        assert [t.start_s for t in alignment.tokens] == pytest.approx(starts_s, abs=1e-9)
+
+
+def test_the_exit_status_tells_of_failures(faulty, checkpoint, capsys):
+    assert align(checkpoint, faulty / "faulty", faulty / "strict", "--strict") == 1
+    assert (faulty / "strict" / MANIFEST).exists()
+    assert align(checkpoint, faulty / "hopeless", faulty / "none") == 1
+    assert "3 of 3 utterances not aligned" in capsys.readouterr().err
+
+
+def test_the_least_sure_come_first(corpus, checkpoint, aligned, tmp_path):
+    utterances = load_cuts(corpus)
+    swapped = [replace(u, reference=None) for u in utterances]
+    swapped[4] = replace(swapped[4], transcript=utterances[7].transcript)
+    assert utterances[4].text != utterances[7].text
+    save_tiny_corpus(tmp_path / "swapped", swapped)
+    assert align(checkpoint, tmp_path / "swapped", tmp_path / "out") == 0
+    (first, score, words), second = table(tmp_path / "out" / "confidence.tsv")[1:3]
+    assert first == utterances[4].id
+    assert float(score) < 0.5 < float(second[1])
+    assert {word.split(":")[0] for word in words.split()} <= set(utterances[7].text.split())
+
+
+def test_a_folder_is_not_mixed_from_two_checkpoints(corpus, checkpoint, aligned, tmp_path, capsys):
+    other = tmp_path / "other.ckpt"
+    other.write_bytes(checkpoint.read_bytes() + b" ")
+    before = (aligned / MANIFEST).read_bytes()
+    assert align(other, corpus, aligned) == 1
+    assert "another checkpoint" in capsys.readouterr().err
+    assert (aligned / MANIFEST).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--format", "npy"], "say --hop"),
+        (["--hop", "256"], "go together"),
+        (["--batch-duration", "0"], "above 0"),
+        (["--device", "nowhere"], "--device nowhere"),
+    ],
+)
+def test_what_cannot_be_is_said_before_any_work(more, message, corpus, checkpoint, tmp_path, capsys):
+    assert align(checkpoint, corpus, tmp_path / "out", *more) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_batches_hold_every_utterance_once_and_not_too_much(corpus):
+    utterances = load_cuts(corpus)
+    made = list(batches(utterances, 6.0))
+    assert sorted(u.id for batch in made for u in batch) == sorted(u.id for u in utterances)
+    assert all(len(batch) * max(u.duration_s for u in batch) <= 6.0 for batch in made)
+    assert 1 < len(made) < len(utterances)
+    assert [[u.id for u in batch] for batch in batches(utterances[::-1], 6.0)] == [
+        [u.id for u in b] for b in made
+    ]
+    assert [len(batch) for batch in batches(utterances, 0.1)] == [1] * len(utterances)
