@@ -1,4 +1,4 @@
-"""An alignment: which token and word is spoken when. Seconds <-> frames is converted here and only here.
+"""An alignment: when each token and word is spoken. Seconds <-> frames is converted here and only here.
 
 T tokens, S speech frames, N samples.
 """
@@ -6,7 +6,7 @@ T tokens, S speech frames, N samples.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from aligner.errors import AlignerError
 from aligner.text.transcript import PAUSE
 
-FrameRule = Literal["centred", "centred_floor", "tiled"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Count = TypeVar("Count", int, "Tensor")
+Frames = TypeVar("Frames", float, NDArray[np.float64], "Tensor")
+FrameRule = Literal["center", "center_drop_last", "same"]
 FRAME_RULES: tuple[FrameRule, ...] = get_args(FrameRule)
 
 _PAUSES = {"", PAUSE, "sp", "pau", "epi", "h#", "#h", "_", "<eps>", "<sil>", "<p>", "<blank>", "silence"}
@@ -22,32 +27,44 @@ _PUNCTUATION = set(';:,.!?¡¿—–-…"«»“”„()[] ')  # not all there i
 
 
 class DoesNotFit(AlignerError):
-    """An utterance with more tokens than a consumer has frames for it."""
+    """An utterance has more tokens than the model has frames for it."""
 
 
 @lru_cache(maxsize=65536)  # asked of every token and word, which are the same few over and over
 def is_pause(symbol: str) -> bool:
-    """Whether nobody speaks in a token of this name: a silence in any common notation, a blank, punctuation.
+    """Whether a symbol denotes silence: a pause in any common notation, a blank, punctuation.
 
     "spn" (noise or an unknown word, in Kaldi's and MFA's notation) is not a pause: somebody speaks.
+
+    Args:
+        symbol: A token, as an alignment or a reference spells it.
     """
     return symbol.lower() in _PAUSES or _PUNCTUATION.issuperset(symbol)
 
 
 @dataclass(frozen=True)
 class FrameGrid:
-    """Where a consumer's frames lie. A frame's time is its centre.
+    """Where the frames of a model lie in time. A frame's time is its centre.
 
-    "centred" (an STFT with `center=True`: FastSpeech2, ESPnet, librosa): frame s is centred on sample
-    s * hop, N samples give 1 + N // hop frames, the boundary between frames s-1 and s lies at (s - 1/2) *
-    hop. "centred_floor" (NeMo): the same without the last frame, N // hop of them. "tiled" (padding by (n_fft
-    - hop) / 2: HiFi-GAN, VITS, Matcha): frame s is centred on (s + 1/2) * hop, N samples give N // hop
-    frames, the boundary lies at s * hop.
+    | rule               | frames of N samples | centre of frame s | start of frame s | used by             |
+    |--------------------|---------------------|-------------------|------------------|---------------------|
+    | "center"           | 1 + N // hop        | s * hop           | (s - 1/2) * hop  | FastSpeech2, ESPnet |
+    | "center_drop_last" | N // hop            | s * hop           | (s - 1/2) * hop  | NeMo, EveryVoice    |
+    | "same"             | N // hop            | (s + 1/2) * hop   | s * hop          | HiFi-GAN, VITS      |
+
+    Args:
+        hop_samples: Samples from the centre of one frame to the next.
+        sample_rate_hz: Of the audio that the hop is counted in.
+        rule: "center": `torch.stft` and librosa with `center=True`. "center_drop_last": the same without the
+            last frame. "same": padding by (n_fft - hop) / 2 on both sides, vocos's `padding="same"`.
+
+    Raises:
+        AlignerError: For a hop or a rate below 1, or an unknown rule.
     """
 
     hop_samples: int
     sample_rate_hz: int
-    rule: FrameRule = "centred"
+    rule: FrameRule = "center"
 
     def __post_init__(self) -> None:
         if self.hop_samples <= 0 or self.sample_rate_hz <= 0:
@@ -57,28 +74,78 @@ class FrameGrid:
         if self.rule not in FRAME_RULES:
             raise AlignerError(f"frame rule {self.rule!r}: use one of {', '.join(FRAME_RULES)}")
 
-    def frame_count(self, n_samples: int) -> int:
-        """Frames of `n_samples` samples (at this grid's own sample rate)."""
-        return n_samples // self.hop_samples + (self.rule == "centred")
+    @property
+    def hop_s(self) -> float:
+        """Seconds from the centre of one frame to the next."""
+        return self.hop_samples / self.sample_rate_hz
+
+    @property
+    def frame_at_end(self) -> int:
+        """Frames beyond N // hop: "center" has one more, whose centre may lie on the very end."""
+        return 1 if self.rule == "center" else 0
+
+    @property
+    def first_centre_hops(self) -> float:
+        """Where frame 0 is centred, in hops: on the first sample or, for "same", in the middle of a hop."""
+        return 0.5 if self.rule == "same" else 0.0
+
+    def frame_count(self, n_samples: Count) -> Count:
+        """Frames of an utterance.
+
+        Args:
+            n_samples: Its samples at this grid's own sample rate, a number or a tensor of them.
+        """
+        return n_samples // self.hop_samples + self.frame_at_end
+
+    def padding(self, window_samples: int) -> tuple[int, int]:
+        """Samples to add (left, right) so that a window that starts at sample s * hop is centred on frame s.
+
+        Where window and hop differ by an odd number, the extra sample goes to the right, as in HiFi-GAN. The
+        right side is up to a hop longer than the last frame needs: cut off the frames beyond `frame_count`.
+
+        Args:
+            window_samples: Length of the window; an FFT's, if the window is padded to that.
+        """
+        left = (window_samples - self.hop_samples) // 2 if self.rule == "same" else window_samples // 2
+        return left, window_samples - left
+
+    def centre_s(self, frames: Frames) -> Frames:
+        """The time in seconds that a frame is centred on.
+
+        Args:
+            frames: Frame numbers: one, an array or a tensor. Halves lie between two frames.
+        """
+        return (frames + self.first_centre_hops) * self.hop_samples / self.sample_rate_hz
+
+    def boundary_s(self, frames: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
+        """The times in seconds half-way between the centres of frame s-1 and frame s.
+
+        Args:
+            frames: The numbers s, any shape.
+        """
+        return self.centre_s(np.asarray(frames, np.float64) - 0.5)
 
     def first_frame_after(self, times_s: NDArray[np.float64]) -> NDArray[np.int64]:
-        """For each time the number of frames centred before it: the index of the first frame of what starts
-        there.
+        """The first frame of what starts at a time: the number of frames centred before that time.
+
+        Args:
+            times_s: Times in seconds, any shape.
         """
         hops = np.asarray(times_s) * self.sample_rate_hz / self.hop_samples
         # A centre that a boundary meets to within a millionth of a hop belongs to what starts there.
-        return np.ceil(np.round(hops - (self.rule == "tiled") * 0.5, 6)).astype(np.int64)
-
-    def boundary_s(self, frames: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The time half-way between the centres of frame s-1 and frame s, for each s."""
-        return (np.asarray(frames) - (self.rule != "tiled") * 0.5) * self.hop_samples / self.sample_rate_hz
+        return np.ceil(np.round(hops - self.first_centre_hops, 6)).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """`symbol` is spoken from `start_s` to `end_s`. `word` is the index into `Alignment.words`, -1 for none.
+    """A token or a word with its start and end.
 
-    `score` is a confidence in [0, 1], None where nobody gave one (a reference).
+    Args:
+        symbol: The token, or the word as written.
+        start_s: Its start in seconds.
+        end_s: Its end in seconds.
+        score: A confidence in [0, 1]; None where nobody gave one (a reference).
+        word: Index of the token's word in `Alignment.words`, -1 for none.
     """
 
     symbol: str
@@ -90,10 +157,20 @@ class Interval:
 
 @dataclass(frozen=True)
 class Alignment:
-    """One utterance. `tokens` tile [0, duration_s] without gap or overlap; `words` are spans over them.
+    """The tokens and words of one utterance with their times.
 
-    Optional pauses that nobody spoke are not in `tokens`. A reference may lack either level: an empty tuple.
-    text: as written, "" if unknown. audio: the recording's path as the manifest has it, "" if unknown.
+    Tokens follow each other from 0 to `duration_s` without gap or overlap. Optional pauses that nobody spoke
+    are not among them. A reference may lack either level: it is an empty tuple then.
+
+    Args:
+        id: The utterance's name.
+        duration_s: Length of the recording in seconds.
+        tokens: Phones and pauses, T of them.
+        words: Spans over the tokens.
+        speaker: "" if unknown.
+        score: A confidence in [0, 1] for the whole utterance; None where nobody gave one.
+        text: As written, "" if unknown.
+        audio: The recording's path as the manifest has it, "" if unknown.
     """
 
     id: str
@@ -121,13 +198,27 @@ class Alignment:
         text: str = "",
         audio: str = "",
     ) -> "Alignment":
-        """From T tokens and the T + 1 times around them, in seconds and in order.
+        """An alignment from T tokens and the T + 1 times around them.
 
-        words: for each token the index into `word_texts`, -1 for none. The first time becomes 0 and the last
-        `duration_s`. Tokens without extent (optional pauses that nobody spoke) are left out. A word's score
-        is the mean over its tokens, weighted by their length.
+        Tokens without extent (optional pauses that nobody spoke) are left out. A word's score is the mean
+        over its tokens, weighted by their length.
 
-        Raises AlignerError for lengths that differ, times out of order and words left without a token.
+        Args:
+            id: The utterance's name.
+            symbols: The tokens, `[T]`.
+            words: For each token the index into `word_texts`, -1 for none, `[T]`.
+            word_texts: The words as written.
+            boundaries_s: Times in seconds and in order, `[T + 1]`. The first becomes 0 and the last
+                `duration_s`.
+            duration_s: Length of the recording in seconds.
+            scores: A confidence for each token, `[T]`.
+            speaker: As in `Alignment`, like `score`, `text` and `audio`.
+            score: Of the whole utterance.
+            text: As written.
+            audio: The recording's path.
+
+        Raises:
+            AlignerError: For lengths that differ, times out of order and words left without a token.
         """
         if not len(symbols) == len(words) == len(boundaries_s) - 1 or (
             scores is not None and len(scores) != len(symbols)
@@ -163,9 +254,20 @@ class Alignment:
         durations: Sequence[int] | NDArray[np.int64],
         grid: FrameGrid,
         duration_s: float,
-        **more,
+        **more: Any,
     ) -> "Alignment":
-        """From frames per token, `[T]`, on a grid; otherwise as `from_boundaries`, which takes `more`."""
+        """An alignment from frames per token; otherwise as `from_boundaries`.
+
+        Args:
+            id: The utterance's name.
+            symbols: The tokens, `[T]`.
+            words: For each token the index into `word_texts`, -1 for none, `[T]`.
+            word_texts: The words as written.
+            durations: Frames of each token, `[T]`.
+            grid: Where these frames lie.
+            duration_s: Length of the recording in seconds.
+            more: What else `from_boundaries` takes.
+        """
         edges = np.concatenate([[0], np.cumsum(durations)])
         return cls.from_boundaries(id, symbols, words, word_texts, grid.boundary_s(edges), duration_s, **more)
 
@@ -174,22 +276,33 @@ class Alignment:
         hop_samples: int,
         sample_rate_hz: int,
         frames: int | None = None,
-        frame_rule: str = "centred",
+        frame_rule: FrameRule = "center",
     ) -> NDArray[np.int64]:
-        """Frames per token on a consumer's grid, `[T]`: their sum is `frames`, each is at least 1.
+        """Frames per token on the grid of any model, `[T]`: their sum is `frames`, each is at least 1.
 
-        A frame belongs to the token its centre lies in (see `FrameGrid`). Where that leaves a token without a
-        frame, boundaries around it move, by as few frames as will do. frames: the consumer's own count;
-        without it the count its rule gives for `duration_s` at its sample rate.
+        A frame belongs to the token its centre lies in. Where that leaves a token without a frame, boundaries
+        around it move, by as few frames as will do.
 
-        Raises DoesNotFit (an AlignerError) if there are more tokens than frames.
+        Args:
+            hop_samples: The model's hop.
+            sample_rate_hz: The model's sample rate.
+            frames: The model's own count of frames; without it the count that its rule gives for
+                `duration_s` at its sample rate.
+            frame_rule: Where its frames lie, see `FrameGrid`.
+
+        Raises:
+            DoesNotFit: If there are more tokens than frames.
+            AlignerError: If the grid makes no sense.
         """
-        rule: FrameRule = "centred" if frame_rule == "centered" else frame_rule  # type: ignore[assignment]
-        grid = FrameGrid(hop_samples, sample_rate_hz, rule)
-        return self.durations_on(grid, frames)
+        return self.durations_on(FrameGrid(hop_samples, sample_rate_hz, frame_rule), frames)
 
     def durations_on(self, grid: FrameGrid, frames: int | None = None) -> NDArray[np.int64]:
-        """As `durations`."""
+        """As `durations`.
+
+        Args:
+            grid: Where the model's frames lie.
+            frames: The model's own count of frames, as in `durations`.
+        """
         if frames is None:
             frames = grid.frame_count(round(self.duration_s * grid.sample_rate_hz))
         n_tokens = len(self.tokens)

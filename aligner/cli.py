@@ -9,21 +9,25 @@ from aligner.errors import AlignerError
 
 COMMANDS = {
     "demo": "make a small corpus with known phone times, train on it, align it, measure the error",
-    "prepare": "check a corpus and turn it into a manifest",
+    "prepare": "check and phonemize a corpus, write it as a manifest",
     "fit": "train an aligner on a prepared corpus",
-    "validate": "measure a trained aligner on a prepared corpus with known times",
-    "align": "find the times of every phone and word",
-    "evaluate": "measure boundary errors against reference times",
+    "align": "find the times of every phone and word of a corpus",
+    "evaluate": "measure boundary errors against reference times, of alignments or of a checkpoint",
     "export": "write alignments in another program's format",
-    "features": "draw what the model sees of a recording",
+    "features": "draw the features of a recording",
 }
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The parser, with the arguments of `command` alone filled in (the others cost seconds to import)."""
+    """The parser of the command line.
+
+    Args:
+        command: the command whose arguments are added; None: only the list of commands. Other commands are
+            not imported, so that help comes at once.
+    """
     parser = argparse.ArgumentParser(
         prog="aligner",
-        description="Learn who speaks which phone when, from recordings and texts alone.",
+        description="Phone and word times for speech, learnt from recordings and texts alone.",
         epilog="Start here: aligner demo. Every command's --help shows a working example.",
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -42,7 +46,14 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns its exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
+    """Run one command.
+
+    Args:
+        argv: the words after `aligner`; None: those that the program was called with.
+
+    Returns:
+        The exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.
+    """
     argv = sys.argv[1:] if argv is None else argv
     command = next((word for word in argv if not word.startswith("-")), None)
     parser = build_parser(command)

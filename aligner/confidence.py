@@ -1,71 +1,86 @@
-"""How sure an aligner is that a phone, a word, an utterance is what the text says.
+"""Confidence of phones, words and utterances: goodness of pronunciation, calibrated to a probability.
 
-T tokens, F frames of a batch one after the other, M states.
+T text tokens, S speech frames, F packed frames, V symbols.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aligner.text.transcript import PAUSE, Tokens, Transcript
+from aligner.text.transcript import PAUSE, Tokens
+from aligner.text.vocabulary import Reading
 
-if TYPE_CHECKING:
-    from aligner.corpus.prepared import Utterance
-    from aligner.training.module import Aligner
-
-_UTTERANCES = 100  # enough for a few coefficients, and a matter of seconds
-_BATCH = 25
-_STRETCH_FRAMES = 15
+_STRETCH_S = 0.150  # a short word
+_WORST_PHONES = 3  # a short word, too
+_PENALTY = 1e-3  # separable classes would send the weights to infinity
 
 
-def phone_evidence(
-    posteriors: Tensor,
+def goodness_of_pronunciation(
+    log_posteriors: Tensor,
     starts: Sequence[int],
     durations: Sequence[NDArray[np.int64]],
-    tokens: Sequence[Tokens],
-    token_ids: dict[str, int],
+    readings: Sequence[Reading],
 ) -> list[NDArray[np.float64]]:
-    """For each token the mean log posterior of its symbol over its frames, `[T]`: 0 sure, the lower the less.
+    """For each token the mean log posterior of its symbol over its frames, `[T]`: 0 at best.
 
-    posteriors: `[F, V]`, log. starts: the first frame of each utterance. A token without frames has evidence
-    0.
+    Args:
+        log_posteriors: `[F, V]`, of every symbol at every frame of the batch.
+        starts: The first frame of each utterance.
+        durations: Frames of each token, `[T]`, of each utterance. A token without frames gets 0.
+        readings: The tokens.
+
+    Source:
+        Witt and Young, "Phone-level pronunciation scoring", 2000, the numerator's posterior form.
     """
     result = []
-    for item, row, start in zip(tokens, durations, starts, strict=True):
-        symbol = torch.tensor([token_ids[s] for s in item.symbols])
-        frames = torch.repeat_interleave(symbol, torch.from_numpy(row)).to(posteriors.device)
-        own = posteriors[start : start + len(frames)].gather(1, frames[:, None])[:, 0].double().cpu().numpy()
-        total = np.bincount(np.repeat(np.arange(len(item)), row), own, minlength=len(item))
+    for reading, row, start in zip(readings, durations, starts, strict=True):
+        symbol = torch.tensor(reading.token_ids)
+        frames = torch.repeat_interleave(symbol, torch.from_numpy(row)).to(log_posteriors.device)
+        own = log_posteriors[start : start + len(frames)].gather(1, frames[:, None])[:, 0]
+        weights = own.double().cpu().numpy()
+        total = np.bincount(np.repeat(np.arange(len(row)), row), weights, minlength=len(row))
         result.append(total / np.maximum(row, 1))
     return result
 
 
+def is_phone(tokens: Tokens) -> NDArray[np.bool_]:
+    """Which tokens are phones and not pauses, `[T]`."""
+    return np.array([symbol != PAUSE for symbol in tokens.symbols])
+
+
 def utterance_evidence(
-    evidence: NDArray[np.float64], tokens: Tokens, durations: NDArray[np.int64]
+    goodness: NDArray[np.float64], tokens: Tokens, durations: NDArray[np.int64], frame_s: float
 ) -> NDArray[np.float64]:
-    """What tells a text that fits from one that does not, `[3]`: the mean evidence of its phones, the worst
-    stretch of 150 ms, pauses included (a word the text lacks is spread over its neighbours or passed over as
-    a pause), and the mean of its three worst phones (a word too many).
+    """What tells a text that fits from one that does not, `[3]`.
+
+    The mean goodness of the phones; that of the worst stretch of 150 ms, pauses included (a word that the
+    text lacks is spread over its neighbours or passed over as a pause); and the mean of the three worst
+    phones (a word too many).
+
+    Args:
+        goodness: `[T]`, of each token.
+        tokens: T tokens.
+        durations: `[T]`, frames of each token.
+        frame_s: Seconds a frame.
     """
-    spoken = np.array([symbol != PAUSE for symbol in tokens.symbols]) & (durations > 0)
+    spoken = is_phone(tokens) & (durations > 0)
     if not spoken.any():
         return np.zeros(3)
-    by_frame = np.repeat(evidence, durations)
+    by_frame = np.repeat(goodness, durations)
     sums = np.concatenate([[0.0], np.cumsum(by_frame)])
-    width = min(_STRETCH_FRAMES, len(by_frame))
+    width = min(max(1, round(_STRETCH_S / frame_s)), len(by_frame))
     worst_stretch = (sums[width:] - sums[:-width]).min() / width
-    return np.array([evidence[spoken].mean(), worst_stretch, np.sort(evidence[spoken])[:3].mean()])
+    return np.array([goodness[spoken].mean(), worst_stretch, np.sort(goodness[spoken])[:_WORST_PHONES].mean()])
 
 
 class Calibration(nn.Module):
-    """From evidence to a probability, by logistic regression on the corpus itself.
+    """From goodness of pronunciation to a probability, by logistic regression.
 
-    What belongs together is each utterance with its own text; what does not, each with another's text, with
-    a word left out and with one too many. `phone` and `whole` hold the weights, the offset last.
+    `phone` and `whole` hold the weights for phones and for utterances, the offset last. Until `fit` they are
+    a guess.
     """
 
     phone: Tensor
@@ -76,47 +91,32 @@ class Calibration(nn.Module):
         self.register_buffer("phone", torch.tensor([1.0, 2.0]))
         self.register_buffer("whole", torch.tensor([1.0, 1.0, 1.0, 4.0]))
 
-    def phones(self, evidence: NDArray[np.float64]) -> list[float]:
-        """Scores in 0..1 of tokens with evidence `[T]`."""
-        return _probability(evidence[:, None], self.phone).tolist()
+    def phones(self, goodness: NDArray[np.float64]) -> list[float]:
+        """Scores in 0..1 of tokens with goodness `[T]`."""
+        return _probability(goodness[:, None], self.phone).tolist()
 
     def utterance(self, evidence: NDArray[np.float64]) -> float:
-        """The score in 0..1 of an utterance with evidence `[3]`."""
+        """The score in 0..1 of an utterance with the evidence `[3]` of `utterance_evidence`."""
         return float(_probability(evidence[None], self.whole)[0])
 
-    def fit(self, aligner: "Aligner", utterances: "Sequence[Utterance]", seed: int) -> None:
-        """Learn both from a sample of a corpus. Leaves them as they are if it is too small to compare."""
-        generator = np.random.default_rng(seed)
-        own = [utterances[i] for i in generator.permutation(len(utterances))[:_UTTERANCES]]
-        texts = [utterance.transcript for utterance in own]
-        others = texts[1:] + texts[:1]
-        right = _evidence(aligner, own, texts)
-        swapped = _evidence(aligner, own, others)
-        altered = _evidence(aligner, own, [_without_a_word(t, generator) for t in texts])
-        altered += _evidence(
-            aligner, own, [_with_a_word(t, o, generator) for t, o in zip(texts, others, strict=True)]
-        )
-        if not (right and swapped):
-            return
-        phones = [np.concatenate([phone for phone, _ in rows])[:, None] for rows in (right, swapped)]
-        whole = [np.stack([utterance for _, utterance in rows]) for rows in (right, swapped + altered)]
-        for buffer, (fitting, other) in ((self.phone, phones), (self.whole, whole)):
-            buffer.copy_(torch.from_numpy(_logistic(fitting, other)))
+    def fit(
+        self,
+        right_phones: NDArray[np.float64],
+        wrong_phones: NDArray[np.float64],
+        right_utterances: NDArray[np.float64],
+        wrong_utterances: NDArray[np.float64],
+    ) -> None:
+        """Learn both from examples.
 
-
-def _without_a_word(transcript: Transcript, generator: np.random.Generator) -> Transcript:
-    if transcript.fixed is not None or len(transcript.words) < 2:
-        return transcript
-    left_out = int(generator.integers(len(transcript.words)))
-    return Transcript(transcript.words[:left_out] + transcript.words[left_out + 1 :])
-
-
-def _with_a_word(transcript: Transcript, other: Transcript, generator: np.random.Generator) -> Transcript:
-    if transcript.fixed is not None or not other.words:
-        return transcript
-    place = int(generator.integers(len(transcript.words) + 1))
-    word = other.words[int(generator.integers(len(other.words)))]
-    return Transcript((*transcript.words[:place], word, *transcript.words[place:]))
+        Args:
+            right_phones: `[n]`, goodness of phones that were spoken.
+            wrong_phones: `[n]`, of phones that were not.
+            right_utterances: `[n, 3]`, evidence of utterances with their own text.
+            wrong_utterances: `[n, 3]`, with another.
+        """
+        phone = _logistic(right_phones[:, None], wrong_phones[:, None])
+        self.phone.copy_(torch.from_numpy(phone))
+        self.whole.copy_(torch.from_numpy(_logistic(right_utterances, wrong_utterances)))
 
 
 def _probability(evidence: NDArray[np.float64], line: Tensor) -> NDArray[np.float64]:
@@ -124,47 +124,25 @@ def _probability(evidence: NDArray[np.float64], line: Tensor) -> NDArray[np.floa
     return 1 / (1 + np.exp(-(evidence @ np.array(weights) + offset)))
 
 
-def _evidence(
-    aligner: "Aligner", utterances: "Sequence[Utterance]", texts: Sequence[Transcript]
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Evidence of the phones and of the whole, of each utterance whose text is not too long for it."""
-    from aligner.corpus.prepared import load_audio, min_frames
-
-    rate = aligner.frontend.sample_rate_hz
-    pairs = []
-    for utterance, text in zip(utterances, texts, strict=True):
-        audio = load_audio(utterance, rate)
-        if min_frames(text) <= aligner.frontend.frame_count(len(audio)):
-            pairs.append((utterance.id, audio, text))
-    result = []
-    for start in range(0, len(pairs), _BATCH):
-        for tokens, durations, evidence in aligner.evidence(
-            *zip(*pairs[start : start + _BATCH], strict=True)
-        ):
-            spoken = np.array([symbol != PAUSE for symbol in tokens.symbols])
-            result.append((evidence[spoken], utterance_evidence(evidence, tokens, durations)))
-    return result
-
-
-def _logistic(fitting: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+def _logistic(right: NDArray[np.float64], wrong: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights and offset that make the two classes `[n, features]`, weighted alike, most probable.
 
-    Weights are not negative: more evidence never means less confidence.
+    Weights are not negative: a better goodness never means less confidence.
     """
     from scipy.optimize import minimize
 
-    values = np.concatenate([fitting, other])
-    label = np.arange(len(values)) < len(fitting)
+    values = np.concatenate([right, wrong])
+    label = np.arange(len(values)) < len(right)
     mean, deviation = values.mean(0), values.std(0) + 1e-9
     standard = (values - mean) / deviation
-    weight = np.where(label, 0.5 / len(fitting), 0.5 / len(other))
+    weight = np.where(label, 0.5 / len(right), 0.5 / len(wrong))
     sign = np.where(label, 1.0, -1.0)
 
     def loss(line: NDArray[np.float64]) -> float:
-        penalty = 1e-3 * np.square(line[:-1]).sum()  # separable classes would send the weights to infinity
+        penalty = _PENALTY * np.square(line[:-1]).sum()
         return float((weight * np.logaddexp(0, -sign * (standard @ line[:-1] + line[-1]))).sum() + penalty)
 
-    bounds = [(0.0, None)] * fitting.shape[1] + [(None, None)]
-    line = minimize(loss, np.zeros(fitting.shape[1] + 1), bounds=bounds).x
+    bounds = [(0.0, None)] * right.shape[1] + [(None, None)]
+    line = minimize(loss, np.zeros(right.shape[1] + 1), bounds=bounds).x
     weights = line[:-1] / deviation
     return np.append(weights, line[-1] - weights @ mean)

@@ -1,9 +1,10 @@
-"""How far alignments are from reference times: errors of word and phone boundaries in milliseconds.
+"""Evaluation: errors of word and phone boundaries against reference times, in milliseconds.
 
 What is compared, and what is not:
 
 Words: the start and the end of every word. Words are matched in order and by text, without case and
 punctuation.
+
 Phones: every boundary between consecutive phones, the start of the first and the end of the last. Pauses are
 dropped on both sides first; where either side has a pause between two phones, the end before it and the start
 after it are two boundaries, otherwise they are one. TIMIT's closures are one phone with their bursts (`tcl t`
@@ -13,11 +14,9 @@ else is counted as skipped, with its reason. An error is positive where the alig
 """
 
 import difflib
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,17 +24,28 @@ from numpy.typing import NDArray
 
 from aligner.alignment import Alignment, Interval, is_pause
 from aligner.errors import AlignerError
-from aligner.formats.manifest import read_alignments
-from aligner.formats.read import find_manifest, read, read_utterance, utterance_files
+from aligner.formats.lookup import AlignmentLookup, NoMatch
 from aligner.formats.timit import merge_phones
+from aligner.text.transcript import normalised_word
 
+# Tolerances that papers report: 20 ms for TIMIT's phones; 10, 25, 50, 100 ms by MFA (McAuliffe et al. 2017).
 THRESHOLDS_MS = (10, 20, 25, 50, 100)
-_WORST = 10
+_WORST_SHOWN = 10  # utterances in `worst`, enough to listen to
 
 
 @dataclass
 class Comparison:
-    """Signed boundary errors of one utterance in ms, and what of it could not be compared: (reason, what)."""
+    """The boundary errors of one utterance, and what of it could not be compared.
+
+    Args:
+        id: the utterance's id.
+        speaker: the speaker's name, "" if unknown.
+        word_starts_ms: error of each matched word's start, positive where the aligner is late.
+        word_ends_ms: error of each matched word's end.
+        phones_ms: error of each phone boundary.
+        words_skipped: (reason, word) for each word of the reference that was not compared.
+        phones_skipped: (reason, phone) for each phone of the reference that was not compared.
+    """
 
     id: str
     speaker: str
@@ -47,7 +57,12 @@ class Comparison:
 
 
 def compare(alignment: Alignment, reference: Alignment) -> Comparison:
-    """Boundary errors of one utterance against its reference."""
+    """The boundary errors of one utterance.
+
+    Args:
+        alignment: what an aligner made.
+        reference: the times it is compared with.
+    """
     result = Comparison(alignment.id, alignment.speaker or reference.speaker)
     pairs = _match_words(alignment.words, reference.words)
     for ours, theirs in pairs:
@@ -66,81 +81,31 @@ def compare(alignment: Alignment, reference: Alignment) -> Comparison:
     return result
 
 
-class References:
-    """Reference alignments by utterance id.
+def evaluate(alignments: Iterable[Alignment], references: AlignmentLookup) -> dict[str, Any]:
+    """A summary of the boundary errors of many utterances.
 
-    A folder of files is read file by file as they are asked for. An id finds its file by the end of the path:
-    any of `sx276`, `falk0-sx276` and `dr3-falk0-sx276` finds `dr3-falk0/sx276.phn`, if it is the only one.
-    Case and the characters between the parts do not matter.
-    """
+    Args:
+        alignments: what an aligner made.
+        references: the times they are compared with.
 
-    def __init__(
-        self, path: str | Path, words_tier: str | None = None, phones_tier: str | None = None
-    ) -> None:
-        self.path = Path(path)
-        self._tiers = (words_tier, phones_tier)
-        self._files: dict[str, Path] = {}
-        self._loaded: dict[str, Alignment] = {}
-        manifest = find_manifest(self.path) if self.path.exists() else None
-        files = utterance_files(self.path) if self.path.is_dir() else {}
-        if manifest is not None:
-            self._loaded = {_key(a.id): a for a in read_alignments(manifest)}
-            if not self._loaded:
-                raise AlignerError(f"{manifest}: no cut of it has reference times (supervision.alignment)")
-        elif files:
-            self._files = {_key(name): path for name, path in files.items()}
-        else:
-            self._loaded = {_key(a.id): a for a in read(self.path, words_tier, phones_tier)}
-        self._by_ending: dict[str, list[str]] = defaultdict(list)
-        for key in (*self._files, *self._loaded):
-            for ending in _endings(key):
-                self._by_ending[ending].append(key)
-        self._taken: dict[str, str] = {}
+    Returns:
+        Plain JSON types. `words` and `phones`: what `boundary_figures` gives, the mean signed error (words:
+        start_bias_ms and end_bias_ms, phones: bias_ms) and skipped (words or phones of compared utterances
+        without a counterpart). `speakers`: the same for each speaker. `worst`: utterances with the largest
+        mean error. `utterances`: how many were compared. `skipped`: how many were not. `reasons`: what was
+        skipped, by reason. Figures are None where there is nothing to take them over.
 
-    def find(self, id: str) -> Alignment | str:
-        """The reference for utterance `id`, or the reason why there is none."""
-        key = _key(id)
-        # A reference folder may also be given deeper down than the corpus was: then its names are ends of the
-        # id.
-        names = [key] if key in self._files or key in self._loaded else self._by_ending.get(key, [])
-        names = names or [e for e in _endings(key) if e in self._files or e in self._loaded][:1]
-        if not names:
-            return "no reference"
-        if len(names) > 1:
-            return "several references end in this id"
-        if self._taken.setdefault(names[0], id) != id:
-            return f"its reference belongs to {self._taken[names[0]]}"
-        if names[0] in self._loaded:
-            return self._loaded[names[0]]
-        path = self._files[names[0]]
-        try:
-            return read_utterance(path, id, path.parent.name, *self._tiers)
-        except AlignerError as error:
-            return f"reference cannot be read: {error}"
-
-    def unused(self) -> list[str]:
-        """Names of references that no alignment asked for."""
-        return [name for name in (*self._files, *self._loaded) if name not in self._taken]
-
-
-def evaluate(alignments: Iterable[Alignment], references: References) -> dict[str, Any]:
-    """Compare all and summarise, in plain JSON types.
-
-    `words` and `phones`: n, mean_ms, median_ms, within_10ms .. within_100ms and beyond_100ms (per cent of n),
-    the mean signed error (words: start_bias_ms and end_bias_ms, phones: bias_ms), skipped (words or phones of
-    compared utterances without a counterpart). Further `speakers` (the same for each), `worst` (utterances by
-    mean error), `utterances` (compared), `skipped` (utterances not compared) and `reasons` (reason -> what
-    was skipped for it). Figures are None where there is nothing to take them over.
-
-    Raises AlignerError if no boundary could be compared.
+    Raises:
+        AlignerError: no boundary could be compared.
     """
     comparisons: list[Comparison] = []
     reasons: dict[str, list[str]] = defaultdict(list)
     skipped = 0
     for alignment in alignments:
-        reference = references.find(alignment.id)
-        if isinstance(reference, str):
-            reasons[reference].append(alignment.id)
+        try:
+            reference = references.find(alignment.id)
+        except NoMatch as error:
+            reasons[str(error)].append(alignment.id)
             skipped += 1
             continue
         comparison = compare(alignment, reference)
@@ -167,7 +132,15 @@ def evaluate(alignments: Iterable[Alignment], references: References) -> dict[st
 
 
 def boundary_figures(errors_ms: Iterable[float]) -> dict[str, float | int | None]:
-    """n, mean_ms, median_ms, within_*ms and beyond_100ms of signed errors in ms."""
+    """The usual figures of boundary errors.
+
+    Args:
+        errors_ms: signed errors in ms.
+
+    Returns:
+        n, and of the absolute errors mean_ms, median_ms, within_10ms .. within_100ms and beyond_100ms (these
+        in per cent of n). All but n are None where there is no error.
+    """
     sizes = np.abs(np.fromiter(errors_ms, np.float64))
     some = len(sizes) > 0
     figures: dict[str, float | int | None] = {
@@ -208,11 +181,11 @@ def _worst(comparisons: list[Comparison]) -> list[dict[str, Any]]:
             sizes = np.abs(errors)
             rows.append((_rounded(sizes.mean()), c.id, _rounded(sizes.max())))
     rows.sort(key=lambda row: (-row[0], row[1]))
-    return [{"id": id, "mean_ms": mean, "max_ms": worst} for mean, id, worst in rows[:_WORST]]
+    return [{"id": id, "mean_ms": mean, "max_ms": worst} for mean, id, worst in rows[:_WORST_SHOWN]]
 
 
 def _match_words(ours: tuple[Interval, ...], theirs: tuple[Interval, ...]) -> list[tuple[int, int]]:
-    a, b = [folded(w.symbol) for w in ours], [folded(w.symbol) for w in theirs]
+    a, b = [normalised_word(w.symbol) for w in ours], [normalised_word(w.symbol) for w in theirs]
     if a == b:
         return [(i, i) for i in range(len(a))]
     blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
@@ -279,20 +252,6 @@ def _phone_errors_ms(
 
 def _error_ms(ours_s: float, theirs_s: float) -> float:
     return round((ours_s - theirs_s) * 1000, 6)  # so that 20 ms is 20 ms, not 20.000000000000018
-
-
-def folded(word: str) -> str:
-    """What two spellings of a word must share to be the same word: no case, no punctuation."""
-    return re.sub(r"[\W_]+", "", word.casefold()) or word
-
-
-def _key(id: str) -> str:
-    return re.sub(r"[\W_]+", "-", id.casefold()).strip("-")
-
-
-def _endings(key: str) -> list[str]:
-    parts = key.split("-")
-    return ["-".join(parts[i:]) for i in range(len(parts))]
 
 
 def _rounded(value: float | np.floating | NDArray) -> float:

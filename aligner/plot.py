@@ -1,41 +1,44 @@
-"""What people look at: a picture of one alignment over its log-mel, and a page of boundary errors.
+"""Pictures: an alignment over its log-mel, and the features that frontends make of a recording.
 
-N samples.
+N samples, S speech frames, C channels.
 """
 
-import html
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aligner.alignment import Alignment, Interval
+from aligner.alignment import Alignment, FrameGrid, Interval
 from aligner.errors import AlignerError
-from aligner.formats.atomic import whole_file
+from aligner.formats.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from torch import Tensor
 
-FIGURES = {
-    "n": "n",
-    "mean_ms": "mean",
-    "median_ms": "median",
-    "within_10ms": "≤10",
-    "within_20ms": "≤20",
-    "within_25ms": "≤25",
-    "within_50ms": "≤50",
-    "within_100ms": "≤100",
-    "beyond_100ms": ">100",
-    "bias": "bias",
-    "skipped": "skip",
-}
-LEGEND = "mean, median, bias in ms (words: starts/ends; + is late); ≤ and > in per cent within so many ms"
-_INCHES_A_SECOND = 4.0
-_WIDEST_INCHES = 60.0
+    from aligner.frontends import Frontend
+
+_INCHES_A_SECOND = 4.0  # a phone of 50 ms is then wide enough for its symbol
+_NARROWEST_INCHES = 8.0  # room for the title
+_WIDEST_INCHES = 60.0  # 6600 pixels at 110 dpi; viewers and TensorBoard still show it
+_DOTS_AN_INCH = 110
+_TITLE_POINTS = 10
+_SMALL_POINTS = 7  # font size of channel names and legends
+_LARGEST_DIFFERENCE_S = 0.1  # rounding and resampling change the length of a recording by less
+
+# The log-mel behind an alignment: finer in time than any aligner's features, to see where sounds change.
+_MEL_HOP_S = 0.005
+_MEL_WINDOW_S = 0.032
+_MEL_BANDS = 80
+_MEL_FMAX_HZ = 8000
+_MEL_RANGE_DB = 70.0
+
+_CHANNEL_NAMES = 12  # names on the axis of a panel of features
+_LARGEST_DEVIATION = 2.5  # colours end at this many standard deviations: 99 % of a Gaussian's values
 
 
 def plot_alignment(
@@ -45,32 +48,33 @@ def plot_alignment(
     reference: Alignment | None = None,
     title: str | None = None,
 ) -> "Figure":
-    """Words, phones and their scores over the log-mel of `audio` `[N]`; reference boundaries dashed, if
-    given.
+    """A picture of an alignment: words, log-mel, phones and scores over the time in seconds.
 
-    Dashed lines stand in the row of what they are the reference for: words above, phones below. The figure
-    belongs to no window, so that it can be made in any thread; save it with `save_picture` or hand it to
-    TensorBoard.
+    The figure belongs to no window, so it can be made in any thread. Save it with `save_picture`, or give it
+    to TensorBoard.
 
-    Raises AlignerError if `audio` is not one channel or not of the alignment's length (to a tenth of a
-    second).
+    Args:
+        alignment: the utterance.
+        audio: its recording, `[N]`.
+        sample_rate_hz: sample rate of `audio`.
+        reference: hand-made times of the same utterance, drawn as dashed lines: those of words in the row of
+            words, those of phones in the row of phones and in the log-mel.
+        title: None: the utterance's id.
+
+    Raises:
+        AlignerError: `audio` is not one channel, or its length is not the alignment's to a tenth of a second.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    if audio.ndim != 1 or abs(len(audio) / sample_rate_hz - alignment.duration_s) > 0.1:
+    if audio.ndim != 1 or abs(len(audio) / sample_rate_hz - alignment.duration_s) > _LARGEST_DIFFERENCE_S:
         raise AlignerError(
             f"{alignment.id}: audio of shape {audio.shape} at {sample_rate_hz} Hz for an alignment of "
             f"{alignment.duration_s:.2f} s"
         )
-    width = min(max(8.0, alignment.duration_s * _INCHES_A_SECOND), _WIDEST_INCHES)
-    figure = Figure(figsize=(width, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(alignment.duration_s, height_inches=4.6)
     words, mel, phones, scores = figure.subplots(
         4, 1, sharex=True, gridspec_kw={"height_ratios": [0.7, 4, 0.9, 0.9]}
     )
-    figure.suptitle(title if title is not None else alignment.id, fontsize=10)
-    _draw_spectrogram(mel, audio, sample_rate_hz)
+    figure.suptitle(title if title is not None else alignment.id, fontsize=_TITLE_POINTS)
+    _draw_log_mel(mel, audio, sample_rate_hz)
     _draw_row(words, alignment.words, "words", fontsize=10)
     _draw_row(phones, alignment.tokens, "phones", fontsize=8)
     _draw_scores(scores, alignment.tokens)
@@ -86,79 +90,101 @@ def plot_alignment(
     return figure
 
 
-def save_picture(figure: "Figure", path: str | Path, dpi: int = 110) -> None:
-    """The figure as a PNG file, whole or not at all."""
+def plot_features(
+    frontends: "Mapping[str, Frontend]", features: "Mapping[str, Tensor]", title: str
+) -> "Figure":
+    """A picture of features: a panel for each frontend, channels by name over the time in seconds.
+
+    Args:
+        frontends: by the name to show; all with the same frame grid.
+        features: what each of them made of one recording, `[S, C]`, by the same names. Colours suit channels
+            of mean 0 and deviation 1.
+        title: of the picture.
+    """
+    grid = next(iter(frontends.values())).grid
+    heights = [1.2 if frontend.channels == 1 else 3.2 for frontend in frontends.values()]
+    figure = _figure(_start_s(grid, len(next(iter(features.values())))), sum(heights) + 0.6)
+    panels = figure.subplots(len(frontends), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (name, frontend) in zip(panels, frontends.items(), strict=True):
+        values = features[name].numpy()
+        axes.set_ylabel(name)
+        if frontend.channels == 1:
+            axes.plot(
+                grid.centre_s(np.arange(len(values), dtype=np.float64)),
+                values[:, 0],
+                label=frontend.channel_names[0],
+            )
+            axes.legend(loc="lower right", fontsize=_SMALL_POINTS)
+        else:
+            _draw_channels(axes, values, frontend.channel_names, grid)
+    panels[0].set_title(
+        f"{title}: {grid.hop_samples} samples a frame at {grid.sample_rate_hz} Hz", fontsize=_TITLE_POINTS
+    )
+    panels[-1].set_xlabel("seconds")
+    return figure
+
+
+def save_picture(figure: "Figure", path: str | Path, dpi: int = _DOTS_AN_INCH) -> None:
+    """Write a figure as a PNG file, atomically.
+
+    Args:
+        figure: what `plot_alignment` or `plot_features` gave.
+        path: the file.
+        dpi: dots an inch.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
-    with whole_file(Path(path)) as file:
+    with atomic_write(path) as file:
         file.write(buffer.getvalue())
 
 
-def figure_rows(summary: dict[str, Any], keys: Iterable[str] = tuple(FIGURES)) -> Iterator[list[str]]:
-    """Rows of text for a table with a name and the `FIGURES` of `keys`: words and phones of all, of each
-    speaker.
-    """
-    groups = [("", summary)]
-    if len(summary["speakers"]) > 1:
-        groups += [
-            (f" {speaker or '(no speaker)'}", levels) for speaker, levels in summary["speakers"].items()
-        ]
-    for name, levels in groups:
-        for level in ("words", "phones"):
-            yield [f"{level}{name}", *(_cell(levels[level], key) for key in keys)]
+def _figure(duration_s: float, height_inches: float) -> "Figure":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width_inches = min(max(_NARROWEST_INCHES, duration_s * _INCHES_A_SECOND), _WIDEST_INCHES)
+    figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
-def evaluation_page(summary: dict[str, Any], path: Path, title: str) -> None:
-    """What `evaluate` found, as one HTML file that needs no other."""
-    worst = ([w["id"], f"{w['mean_ms']:.1f}", f"{w['max_ms']:.1f}"] for w in summary["worst"])
-    skipped = ([reason, str(len(what)), ", ".join(what[:20])] for reason, what in summary["reasons"].items())
-    page = (
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(title)}</title>"
-        "<style>body{font:15px sans-serif;margin:2em}table{border-collapse:collapse;margin:1em 0}"
-        "td,th{border:1px solid #ccc;padding:.3em .6em;text-align:right}td:first-child{text-align:left}"
-        f"</style><h1>{html.escape(title)}</h1><p>{summary['utterances']} utterances compared, "
-        f"{summary['skipped']} not.</p>"
-        + _table(["boundaries", *FIGURES.values()], figure_rows(summary))
-        + f"<p>{html.escape(LEGEND)}</p>"
-        + _table(["worst utterances", "mean ms", "max ms"], worst)
-        + _table(["skipped because", "times", "such as"], skipped)
-    )
-    with whole_file(path) as file:
-        file.write(page.encode())
+def _start_s(grid: FrameGrid, frame: int) -> float:
+    return float(grid.boundary_s(np.array(frame)))
 
 
-def _table(header: list[str], rows) -> str:
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _cell(figures: dict[str, Any], key: str) -> str:
-    if key == "bias":
-        signed = [
-            figures[k] for k in ("start_bias_ms", "end_bias_ms", "bias_ms") if figures.get(k) is not None
-        ]
-        return "/".join(f"{value:+.1f}" for value in signed) or "-"
-    value = figures[key]
-    return "-" if value is None else str(value) if isinstance(value, int) else f"{value:.1f}"
-
-
-def _draw_spectrogram(axes: "Axes", audio: NDArray[np.float32], sample_rate_hz: int) -> None:
+def _draw_log_mel(axes: "Axes", audio: NDArray[np.float32], sample_rate_hz: int) -> None:
     import librosa
 
-    hop = max(1, round(sample_rate_hz * 0.005))
-    n_fft = 1 << round(np.log2(sample_rate_hz * 0.032))
+    grid = FrameGrid(max(1, round(sample_rate_hz * _MEL_HOP_S)), sample_rate_hz, "center")
     power = librosa.feature.melspectrogram(
-        y=np.asarray(audio, np.float32), sr=sample_rate_hz, n_fft=n_fft, hop_length=hop, n_mels=80, fmax=8000
+        y=np.asarray(audio, np.float32),
+        sr=sample_rate_hz,
+        n_fft=1 << round(np.log2(sample_rate_hz * _MEL_WINDOW_S)),
+        hop_length=grid.hop_samples,
+        n_mels=_MEL_BANDS,
+        fmax=_MEL_FMAX_HZ,
     )
-    picture = librosa.power_to_db(power, ref=np.max, top_db=70.0)
-    # Frame s is centred on s * hop: its pixel reaches half a hop to either side.
-    half_s = hop / 2 / sample_rate_hz
-    extent = (-half_s, (picture.shape[1] - 1) * hop / sample_rate_hz + half_s, 0, 80)
+    picture = librosa.power_to_db(power, ref=np.max, top_db=_MEL_RANGE_DB)
+    extent = (_start_s(grid, 0), _start_s(grid, picture.shape[1]), 0, _MEL_BANDS)
     axes.imshow(picture, origin="lower", aspect="auto", extent=extent, cmap="magma", interpolation="nearest")
     axes.set_ylabel("mel band")
+
+
+def _draw_channels(
+    axes: "Axes", values: NDArray[np.float32], names: tuple[str, ...], grid: FrameGrid
+) -> None:
+    image = axes.imshow(
+        values.T,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        vmin=-_LARGEST_DEVIATION,
+        vmax=_LARGEST_DEVIATION,
+        extent=(_start_s(grid, 0), _start_s(grid, len(values)), -0.5, len(names) - 0.5),
+    )
+    shown = sorted({round(i * (len(names) - 1) / (_CHANNEL_NAMES - 1)) for i in range(_CHANNEL_NAMES)})
+    axes.set_yticks(shown, [names[i] for i in shown], fontsize=_SMALL_POINTS)
+    axes.figure.colorbar(image, ax=axes, pad=0.01)
 
 
 def _draw_row(axes: "Axes", intervals: tuple[Interval, ...], name: str, fontsize: int) -> None:

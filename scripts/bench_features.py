@@ -1,6 +1,6 @@
 """Times the frontends: frames a second, and what 24 hours of speech take.
 
-    python scripts/bench_features.py                               # the card if there is one, else the CPU
+    python scripts/bench_features.py                               # the GPU if there is one, else the CPU
     python scripts/bench_features.py --hours 24 --batch-s 400
     python scripts/bench_features.py --device cpu --threads 1 --only yingram --pits ../pits
 
@@ -172,7 +172,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (default: what torch takes)")
-    parser.add_argument("--hours", type=float, help="of speech (default: 24 on a card, 0.05 on the CPU)")
+    parser.add_argument("--hours", type=float, help="of speech (default: 24 on a GPU, 0.05 on the CPU)")
     parser.add_argument("--batch-s", type=float, default=200.0, help="audio in a batch (default 200)")
     parser.add_argument("--only", default="", metavar="TEXT", help="frontends whose name has this in it")
     parser.add_argument("--pits", type=Path, metavar="DIR", help="folder with PITS's analysis.py and yin.py")

@@ -1,6 +1,6 @@
 """Times every backend of `mas`, and its peers, on the same inputs in one run.
 
-    python scripts/bench_mas.py --out bench                        # the card if there is one, else the CPU
+    python scripts/bench_mas.py --out bench                        # the GPU if there is one, else the CPU
     python scripts/bench_mas.py --device cpu --threads 2 --out bench
     python scripts/bench_mas.py --super-mas ../super-monotonic-align --out bench
     python scripts/bench_mas.py --only '16,512,2048'               # cases whose name matches
@@ -32,8 +32,9 @@ import torch
 from torch import Tensor
 
 import mas
-from mas import cpu
-from mas.search import Backend, Layout
+from mas.backends import cpu
+from mas.checks import Layout
+from mas.search import Backend
 
 SHAPES = [
     (16, 128, 512),
@@ -183,7 +184,7 @@ def is_right(found: list[Tensor], expected: list[Tensor], case: Case) -> bool:
 
 
 def time_it(call: Callable[[], object], device: str) -> Timing:
-    """Time on the card between launches that flush its cache; on a CPU wall time."""
+    """Time on the GPU between launches that flush its cache; on a CPU wall time."""
     if device.startswith("cuda") and not takes_long(call):
         from triton.testing import do_bench
 
@@ -231,7 +232,7 @@ def floor_ms(case: Case, read: float, written: float) -> float:
 
 
 def host_overhead_us(device: str, backend: Backend) -> float:
-    """What one call costs the CPU, on an input so small that the card is never waited for."""
+    """What one call costs the CPU, on an input so small that nothing waits for the GPU."""
     batches = full_case("tiny", device, 1, 8, 32).batches
     call = functools.partial(mas.search, *batches[0], backend=backend, check=False)
     for _ in range(50):
@@ -360,11 +361,11 @@ def main() -> int:
     if args.super_mas:
         sys.path.insert(0, str(args.super_mas))
         super_mas = importlib.import_module("super_monotonic_align").maximum_path
-    on_card = args.device.startswith("cuda")
+    on_gpu = args.device.startswith("cuda")
     print_machine(args.device)
     read, written = bandwidths(args.device)
     print(f"measured bandwidth: {read / 1e9:.3f} TB/s read, {written / 1e9:.3f} TB/s written")
-    if on_card:
+    if on_gpu:
         for backend in mas.available_backends(args.device):
             if backend != "reference":
                 print(f"host time a call, mas {backend}: {host_overhead_us(args.device, backend):.1f} us")
@@ -372,7 +373,7 @@ def main() -> int:
     print(f"\n{'case (B,T,S)':44} {'':12} {header}")
 
     rows, mismatches = [], 0
-    for case in cases(args.device, SHAPES if on_card else CPU_SHAPES):
+    for case in cases(args.device, SHAPES if on_gpu else CPU_SHAPES):
         if not re.search(args.only, case.name):
             continue
         floor = floor_ms(case, read, written)
@@ -386,7 +387,7 @@ def main() -> int:
                 mismatches += 1
                 continue
             rows.append(report(case.name, name, time_it(call, args.device), floor))
-    if on_card:
+    if on_gpu:
         for row in gaussian_rows(args.device, args.only):
             rows.append(row)
             mismatches += row.median_ms != row.median_ms

@@ -21,7 +21,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from aligner.alignment import Alignment, Interval, is_pause
-from aligner.corpus.prepared import Utterance, load_cuts
+from aligner.corpus.prepared import Utterance, load_utterances
 from aligner.errors import AlignerError
 from aligner.training.module import Aligner
 from aligner.formats.timit import merge_phones
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     aligner = Aligner.load(args.checkpoint, args.device)
-    utterances = load_cuts(args.data)
+    utterances = load_utterances(args.data)
     generator = np.random.default_rng(args.seed)
     own = [(a.score, a) for a in _aligned(aligner, utterances)]
     right = np.array([score for score, _ in own])

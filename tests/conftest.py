@@ -26,3 +26,13 @@ def triton_device() -> str:
     """Where Triton kernels run: the card, or without one the CPU, in Triton's interpreter."""
     pytest.importorskip("triton")
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a prepared corpus of tones (see `tiny_corpus.py`), 20 utterances. Tests only read it."""
+    from tiny_corpus import write_tiny_corpus
+
+    folder = tmp_path_factory.mktemp("tiny_corpus")
+    write_tiny_corpus(folder)
+    return folder

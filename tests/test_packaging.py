@@ -46,7 +46,7 @@ def test_the_wheel_holds_all_code_and_data(wheel_names: set[str]) -> None:
     files.remove(ROOT / "mas" / "benchmark.png")  # for readers of the repository
     expected = {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
     expected |= {f"aligner/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
-    assert {"mas/py.typed", "aligner/py.typed", "mas/search.py"} <= expected
+    assert {"mas/py.typed", "aligner/py.typed", "mas/backends/hopper/search.cu"} <= expected
     packed = {name for name in wheel_names if ".dist-info/" not in name}
     assert packed == expected
 

@@ -7,8 +7,8 @@ import numpy as np
 import soundfile
 
 from aligner.alignment import Alignment
-from aligner.corpus import CorpusInfo, Utterance, save_corpus
-from aligner.transcript import PAUSE, Tokens, Transcript, Word
+from aligner.corpus.prepared import CorpusInfo, Utterance, save_corpus
+from aligner.text.transcript import PAUSE, Tokens, Transcript, Word
 
 SAMPLE_RATE_HZ = 16000
 CHORDS_HZ = {
@@ -22,7 +22,16 @@ _WORDS = ("tea", "sam", "mesa", "at", "same", "eat", "seam", "team", "mate", "at
 
 
 def write_tiny_corpus(folder: Path, utterances: int = 20, seed: int = 0) -> list[Utterance]:
-    """Speak up to 4 words an utterance, silence around them and sometimes between; known times are kept."""
+    """Prepare a corpus of up to 4 words an utterance, with silence around them and sometimes between.
+
+    Args:
+        folder: where to write it.
+        utterances: how many; fewer are the first of more.
+        seed: of the words and lengths.
+
+    Returns:
+        The utterances, with their exact times as reference.
+    """
     draw = np.random.default_rng(seed)
     audio = folder / "audio"
     audio.mkdir(parents=True, exist_ok=True)
@@ -32,7 +41,7 @@ def write_tiny_corpus(folder: Path, utterances: int = 20, seed: int = 0) -> list
 
 
 def save_tiny_corpus(folder: Path, utterances: list[Utterance]) -> None:
-    """As `aligner prepare` would."""
+    """Store utterances as `aligner prepare` would."""
     info = CorpusInfo(
         symbols=(PAUSE, *sorted(CHORDS_HZ)),
         phonemizer="characters",
@@ -56,7 +65,7 @@ def with_symbols(utterance: Utterance, id: str, symbols: tuple[str, ...]) -> Utt
 def _speak(id: str, folder: Path, draw: np.random.Generator) -> Utterance:
     texts: list[str] = []
     for word in map(str, draw.permutation(_WORDS)[: draw.integers(2, 5)]):
-        if not texts or texts[-1][-1] != word[0]:  # no ear could part two of the same symbol
+        if not texts or texts[-1][-1] != word[0]:  # two equal symbols in a row have no audible boundary
             texts.append(word)
     symbols, words = [PAUSE], [-1]
     for index, text in enumerate(texts):

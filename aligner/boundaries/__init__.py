@@ -1,1 +1,6 @@
-"""Frames to seconds."""
+"""Frames to seconds: where each token begins, put right by loudness at pauses and by the spectrum elsewhere."""
+
+from aligner.boundaries.correction import BoundaryCorrection
+from aligner.boundaries.refine import BoundaryRefiner
+
+__all__ = ["BoundaryCorrection", "BoundaryRefiner"]

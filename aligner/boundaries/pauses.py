@@ -1,6 +1,7 @@
 """Where pauses begin and end: what the search found, corrected by how loud it is there.
 
-T tokens. Boundaries are T + 1 times in seconds, the first and the last those of the utterance.
+T text tokens, P loudness values. Boundaries are T + 1 times in seconds, the first and the last those of the
+utterance.
 """
 
 import numpy as np
@@ -10,15 +11,20 @@ from torch import Tensor
 from aligner.boundaries.loudness import STEP_S, threshold_db
 from aligner.text.transcript import PAUSE, Tokens
 
-_LEAST_PHONE_S = 0.015  # what a phone beside a pause keeps at least
+_LEAST_PHONE_S = 0.015  # what a phone beside a pause keeps at least: a frame and a half of the search
 
 
 def drop_short_pauses(
     tokens: Tokens, boundaries_s: NDArray[np.float64], shortest_s: float
 ) -> NDArray[np.float64]:
-    """Boundaries with optional pauses between words shorter than `shortest_s` given to the next word.
+    """The boundaries with optional pauses between words that are too short given to the next word.
 
-    Most of them are not pauses but the closure of a stop the next word begins with.
+    Most of them are not pauses but the closure of a stop that the next word begins with.
+
+    Args:
+        tokens: T tokens.
+        boundaries_s: `[T + 1]`.
+        shortest_s: A shorter pause is dropped.
     """
     boundaries = boundaries_s.copy()
     for t in range(1, len(tokens) - 1):
@@ -30,11 +36,17 @@ def drop_short_pauses(
 def fit_pauses_to_loudness(
     tokens: Tokens, boundaries_s: NDArray[np.float64], loudness: Tensor, fraction: float
 ) -> NDArray[np.float64]:
-    """Boundaries with every pause grown over the quiet part of the phone on either side.
+    """The boundaries with every pause grown over the quiet part of the phone on either side.
 
     Mixtures give the dying away of a word, and the silent closure of a stop that begins one, to the phone:
-    those frames differ from digital silence. People do not. A pause never grows beyond the phone beside it,
-    of which 15 ms stay. fraction: see `loudness.threshold_db`. loudness: one value a millisecond.
+    those frames differ from digital silence. People give them to the pause. A pause never grows beyond the
+    phone beside it, of which 15 ms stay.
+
+    Args:
+        tokens: T tokens.
+        boundaries_s: `[T + 1]`.
+        loudness: `[P]` in dB, one value a millisecond.
+        fraction: What is quiet, see `threshold_db`.
     """
     quiet = (loudness < threshold_db(loudness, fraction)).cpu().numpy()
     boundaries = boundaries_s.copy()
@@ -46,19 +58,13 @@ def fit_pauses_to_loudness(
         if tokens.symbols[before] == PAUSE:
             edge = _quiet_until(quiet, edge, boundaries_s[after + 1] - _LEAST_PHONE_S)
         else:
-            edge = -_quiet_until(
-                quiet[::-1], _mirror(quiet, edge), _mirror(quiet, boundaries_s[before] + _LEAST_PHONE_S)
-            ) + _mirror(quiet, 0)
+            edge = _quiet_from(quiet, edge, boundaries_s[before] + _LEAST_PHONE_S)
         boundaries[before + 1 : after + 1] = edge
     return boundaries
 
 
-def _mirror(quiet: NDArray[np.bool_], time_s: float) -> float:
-    return (len(quiet) - 1) * STEP_S - time_s
-
-
 def _quiet_until(quiet: NDArray[np.bool_], start_s: float, limit_s: float) -> float:
-    """The end of the quiet stretch that begins at `start_s`; `start_s` if it goes on until `limit_s`."""
+    """The end of the quiet stretch that begins at `start_s`; `start_s` if it goes on beyond `limit_s`."""
     position = max(0, round(start_s / STEP_S))
     time_s = start_s
     while position < len(quiet) and quiet[position]:
@@ -66,4 +72,17 @@ def _quiet_until(quiet: NDArray[np.bool_], start_s: float, limit_s: float) -> fl
         time_s += STEP_S
         if time_s > limit_s:
             return start_s
+    return time_s
+
+
+def _quiet_from(quiet: NDArray[np.bool_], end_s: float, limit_s: float) -> float:
+    """The beginning of the quiet stretch that ends at `end_s`; `end_s` if it begins before `limit_s`."""
+    last = len(quiet) - 1
+    position = min(last, round(end_s / STEP_S))
+    time_s = end_s
+    while position >= 0 and quiet[position]:
+        position -= 1
+        time_s -= STEP_S
+        if time_s < limit_s:
+            return end_s
     return time_s

@@ -1,10 +1,9 @@
-"""Boundaries between phones finer than a frame: where the spectrum changes most, near where the search put
-them.
+"""Boundaries between phones finer than a frame: where the spectrum changes most, near where the search put them.
 
-The search decides on frames of 10 ms and 25 ms wide, and where a mixture crosses over to the next is not
-where a person puts a boundary. A person looks for the fastest change; so does this.
+The search decides on frames of 10 ms and 20 ms wide, and where one mixture becomes likelier than the next is
+not where a person puts a boundary. A person looks for the fastest change; so does this.
 
-S fine frames, C channels, T tokens.
+N samples, S fine frames, T text tokens.
 """
 
 import numpy as np
@@ -12,41 +11,53 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aligner.alignment import FrameGrid
 from aligner.frontends.mel import Mel
 from aligner.text.transcript import PAUSE, Tokens
 
-_STEP_S = 0.0025
+# These were chosen on TIMIT and synthetic speech, see recipes/ljspeech/ABLATIONS.md.
+_STEP_S = 0.0025  # of the fine frames
+_WINDOW_S = 0.016  # of the fine frames: short, since a change is looked for
+_FFT_S = 0.032
+_MELS, _LOWEST_HZ, _HIGHEST_HZ = 26, 50.0, 7600.0
 _SIDE_FRAMES = 8  # 20 ms either side are compared
 # How far from the found boundary: a change e times as fast outweighs being sqrt(2) times SPREAD_S away.
 _SPREAD_S = 0.015
 _REACH_S = 0.030
-_LEAST_CHANGE = 1e-3
+_LEAST_CHANGE = 1e-3  # keeps the log of no change finite
 
 
 class BoundaryRefiner:
-    """Moves boundaries between phones; those at pauses are `pauses.fit_pauses_to_loudness`'s."""
+    """Moves boundaries between phones; those at pauses are left to `pauses.fit_pauses_to_loudness`.
+
+    Args:
+        sample_rate_hz: Of the audio.
+    """
 
     def __init__(self, sample_rate_hz: int) -> None:
-        hop = round(sample_rate_hz * _STEP_S)
-        self._step_s = hop / sample_rate_hz
-        n_fft = 2 ** int(np.ceil(np.log2(0.032 * sample_rate_hz)))
+        self._grid = FrameGrid(round(sample_rate_hz * _STEP_S), sample_rate_hz, "center")
         self._mel = Mel(
             preset="16k-10ms",
             sample_rate_hz=sample_rate_hz,
-            n_fft=n_fft,
-            hop_samples=hop,
-            window_samples=round(0.016 * sample_rate_hz),
-            mels=26,
-            fmin_hz=50.0,
-            fmax_hz=min(7600.0, sample_rate_hz / 2),
-            frame_rule="centred",
+            n_fft=2 ** int(np.ceil(np.log2(_FFT_S * sample_rate_hz))),
+            hop_samples=self._grid.hop_samples,
+            window_samples=round(_WINDOW_S * sample_rate_hz),
+            mels=_MELS,
+            fmin_hz=_LOWEST_HZ,
+            fmax_hz=min(_HIGHEST_HZ, sample_rate_hz / 2),
+            frame_rule="center",
             power=2.0,
             floor=1e-8,
         )
 
     def change(self, audio: Tensor) -> NDArray[np.float64]:
-        """How much the log-mels of the 20 ms after each boundary between fine frames differ from those of
-        the 20 ms before it: `[S + 1]`, 0 too near the ends. audio: `[N]`.
+        """How fast the spectrum changes at each boundary between fine frames, `[S + 1]`.
+
+        The difference of the log-mels of the 20 ms after it from those of the 20 ms before it; 0 too near the
+        ends.
+
+        Args:
+            audio: `[N]`.
         """
         with torch.inference_mode():
             features, _ = self._mel.to(audio.device)(audio[None], torch.tensor([len(audio)]))
@@ -60,11 +71,15 @@ class BoundaryRefiner:
         return change.cpu().numpy()
 
     def refine(self, tokens: Tokens, boundaries_s: NDArray[np.float64], audio: Tensor) -> NDArray[np.float64]:
-        """The T + 1 boundaries in seconds with those between phones moved by at most 30 ms, never past the
-        middle of a phone.
+        """The boundaries with those between phones moved by at most 30 ms, never past the middle of a phone.
+
+        Args:
+            tokens: T tokens.
+            boundaries_s: `[T + 1]`.
+            audio: `[N]`.
         """
         change = np.log(self.change(audio) + _LEAST_CHANGE)
-        times_s = (np.arange(len(change)) - 0.5) * self._step_s
+        times_s = self._grid.boundary_s(np.arange(len(change)))
         refined = boundaries_s.copy()
         spoken = [t for t in range(len(tokens)) if boundaries_s[t + 1] > boundaries_s[t]]
         for before, after in zip(spoken, spoken[1:], strict=False):

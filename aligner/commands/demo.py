@@ -1,10 +1,17 @@
-"""`aligner demo`: the whole way once, on speech whose phone times are known."""
+"""`aligner demo`: every step once, on synthetic speech whose phone times are known."""
 
 import argparse
+import contextlib
+import importlib
+import io
+import json
 import shutil
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aligner.commands.output import print_record
 from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
@@ -70,11 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """All steps, one table, and the figures."""
-    import time
-
     from aligner.corpus.synthetic import LANGUAGES, SPEEDS_WPM, synthesise_corpus
-    from aligner.evaluate import References, evaluate
-    from aligner.formats import MANIFEST, read_alignments
+    from aligner.evaluate import evaluate
+    from aligner.formats import MANIFEST, AlignmentLookup, read_alignments
 
     started_s = time.perf_counter()
     out: Path = args.out
@@ -97,7 +102,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     figures = _command("evaluate", aligned, "--reference", prepared)
 
     alignments = list(read_alignments(out / "aligned" / MANIFEST))
-    uniform = evaluate(map(uniform_split, alignments), References(prepared))
+    uniform = evaluate(map(uniform_split, alignments), AlignmentLookup(prepared))
     exact = {utterance.alignment.id: utterance.alignment for utterance in spoken}
     picture = _draw_typical(alignments, exact, out / "alignment.png")
     seconds = time.perf_counter() - started_s
@@ -147,10 +152,6 @@ def _clear(out: Path) -> None:
 
 def _command(name: str, *arguments: str) -> dict[str, Any]:
     """Run another command as the user would, its tables left out; returns its figures."""
-    import contextlib
-    import importlib
-    import io
-
     from aligner.cli import build_parser
 
     _announce(f"aligner {name} {' '.join(arguments)}")
@@ -160,33 +161,29 @@ def _command(name: str, *arguments: str) -> dict[str, Any]:
 
 
 def _announce(step: str) -> None:
-    import sys
-
     print(f"demo: {step}", file=sys.stderr, flush=True)
 
 
 def _draw_typical(alignments: "list[Alignment]", exact: "dict[str, Alignment]", path: Path) -> str:
     """A picture of the alignment whose error is in the middle of all; returns its id."""
     import numpy as np
-    import soundfile
 
+    from aligner.corpus.audio import read_audio
     from aligner.evaluate import compare
     from aligner.plot import plot_alignment, save_picture
 
     by_error = sorted(alignments, key=lambda a: float(np.mean(np.abs(compare(a, exact[a.id]).phones_ms))))
     typical = by_error[len(by_error) // 2]
-    audio, sample_rate_hz = soundfile.read(typical.audio, dtype="float32")
+    audio, sample_rate_hz = read_audio(typical.audio)
     title = f"{exact[typical.id].text}  (of all alignments the one with the median error)"
     save_picture(plot_alignment(typical, audio, sample_rate_hz, exact[typical.id], title), path)
     return typical.id
 
 
 def _save(path: Path, summary: dict[str, Any]) -> None:
-    import json
+    from aligner.formats.atomic import atomic_write
 
-    from aligner.formats.atomic import whole_file
-
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write(json.dumps(summary).encode() + b"\n")
 
 
@@ -198,21 +195,17 @@ def _print_summary(
     summary: dict[str, Any],
     picture: str,
 ) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     out = summary["out"]
     minutes = sum(alignment.duration_s for alignment in alignments) / 60
     speakers = len({alignment.speaker for alignment in alignments})
-    table = Table(title="aligner demo", show_header=False, title_justify="left", show_lines=True)
-    table.add_row("spoken", f"{len(alignments)} sentences, {minutes:.1f} min, {speakers} voices of eSpeak NG")
-    table.add_row("trained", f"{fitted['epochs']} epochs on audio and tokens, {fitted['seconds']:.0f} s")
+    rows = [
+        ("spoken", f"{len(alignments)} sentences, {minutes:.1f} min, {speakers} voices of eSpeak NG"),
+        ("trained", f"{fitted['epochs']} epochs on audio and tokens, {fitted['seconds']:.0f} s"),
+    ]
     for name, figures in (("phones found", found), ("uniform split", uniform)):
         within = f"{figures['within_20ms']:.0f} % within 20 ms"
         spread = f"median {figures['median_ms']:.1f} ms, {within} of the exact times"
-        table.add_row(name, f"{figures['mean_ms']:.1f} ms mean error of {figures['n']} boundaries; {spread}")
-    table.add_row("took", f"{summary['seconds']:.0f} s in all")
+        rows.append((name, f"{figures['mean_ms']:.1f} ms mean error of {figures['n']} boundaries; {spread}"))
     files = {
         "alignment.png": f"picture of {picture}",
         "aligned/textgrid": "for Praat",
@@ -220,6 +213,7 @@ def _print_summary(
         "aligned/alignments.jsonl.gz": "times and scores of every phone and word",
         "run/checkpoints/last.ckpt": "the aligner",
     }
-    table.add_row("files", escape("\n".join(f"{out}/{name}: {what}" for name, what in files.items())))
-    Console().print(table)
+    rows.append(("took", f"{summary['seconds']:.0f} s in all"))
+    rows.append(("files", "\n".join(f"{out}/{name}: {what}" for name, what in files.items())))
+    print_record("aligner demo", rows, show_lines=True)
     print("Next, LJSpeech (a GPU is used if there is one):\n" + NEXT)

@@ -1,104 +1,167 @@
 """`aligner evaluate`: boundary errors against reference times."""
 
 import argparse
-from typing import Any
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from aligner.commands.arguments import ALIGNMENTS, WrongArguments, add_checkpoint, add_data, load_aligner
+from aligner.commands.output import print_table, progress
 from aligner.errors import AlignerError
 
+if TYPE_CHECKING:
+    from aligner.alignment import Alignment
+    from aligner.formats.lookup import AlignmentLookup
+
 _SPEAKERS_SHOWN = 10
+_UTTERANCES = 64
+_BATCH_DURATION_S = 200.0  # as in `aligner align`
+
+DESCRIPTION = """\
+Measure how far word and phone boundaries are from reference times.
+
+Two forms: alignments on disk against references; or a checkpoint, which aligns a sample of a prepared corpus
+that has known times and writes nothing. Words are matched in order and by text; phones are compared where
+both sides have equally many, pauses left out. What cannot be compared is counted."""
+
+EPILOG = """\
+examples:
+  aligner evaluate aligned --reference timit/test
+  aligner evaluate aligned --reference praat --tier words=ORT --tier phones=MAU --html report.html
+  aligner evaluate --checkpoint runs/ljspeech/checkpoints/last.ckpt --data prepared
+  aligner evaluate --checkpoint last.ckpt --data prepared --utterances 500"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to compare with what."""
-    parser.description = (
-        "Measure how far word and phone boundaries are from reference times. Words are matched in order and\n"
-        "by text; phones are compared where both sides have equally many, pauses left out. What cannot be\n"
-        "compared is counted."
-    )
-    parser.epilog = (
-        "examples:\n"
-        "  aligner evaluate aligned --reference timit/test\n"
-        "  aligner evaluate aligned --reference praat --tier words=ORT --tier phones=MAU --html report.html"
-    )
-    parser.add_argument(
-        "alignments",
-        metavar="OUT",
-        help="what `aligner align` wrote; or a folder of TextGrids, a CTM, a manifest",
-    )
-    parser.add_argument(
+    parser.description = DESCRIPTION
+    parser.epilog = EPILOG
+    on_disk = parser.add_argument_group("alignments on disk")
+    on_disk.add_argument("alignments", nargs="?", metavar="ALIGNMENTS", help=ALIGNMENTS)
+    on_disk.add_argument(
         "--reference",
-        required=True,
         metavar="DIR",
-        help="folder with TextGrids or TIMIT .phn/.wrd, or a prepared corpus with reference times",
+        help="a folder with TextGrids or TIMIT .phn/.wrd, or a prepared corpus with known times",
     )
-    parser.add_argument(
+    on_disk.add_argument(
         "--tier",
         action="append",
         default=[],
         metavar="words=NAME|phones=NAME",
         help="a tier of the reference TextGrids that is not named words or phones; may be given for both",
     )
+    sample = parser.add_argument_group("a checkpoint on a sample")
+    add_checkpoint(sample, required=False)
+    add_data(sample, required=False)
+    sample.add_argument(
+        "--utterances",
+        type=int,
+        metavar="N",
+        help=f"size of the sample, spread evenly over the corpus (default: {_UTTERANCES})",
+    )
     parser.add_argument("--html", metavar="FILE", help="also write the figures as a page")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Compare, print the tables, return the figures."""
-    from pathlib import Path
+    from aligner.evaluate import evaluate
 
-    from rich.console import Console
-    from rich.progress import track
-
-    from aligner.evaluate import References, evaluate
-    from aligner.formats import read
-
-    tiers = _tiers(args.tier)
-    errors = Console(stderr=True)
-    references = References(args.reference, tiers.get("words"), tiers.get("phones"))
-    alignments = track(read(args.alignments), "comparing", console=errors, disable=not errors.is_terminal)
+    _check_form(args)
+    if args.checkpoint:
+        alignments, references = _align_sample(args)
+        title = f"{args.checkpoint} against the known times of {args.data}"
+    else:
+        alignments, references = _read(args)
+        title = f"{args.alignments} against {args.reference}"
     summary = evaluate(alignments, references)
     _print_tables(summary)
     if args.html:
-        from aligner.plot import evaluation_page
+        from aligner.report import evaluation_page
 
-        evaluation_page(summary, Path(args.html), title=f"{args.alignments} against {args.reference}")
+        evaluation_page(summary, Path(args.html), title=title)
         print(f"report: {args.html}")
     return summary
 
 
-def _tiers(given: list[str]) -> dict[str, str]:
+def _check_form(args: argparse.Namespace) -> None:
+    """Raise WrongArguments unless the arguments are those of one of the two forms, complete."""
+    on_disk = {"ALIGNMENTS": args.alignments, "--reference": args.reference, "--tier": args.tier}
+    sample = {
+        "--checkpoint": args.checkpoint,
+        "--data": args.data,
+        "--utterances": args.utterances,
+        "--device": args.device,
+        "--trust": args.trust,
+    }
+    given = [name for name, value in on_disk.items() if value]
+    given_sample = [name for name, value in sample.items() if value not in (None, False)]
+    if given and given_sample:
+        raise WrongArguments(
+            f"cannot combine {', '.join(given)} with {', '.join(given_sample)}: either compare ALIGNMENTS "
+            "with --reference, or measure a --checkpoint on --data"
+        )
+    form, needed = (
+        (sample, ("--checkpoint", "--data")) if given_sample else (on_disk, ("ALIGNMENTS", "--reference"))
+    )
+    missing = [name for name in needed if not form[name]]
+    if missing:
+        other = "" if given or given_sample else "; or --checkpoint and --data"
+        raise WrongArguments(f"missing {' and '.join(missing)}{other}")
+    if args.utterances is not None and args.utterances < 1:
+        raise AlignerError(f"--utterances {args.utterances}: must be at least 1")
+
+
+def _read(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLookup]":
+    from aligner.formats import read
+    from aligner.formats.lookup import AlignmentLookup
+
     tiers = {}
-    for tier in given:
+    for tier in args.tier:
         kind, equals, name = tier.partition("=")
         if kind not in ("words", "phones") or not equals or not name:
             raise AlignerError(f"--tier {tier}: say words=NAME or phones=NAME")
         tiers[kind] = name
-    return tiers
+    references = AlignmentLookup(args.reference, tiers.get("words"), tiers.get("phones"))
+    return progress(read(args.alignments), "comparing"), references
+
+
+def _align_sample(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLookup]":
+    """Align utterances of a prepared corpus that have known times, evenly spread over it."""
+    from aligner.align_corpus import batches
+    from aligner.corpus.prepared import load_utterances
+    from aligner.corpus.recording import load_recording
+    from aligner.formats.lookup import AlignmentLookup
+
+    measurable = [u for u in load_utterances(args.data) if u.reference is not None]
+    if not measurable:
+        raise AlignerError(f"{args.data} has no utterance with known times to measure against")
+    aligner = load_aligner(args)
+    rate_hz = aligner.frontend.sample_rate_hz
+    wanted = args.utterances or _UTTERANCES
+    sample = measurable[:: max(1, len(measurable) // wanted)][:wanted]
+    aligned = [
+        alignment
+        for batch in progress(list(batches(sample, _BATCH_DURATION_S)), "aligning")
+        for alignment in aligner.align_batch([load_recording(u, rate_hz) for u in batch])
+    ]
+    return aligned, AlignmentLookup.of([u.reference for u in sample if u.reference is not None], args.data)
 
 
 def _print_tables(summary: dict[str, Any]) -> None:
-    from itertools import islice
+    from aligner.report import FIGURES, LEGEND, figure_rows
 
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    from aligner.plot import FIGURES, LEGEND, figure_rows
-
-    console = Console()
-    title = f"Boundary errors, {summary['utterances']} utterances"
-    table = Table(title=title, caption=LEGEND, box=box.SIMPLE, padding=0, title_justify="left")
     shown = [key for key in FIGURES if key != "beyond_100ms"]  # what is left of within_100ms
-    table.add_column("", no_wrap=True)
-    for key in shown:
-        table.add_column(FIGURES[key], justify="right", no_wrap=True)
-    for row in islice(figure_rows(summary, shown), 2 * (1 + _SPEAKERS_SHOWN)):
-        table.add_row(*row)
-    console.print(table)
+    print_table(
+        ["", *(FIGURES[key] for key in shown)],
+        islice(figure_rows(summary, shown), 2 * (1 + _SPEAKERS_SHOWN)),
+        title=f"Boundary errors, {summary['utterances']} utterances",
+        caption=LEGEND,
+        figures=True,
+    )
     if len(summary["speakers"]) > _SPEAKERS_SHOWN:
-        console.print(f"({len(summary['speakers'])} speakers; all of them with --json or --html)")
-    worst = Table("worst utterances", "mean ms", "max ms", box=box.SIMPLE)
-    for entry in summary["worst"]:
-        worst.add_row(entry["id"], f"{entry['mean_ms']:.1f}", f"{entry['max_ms']:.1f}")
-    console.print(worst)
+        print(f"({len(summary['speakers'])} speakers; all of them with --json or --html)")
+    worst = [(entry["id"], f"{entry['mean_ms']:.1f}", f"{entry['max_ms']:.1f}") for entry in summary["worst"]]
+    print_table(("worst utterances", "mean ms", "max ms"), worst)
     for reason, what in summary["reasons"].items():
-        console.print(f"skipped: {reason}: {len(what)} (such as {what[0]})", markup=False, highlight=False)
+        print(f"skipped: {reason}: {len(what)} (such as {what[0]})")

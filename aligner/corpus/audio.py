@@ -1,38 +1,144 @@
-"""Recordings of one channel: read from a file, brought to another sample rate.
+"""Sound files: the only place that opens, resamples and writes them.
 
-N samples.
+N samples, C channels.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
+import soundfile
+import soxr
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.errors import AlignerError
 
+if TYPE_CHECKING:
+    from aligner.corpus.prepared import Utterance
+
+# What soundfile raises for a file that is missing, damaged, no sound, or shorter than where reading starts.
+_UNREADABLE = (soundfile.SoundFileError, RuntimeError, OSError, ValueError)
+
+
+@dataclass(frozen=True)
+class AudioFormat:
+    """What the header of a sound file says.
+
+    Args:
+        rate_hz: samples a second.
+        n_channels: C, the channels.
+        n_samples: N, the samples of each channel.
+    """
+
+    rate_hz: int
+    n_channels: int
+    n_samples: int
+
+
+def audio_format(path: str | Path) -> AudioFormat:
+    """The sample rate, channels and length of a sound file, without decoding it.
+
+    Raises:
+        AlignerError: naming the file, if it is not a sound file that can be read.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            return AudioFormat(file.samplerate, file.channels, file.frames)
+    except _UNREADABLE as error:
+        raise AlignerError(f"{path}: cannot be read as audio ({error})") from error
+
 
 def read_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
-    """The samples `[N]` of a whole file, channels averaged, and their rate in Hz.
+    """The whole of a sound file, channels averaged.
 
-    Raises AlignerError, naming the file, if it is no recording or an empty one.
+    Returns:
+        The samples `[N]` and their rate in Hz.
+
+    Raises:
+        AlignerError: naming the file, if it cannot be read or is empty.
     """
-    import soundfile
-
-    try:
-        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, RuntimeError) as error:
-        raise AlignerError(f"{path}: cannot be read as audio ({error})") from error
+    samples, rate_hz = _decode(path)
     if not len(samples):
         raise AlignerError(f"{path}: there is nothing in the recording")
     return samples.mean(1), rate_hz
 
 
-def resample(samples: NDArray[np.float32], rate_hz: int, wanted_hz: int) -> Tensor:
-    """The samples `[N]` at another rate."""
-    if rate_hz != wanted_hz:
-        import soxr
+def read_audio_part(
+    path: str | Path, start_s: float, n_samples: int | None, channels: tuple[int, ...], rate_hz: int
+) -> NDArray[np.float32]:
+    """A part of a sound file at the file's own rate, with the chosen channels averaged.
 
+    Args:
+        path: the sound file.
+        start_s: where the part begins, in seconds.
+        n_samples: its length; None reads to the end. It comes out shorter where the file ends before.
+        channels: the channels to average, from 0.
+        rate_hz: the rate that the file is known to have.
+
+    Returns:
+        The samples `[N]`.
+
+    Raises:
+        AlignerError: naming the file, if it cannot be read, has another rate or lacks a channel.
+    """
+    samples, found_hz = _decode(path, round(start_s * rate_hz), n_samples)
+    if found_hz != rate_hz or samples.shape[1] <= max(channels):
+        raise AlignerError(f"{path} is not the file it was: run `aligner prepare` again")
+    return samples[:, channels].mean(axis=1)
+
+
+def load_audio(utterance: "Utterance", sample_rate_hz: int) -> Tensor:
+    """The audio of an utterance, channels averaged and resampled; the same samples every time.
+
+    Args:
+        utterance: an utterance of a prepared corpus.
+        sample_rate_hz: the wanted rate.
+
+    Returns:
+        The samples `[N]`, float32.
+
+    Raises:
+        AlignerError: naming the utterance, if the file cannot be read or is no longer what was prepared.
+    """
+    try:
+        audio = read_audio_part(
+            utterance.audio,
+            utterance.start_s,
+            utterance.n_samples,
+            utterance.channels,
+            utterance.audio_rate_hz,
+        )
+    except AlignerError as error:
+        raise AlignerError(f"{utterance.id}: {error}") from error
+    if len(audio) < utterance.n_samples:
+        raise AlignerError(
+            f"{utterance.id}: {utterance.audio} is shorter than when prepared; run `aligner prepare` again"
+        )
+    return resample(audio, utterance.audio_rate_hz, sample_rate_hz)
+
+
+def resample(samples: NDArray[np.float32], rate_hz: int, wanted_hz: int) -> Tensor:
+    """The samples `[N]` at another rate, both in Hz; at the same rate they stay as they are."""
+    if rate_hz != wanted_hz:
         samples = soxr.resample(samples, rate_hz, wanted_hz)
     return torch.from_numpy(np.ascontiguousarray(samples))
+
+
+def write_wav(file: BinaryIO, samples: NDArray[np.int16], rate_hz: int) -> None:
+    """Write samples `[N]` as a WAV file of one channel and 16 bit."""
+    soundfile.write(file, samples, rate_hz, format="WAV", subtype="PCM_16")
+
+
+def _decode(
+    path: str | Path, start: int = 0, n_samples: int | None = None
+) -> tuple[NDArray[np.float32], int]:
+    """The samples `[N, C]` from sample `start` on, at most `n_samples` of them, and their rate in Hz."""
+    frames = -1 if n_samples is None else n_samples
+    try:
+        samples, rate_hz = soundfile.read(path, frames, start, dtype="float32", always_2d=True)
+    except _UNREADABLE as error:
+        raise AlignerError(f"{path}: cannot be read as audio ({error})") from error
+    return samples, rate_hz

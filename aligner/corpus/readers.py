@@ -1,34 +1,46 @@
-"""Corpora as people have them: folders, file lists and lhotse manifests, read into one list of `Source`s."""
+"""Readers of corpora as people have them: LJSpeech folders, file lists, folders and lhotse manifests.
+
+One function a layout; each gives `RawUtterance`s, not checked yet.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from aligner.alignment import Alignment, Interval, is_pause
+from aligner.alignment import Alignment
 from aligner.errors import AlignerError
-from aligner.formats.timit import merge_phones
-from aligner.text.transcript import PAUSE
+from aligner.formats import from_cut
+from aligner.formats.timit import reference_files, spoken_text
 
+if TYPE_CHECKING:
+    from lhotse.cut import Cut
+
+# The formats that libsndfile reads.
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".w64", ".caf"}
 )
 TEXT_SUFFIXES = (".lab", ".txt")
+# A `|` with a space on each side stands between words in a text of tokens, and does not separate fields.
 FIELD_SEPARATOR = re.compile(r"(?<! )\||\|(?! )")
 LHOTSE_SUFFIXES = (".jsonl", ".jsonl.gz")
-REFERENCE_EXCESS_S = (
-    0.1  # reference times that end later than this after the audio belong to another recording
-)
-TIMIT_TEXT = re.compile(r"\d+\s+\d+\s+(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Source:
-    """One utterance as found, not yet checked. `audio` None: there is none.
+class RawUtterance:
+    """One utterance as it was found, not yet checked.
 
-    start_s, duration_s: the part of the recording that is this utterance (None: all of it). channels: those
-    to mix (None: all). reference: times that came with a manifest. problem: why it can already be said to be
-    unusable.
+    Args:
+        id: its name.
+        audio: the sound file; None if there is none.
+        text: what is said; "" if there is no text.
+        speaker: the speaker's name; "" if unknown.
+        start_s: where in the file it begins, in seconds.
+        duration_s: its length in seconds; None if it is the rest of the file.
+        channels: the channels to average, from 0; None for all.
+        reference: times of phones and words that came with a manifest.
+        problem: why it cannot be used, where that is known already.
     """
 
     id: str
@@ -42,155 +54,112 @@ class Source:
     problem: str = ""
 
 
-def read_corpus(path: str | Path, audio_root: str | Path | None = None) -> list[Source]:
-    """The utterances of a corpus, in the order they are listed, whichever of these `path` is.
+def read_corpus(path: str | Path, audio_root: str | Path | None = None) -> list[RawUtterance]:
+    """The utterances of a corpus, in the order in which they are listed.
 
-    An LJSpeech folder (`metadata.csv` and `wavs/`), a folder of lhotse manifests (`cuts*.jsonl.gz`, or
-    `recordings*` and `supervisions*`), any other folder (audio files with a `.txt` or `.lab` of the same
-    name, searched in depth, the folder naming the speaker), a lhotse cut manifest, or a file list of
-    `wav|text` or `wav|speaker|text`.
+    Args:
+        path: an LJSpeech folder (`metadata.csv` and `wavs/`); a folder of lhotse manifests
+            (`cuts*.jsonl.gz`, or `recordings*` and `supervisions*`); any other folder (audio files with a
+            `.txt` or `.lab` of the same name, at any depth; the folder is the speaker); a lhotse cut
+            manifest; or a file list of `wav|text` or `wav|speaker|text`.
+        audio_root: where the relative paths of a file list or manifest start; by default its own folder.
 
-    audio_root: where the relative paths of a file list or manifest start; by default beside the file.
-    Raises AlignerError if `path` does not exist, is none of these, or holds nothing.
+    Raises:
+        AlignerError: if `path` does not exist, is none of these, or has no utterances.
     """
     path = Path(path)
     if not path.exists():
         raise AlignerError(f"{path}: no such file or folder")
     if path.is_dir():
         if (path / "metadata.csv").is_file():
-            sources = _read_ljspeech(path)
+            found = _read_ljspeech(path)
         elif manifests := _lhotse_manifests(path):
-            sources = _read_lhotse(manifests, Path(audio_root or path))
+            found = _read_lhotse(manifests, Path(audio_root or path))
         else:
-            sources = _read_folder(path)
+            found = _read_folder(path)
     elif path.name.endswith(LHOTSE_SUFFIXES):
-        sources = _read_lhotse([path], Path(audio_root or path.parent))
+        found = _read_lhotse([path], Path(audio_root or path.parent))
     elif path.name == "metadata.csv" and (path.parent / "wavs").is_dir():
-        sources = _read_ljspeech(path.parent)
+        found = _read_ljspeech(path.parent)
     else:
-        sources = _read_filelist(path, Path(audio_root or path.parent))
-    if not sources:
+        found = _read_filelist(path, Path(audio_root or path.parent))
+    if not found:
         raise AlignerError(
             f"{path}: no utterances found; give an LJSpeech folder, a folder of audio with .txt or .lab "
             "beside it, a list of wav|text lines, or lhotse manifests"
         )
-    return sources
+    return found
 
 
-def reference_beside(audio: Path, id: str, duration_s: float) -> Alignment | None:
-    """Hand-made times in files of the audio's name: `.phn`/`.wrd` of TIMIT (16 kHz samples) or a TextGrid.
+def _read_ljspeech(folder: Path) -> list[RawUtterance]:
+    """LJSpeech: `id|text|normalised text` lines with `|` as in file lists, and `wavs/` with any audio suffix.
 
-    Phones of TIMIT come merged (see `aligner.formats.timit`). Raises AlignerError for a file that cannot be read, or
-    whose times do not fit `duration_s`, the length of the audio.
-    """
-    from aligner.formats import read_textgrid, read_timit
-
-    for suffix in (".phn", ".wrd", ".PHN", ".WRD"):
-        if audio.with_suffix(suffix).is_file():
-            reference = read_timit(audio.with_suffix(suffix), id)
-            phones = merge_phones(_fitted(reference, duration_s))
-            return Alignment(id, duration_s, _in_words(phones, reference.words), reference.words)
-    for suffix in (".TextGrid", ".textgrid"):
-        if audio.with_suffix(suffix).is_file():
-            reference = read_textgrid(audio.with_suffix(suffix), id)
-            return Alignment(id, duration_s, _fitted(reference, duration_s), reference.words)
-    return None
-
-
-def _fitted(reference: Alignment, duration_s: float) -> tuple[Interval, ...]:
-    """The phones, made to end with the audio: hand-made times stop a little before or after it."""
-    end_s = max((interval.end_s for interval in (*reference.tokens, *reference.words)), default=0.0)
-    if end_s > duration_s + REFERENCE_EXCESS_S:
-        raise AlignerError(f"its reference times end at {end_s:.2f} s, the audio at {duration_s:.2f} s")
-    kept = [token for token in reference.tokens if token.start_s < duration_s]
-    if kept and is_pause(kept[-1].symbol):
-        kept[-1] = replace(kept[-1], end_s=duration_s)
-    elif kept and kept[-1].end_s < duration_s:
-        kept.append(Interval(PAUSE, kept[-1].end_s, duration_s))
-    elif kept:
-        kept[-1] = replace(kept[-1], end_s=duration_s)
-    return tuple(kept)
-
-
-def _in_words(phones: tuple[Interval, ...], words: tuple[Interval, ...]) -> tuple[Interval, ...]:
-    """Each phone with the word its middle lies in, or the nearest: TIMIT's words leave some phones out."""
-    placed = []
-    for phone in phones:
-        index = -1
-        if words and not is_pause(phone.symbol):
-            middle_s = (phone.start_s + phone.end_s) / 2
-            gaps_s = [max(word.start_s - middle_s, middle_s - word.end_s) for word in words]
-            index = gaps_s.index(min(gaps_s))
-        placed.append(replace(phone, word=index))
-    return tuple(placed)
-
-
-def _read_ljspeech(folder: Path) -> list[Source]:
-    """`id|text|normalised text` lines, `|` as in file lists; audio in `wavs/` under any suffix; the folder's
-    name is the speaker.
+    The folder's name is the speaker.
     """
     audio_files = _by_stem(_audio_files(folder / "wavs"))
-    sources = []
+    found = []
     for number, line in _lines(folder / "metadata.csv"):
         fields = [field.strip() for field in FIELD_SEPARATOR.split(line)]
         id = fields[0]
         problem = "" if len(fields) > 1 else f"line {number} of metadata.csv has no `|`: write id|text"
         text = next((field for field in reversed(fields[1:3]) if field), "")
-        sources.append(Source(id, audio_files.get(id), text, folder.resolve().name, problem=problem))
-    return sources
+        found.append(RawUtterance(id, audio_files.get(id), text, folder.resolve().name, problem=problem))
+    return found
 
 
-def _read_filelist(path: Path, audio_root: Path) -> list[Source]:
-    """`wav|text` or `wav|speaker|text` lines; the id is the file's name, after the speaker's if there is
-    one. A `|` between spaces belongs to the text: in text that is tokens already it stands between words.
+def _read_filelist(path: Path, audio_root: Path) -> list[RawUtterance]:
+    """A file list of `wav|text` or `wav|speaker|text` lines.
+
+    The id is the file's name, after the speaker's if there is one. A `|` between spaces belongs to the text:
+    in a text of tokens it stands between words.
     """
-    sources = []
+    found = []
     for number, line in _lines(path):
         fields = [field.strip() for field in FIELD_SEPARATOR.split(line)]
         audio = audio_root / fields[0]
         if len(fields) == 2:
-            sources.append(Source(_make_id("", audio), audio, fields[1]))
+            found.append(RawUtterance(_make_id("", audio), audio, fields[1]))
         elif len(fields) == 3:
-            sources.append(Source(_make_id(fields[1], audio), audio, fields[2], fields[1]))
+            found.append(RawUtterance(_make_id(fields[1], audio), audio, fields[2], fields[1]))
         else:
             problem = f"line {number} of {path.name} is neither wav|text nor wav|speaker|text"
-            sources.append(Source(_make_id("", audio), audio, "", problem=problem))
-    return sources
+            found.append(RawUtterance(_make_id("", audio), audio, "", problem=problem))
+    return found
 
 
-def _read_folder(folder: Path) -> list[Source]:
-    """Audio with a `.lab` or `.txt` of the same name beside it; the folder it lies in is the speaker."""
-    sources = []
+def _read_folder(folder: Path) -> list[RawUtterance]:
+    """A folder of audio files, each with a `.lab` or `.txt` beside it; the folder of each is its speaker."""
+    found = []
     paired = set()
     for audio in sorted(_audio_files(folder)):
         speaker = audio.parent.name if audio.parent != folder else ""
         text_file = next((t for t in _namesakes(audio) if t.is_file()), None)
         paired.add(text_file)
         if text_file is None:
-            sources.append(
-                Source(_make_id(speaker, audio), audio, "", speaker, problem="no .txt or .lab beside it")
+            found.append(
+                RawUtterance(
+                    _make_id(speaker, audio), audio, "", speaker, problem="no .txt or .lab beside it"
+                )
             )
         else:
-            sources.append(Source(_make_id(speaker, audio), audio, _read_text(text_file), speaker))
-    spoken_folders = {source.audio.parent for source in sources if source.audio}
+            found.append(RawUtterance(_make_id(speaker, audio), audio, _read_text(text_file), speaker))
+    spoken_folders = {utterance.audio.parent for utterance in found if utterance.audio}
     for text_file in sorted(f for f in folder.rglob("*") if f.suffix.lower() in TEXT_SUFFIXES):
         if text_file.parent in spoken_folders and text_file not in paired and not _is_note(text_file):
             speaker = text_file.parent.name if text_file.parent != folder else ""
             if not any(namesake in paired for namesake in _namesakes(text_file)):
-                sources.append(Source(_make_id(speaker, text_file), None, _read_text(text_file), speaker))
-    return sources
+                found.append(RawUtterance(_make_id(speaker, text_file), None, _read_text(text_file), speaker))
+    return found
 
 
 def _read_text(path: Path) -> str:
-    """The text of one utterance; TIMIT's begins with the first and last sample, which nobody says."""
+    """The text of one utterance in a file of its own, without the sample numbers that TIMIT's have."""
     text = " ".join(line for _, line in _lines(path))
-    timit = TIMIT_TEXT.fullmatch(text)
-    has_times = any(path.with_suffix(suffix).is_file() for suffix in (".wrd", ".phn", ".WRD", ".PHN"))
-    return timit[1] if timit and has_times else text
+    return spoken_text(text) if reference_files(path) else text
 
 
-def _read_lhotse(manifests: list[Path], audio_root: Path) -> list[Source]:
-    """One utterance a supervision, wherever in its recording it lies."""
+def _read_lhotse(manifests: list[Path], audio_root: Path) -> list[RawUtterance]:
+    """Lhotse manifests: each supervision is an utterance, wherever it lies in its recording."""
     from lhotse import CutSet, RecordingSet, SupervisionSet
     from lhotse.serialization import load_manifest
 
@@ -205,15 +174,15 @@ def _read_lhotse(manifests: list[Path], audio_root: Path) -> list[Source]:
         cuts = [CutSet.from_manifests(recordings=_joined(recordings), supervisions=_joined(supervisions))]
     if not cuts:
         raise AlignerError(f"{manifests[0]}: give lhotse cuts, or a folder of recordings and supervisions")
-    return [source for cut_set in cuts for cut in cut_set for source in _sources_of_cut(cut, audio_root)]
+    return [
+        utterance for cut_set in cuts for cut in cut_set for utterance in _utterances_of_cut(cut, audio_root)
+    ]
 
 
-def _sources_of_cut(cut, audio_root: Path) -> Iterator[Source]:
+def _utterances_of_cut(cut: "Cut", audio_root: Path) -> Iterator[RawUtterance]:
     """Every supervision of a lhotse cut as an utterance of its own."""
-    from aligner.formats import from_cut
-
     if not cut.supervisions:
-        yield Source(cut.id, None, "", problem="the cut has no supervision, so no text")
+        yield RawUtterance(cut.id, None, "", problem="the cut has no supervision, so no text")
     recording = getattr(cut, "recording", None)
     files = [s.source for s in recording.sources if s.type == "file"] if recording is not None else []
     for piece in cut.trim_to_supervisions(keep_overlapping=False):
@@ -221,9 +190,9 @@ def _sources_of_cut(cut, audio_root: Path) -> Iterator[Source]:
         text, speaker = supervision.text or "", supervision.speaker or ""
         if not files:
             problem = "its audio is not in a file: save it with lhotse's CutSet.save_audios first"
-            yield Source(supervision.id, None, text, speaker, problem=problem)
+            yield RawUtterance(supervision.id, None, text, speaker, problem=problem)
             continue
-        yield Source(
+        yield RawUtterance(
             id=supervision.id,
             audio=audio_root / files[0],
             text=text,
@@ -236,15 +205,17 @@ def _sources_of_cut(cut, audio_root: Path) -> Iterator[Source]:
 
 
 def _lhotse_manifests(folder: Path) -> list[Path]:
-    """`cuts*` if the folder has them, otherwise `recordings*` and `supervisions*` (also behind a corpus'
-    name).
+    """The cut manifests of a folder, or else its manifests of recordings and supervisions; [] if none.
+
+    Their names may begin with a corpus' name.
     """
     manifests = sorted(f for f in folder.iterdir() if f.name.endswith(LHOTSE_SUFFIXES))
     cuts = [f for f in manifests if "cuts" in f.name]
     return cuts or [f for f in manifests if "recordings" in f.name or "supervisions" in f.name]
 
 
-def _joined(manifests: list):
+def _joined(manifests: list[Any]) -> Any:
+    """Lhotse manifests of one kind as one."""
     return sum(manifests[1:], manifests[0])
 
 
@@ -261,18 +232,22 @@ def _namesakes(path: Path) -> list[Path]:
 
 
 def _is_note(path: Path) -> bool:
-    """Files about the corpus, not of it."""
+    """Whether a text file is about the corpus and not the text of an utterance."""
     return path.stem.upper() in {"README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "SPEAKERS", "CHANGELOG"}
 
 
 def _make_id(speaker: str, file: Path) -> str:
-    """`speaker-name`, without the speaker where the name already begins with it. White space becomes `_`."""
+    """The id `speaker-name`, or `name` if that begins with the speaker. White space becomes `_`."""
     name = file.stem if not speaker or file.stem.startswith(speaker) else f"{speaker}-{file.stem}"
     return re.sub(r"\s+", "_", name)
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    """Numbered lines that hold anything. Raises AlignerError if the file is not UTF-8."""
+    """The lines of a text file that are not empty, with their numbers.
+
+    Raises:
+        AlignerError: if the file is not UTF-8.
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (UnicodeDecodeError, OSError) as error:

@@ -1,17 +1,16 @@
-"""A small spoken corpus whose phone times are known to the sample: eSpeak NG says when it starts each phone.
+"""The synthetic corpus: sentences spoken by eSpeak NG, with the exact time of every phone.
 
-eSpeak's samples stay at its own rate (22,050 Hz). The package `espeakng-loader` (an extra: GPL-3.0) carries
-it.
+`aligner demo` trains on it, and its times are what boundary errors can be measured against. Samples stay at
+eSpeak's own rate of 22,050 Hz.
+
+N samples.
 """
 
-import ctypes
+import importlib.resources
 import itertools
-import os
 import random
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,40 +19,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligner.alignment import Alignment
-from aligner.corpus.sentences import GERMAN_SENTENCES, SENTENCES
+from aligner.corpus.audio import write_wav
+from aligner.corpus.espeak_events import PHONE_EVENT, WORD_EVENT, Espeak, Event
 from aligner.errors import AlignerError
+from aligner.formats.atomic import atomic_write
 from aligner.text.transcript import PAUSE
 
+
+def _read_sentences(name: str) -> tuple[str, ...]:
+    """The sentences of `sentences/NAME.txt`, one a line, written for this project.
+
+    They contain every phone of their language, and many pauses.
+    """
+    file = importlib.resources.files("aligner.corpus") / "sentences" / f"{name}.txt"
+    return tuple(file.read_text(encoding="utf-8").splitlines())
+
+
+SENTENCES, GERMAN_SENTENCES = _read_sentences("en"), _read_sentences("de")
 _SPEAKERS = ("", "+f1", "+m3", "+steph")  # eSpeak's variants of a voice
 VOICES = tuple(f"en-us{speaker}" for speaker in _SPEAKERS)
 GERMAN_VOICES = tuple(f"de{speaker}" for speaker in _SPEAKERS)
-# What there are sentences for: voices, sentences.
+# The voices and sentences of each language that has sentences.
 LANGUAGES = {"en-us": (VOICES, SENTENCES), "de": (GERMAN_VOICES, GERMAN_SENTENCES)}
-SPEEDS_WPM = (140, 165, 190)
-SLOWEST_WPM, FASTEST_WPM = (
-    80,
-    390,
-)  # beyond that eSpeak resamples what it has said, and its times are not true
+SPEEDS_WPM = (140, 165, 190)  # a slow, a usual and a fast reader
+# Outside these eSpeak resamples the sound after it has given its times, which are then wrong.
+SLOWEST_WPM, FASTEST_WPM = 80, 390
 
-_EDGE_SILENCE_S = (0.05, 0.3)
-_SHORTEST_PAUSE_S = 0.03  # a gap in the sound that eSpeak has no name for is a pause from here on
+_EDGE_SILENCE_S = (0.05, 0.3)  # least and most silence at each end, as recordings have
+_SHORTEST_PAUSE_S = 0.03  # a silence that eSpeak does not name is a pause from this length on
 _STOPS = "pbtdkɡcɟqɢʔ"  # the first letter of every stop and affricate in IPA
-_MARKS = str.maketrans("", "", "ˈˌːˑ:")
+_MARKS = str.maketrans("", "", "ˈˌːˑ:")  # stress and length
 _ZERO_WIDTH_SPACE = "\u200b"
-
-_WORD_EVENT, _PHONE_EVENT = 1, 7
 
 
 @dataclass(frozen=True)
 class SyntheticUtterance:
-    """What was said and, exactly, when. `alignment` has the id, the speaker and the text."""
+    """One utterance that eSpeak spoke.
+
+    Args:
+        audio_path: its sound file.
+        alignment: its exact times, with the id, the speaker and the text.
+    """
 
     audio_path: Path
     alignment: Alignment
 
     @property
     def token_text(self) -> str:
-        """The phones as already tokenised text: `sil | ð ə | k æ t | sil`, "|" between words."""
+        """The phones as a text of tokens, with "|" between words: `sil | ð ə | k æ t | sil`."""
         symbols: list[str] = []
         word = -1
         for token in self.alignment.tokens:
@@ -70,19 +83,31 @@ def synthesise_corpus(
     seed: int = 0,
     sentences: Sequence[str] = SENTENCES,
 ) -> list[SyntheticUtterance]:
-    """Speak `utterances` sentences, the `voices` by turns, at speeds (words a minute) from `speeds_wpm`.
+    """Make a corpus of sentences spoken by eSpeak NG, about 500 times faster than speech.
 
-    Writes `out_dir/SPEAKER/ID.wav` (16 bit, 22,050 Hz, mono), `.txt` (what was said) and `.TextGrid` (tiers
-    words and phones), and two filelists: `text.txt` (`wav|speaker|text`) and `tokens.txt`
-    (`wav|speaker|tokens`, pauses and word bounds included). Phones are eSpeak's in IPA without stress and
-    length marks; every silence is a token "sil", except that a stop starts with its closure. About 500 times
-    faster than speech; the same arguments give the same bytes.
+    Writes `out_dir/SPEAKER/ID.wav` (16 bit, 22,050 Hz, mono), `.txt` (the sentence) and `.TextGrid` (tiers
+    words and phones), and two file lists: `text.txt` (`wav|speaker|text`) and `tokens.txt`
+    (`wav|speaker|tokens`, with pauses and word bounds). Phones are eSpeak's, in IPA without stress and length
+    marks. Every silence is a token "sil", except the closure of a stop, which belongs to the stop. The same
+    arguments give the same bytes.
 
-    Raises AlignerError if eSpeak is not installed, a voice is unknown or blurs its pauses, a speed is outside
-    80..390, or a sentence has a word that is not spoken.
+    Args:
+        out_dir: the folder to write.
+        utterances: how many sentences to speak; beyond their number they are repeated in another order.
+        voices: eSpeak's voices, which take turns.
+        speeds_wpm: speeds in words a minute; one is drawn for each utterance.
+        seed: of everything drawn: the order, speeds, silences at the ends, and noise in the voices.
+        sentences: what to speak.
+
+    Returns:
+        The utterances, in order.
+
+    Raises:
+        AlignerError: if eSpeak is not installed, a voice is unknown or has sound in its pauses, a speed is
+            outside 80 to 390, or a sentence has a word that is not spoken.
     """
     _check(utterances, voices, speeds_wpm, sentences)
-    espeak = _Espeak(seed)
+    espeak = Espeak(seed)
     chooser = random.Random(seed)
     order = [
         sentence
@@ -104,94 +129,15 @@ def synthesise_corpus(
     return spoken
 
 
-@dataclass(frozen=True)
-class _Event:
-    kind: int
-    character: int  # where in the text, from 0
-    sample: int
-    name: str
-
-
 @dataclass
 class _Phone:
     symbol: str
-    start: int  # samples
-    word: int
-
-
-class _EventStruct(ctypes.Structure):
-    _fields_ = (
-        ("kind", ctypes.c_int),
-        ("identifier", ctypes.c_uint),
-        ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int),
-        ("audio_position_ms", ctypes.c_int),
-        ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p),
-        ("name", ctypes.c_ubyte * 8),
-    )
-
-
-class _Espeak:
-    """eSpeak NG with its state to itself: its own copy of the library, whose state is one for all callers.
-
-    What it says depends on what it said before (the phase of the voice goes on), so a corpus is made by one
-    copy.
-    """
-
-    def __init__(self, seed: int) -> None:
-        try:
-            import espeakng_loader
-        except ImportError as error:
-            raise AlignerError(
-                "synthetic speech needs eSpeak NG: `pip install 'mas-aligner[espeak]'`"
-            ) from error
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            self._library = ctypes.CDLL(shutil.copy(espeakng_loader.get_library_path(), folder))
-        synchronous, phone_events, as_ipa, no_exit, buffer_ms = 2, 1, 2, 0x8000, 200
-        self.sample_rate_hz: int = self._library.espeak_Initialize(
-            synchronous,
-            buffer_ms,
-            espeakng_loader.get_data_path().encode(),
-            phone_events | as_ipa | no_exit,
-        )
-        if self.sample_rate_hz <= 0:
-            raise AlignerError("eSpeak NG does not start: install `espeakng-loader` again")
-        self._library.espeak_ng_SetRandSeed(seed)
-        self._sound: list[bytes] = []
-        self._events: list[_Event] = []
-        kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_EventStruct))
-        self._callback = kind(self._receive)  # eSpeak keeps the address: this must live as long as it does
-        self._library.espeak_SetSynthCallback(self._callback)
-
-    def say(self, text: str, voice: str, speed_wpm: int) -> tuple[NDArray[np.int16], list[_Event]]:
-        """The sound and what eSpeak reports of it, in order."""
-        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
-            raise AlignerError(f"eSpeak has no voice {voice!r}: see `espeak-ng --voices`")
-        rate_parameter, by_character, utf8 = 1, 1, 1
-        self._library.espeak_SetParameter(rate_parameter, speed_wpm, 0)
-        self._sound, self._events = [], []
-        data = text.encode()
-        self._library.espeak_Synth(data, len(data) + 1, 0, by_character, 0, utf8, None, None)
-        return np.frombuffer(b"".join(self._sound), "<i2"), self._events
-
-    def _receive(self, sound: int | None, n_samples: int, events: Sequence[_EventStruct]) -> int:
-        if sound and n_samples:
-            self._sound.append(ctypes.string_at(sound, 2 * n_samples))
-        for event in events:
-            if event.kind == 0:
-                break
-            name = (
-                bytes(event.name).split(b"\0")[0].decode(errors="replace")
-                if event.kind == _PHONE_EVENT
-                else ""
-            )
-            self._events.append(_Event(event.kind, event.text_position - 1, event.sample, name))
-        return 0
+    start: int  # in samples
+    word: int  # index, -1 for a pause
 
 
 def _speak(
-    espeak: _Espeak,
+    espeak: Espeak,
     text: str,
     voice: str,
     speed_wpm: int,
@@ -202,8 +148,8 @@ def _speak(
 ) -> tuple[NDArray[np.int16], Alignment]:
     """The utterance with silence around it, and its alignment."""
     written = text.split()
-    parted, samples, events = _say_every_word(espeak, text, voice, speed_wpm, id)
-    phones = _phones(parted, samples, events, espeak.sample_rate_hz)
+    separated, samples, events = _say_every_word(espeak, text, voice, speed_wpm, id)
+    phones = _phones(separated, samples, events, espeak.sample_rate_hz)
     _check_sound(samples, phones, f"{id} ({text!r}, {voice}, {speed_wpm} words a minute)")
     before, after = (round(edge_s * espeak.sample_rate_hz) for edge_s in edges_s)
     samples = np.concatenate([np.zeros(before, np.int16), samples, np.zeros(after, np.int16)])
@@ -225,19 +171,20 @@ def _speak(
 
 
 def _say_every_word(
-    espeak: _Espeak, text: str, voice: str, speed_wpm: int, id: str
-) -> tuple[str, NDArray[np.int16], list[_Event]]:
-    """The text with what it took to have every word reported, its sound and events.
+    espeak: Espeak, text: str, voice: str, speed_wpm: int, id: str
+) -> tuple[str, NDArray[np.int16], list[Event]]:
+    """Speak a text so that eSpeak reports every word. Returns the text as spoken, the sound and the events.
 
-    eSpeak says some pairs as one word ("of the") and tells of the first only; a zero-width space parts them.
+    eSpeak says some pairs as one word ("of the") and reports the first only. A zero-width space between the
+    two separates them.
     """
     words = text.split()
     while True:
-        parted = " ".join(words)
-        samples, events = espeak.say(parted, voice, speed_wpm)
-        joined = _unspoken(parted, events)
+        separated = " ".join(words)
+        samples, events = espeak.say(separated, voice, speed_wpm)
+        joined = _unspoken(separated, events)
         if not joined:
-            return parted, samples, events
+            return separated, samples, events
         for index in joined:
             if index == 0 or words[index - 1].endswith(_ZERO_WIDTH_SPACE):
                 raise AlignerError(f"{id}: eSpeak does not say {words[index]!r} of {text!r} as a word")
@@ -245,23 +192,23 @@ def _say_every_word(
 
 
 def _word_at(text: str) -> list[int]:
-    """For each character of `text` the number of its word, where single spaces stand between words."""
+    """For each character of `text` the index of its word. Words have single spaces between them."""
     return list(itertools.accumulate(character == " " for character in text))
 
 
-def _unspoken(text: str, events: Iterable[_Event]) -> set[int]:
+def _unspoken(text: str, events: Iterable[Event]) -> set[int]:
     """The words that eSpeak reports no start of."""
     word_at = _word_at(text)
-    return set(word_at) - {word_at[event.character] for event in events if event.kind == _WORD_EVENT}
+    return set(word_at) - {word_at[event.character] for event in events if event.kind == WORD_EVENT}
 
 
 def _phones(
-    text: str, samples: NDArray[np.int16], events: Iterable[_Event], sample_rate_hz: int
+    text: str, samples: NDArray[np.int16], events: Iterable[Event], sample_rate_hz: int
 ) -> list[_Phone]:
-    """The phones that eSpeak reports, and the silences in the sound: a stop's closure is the stop's, the rest
-    are pauses.
+    """The phones that eSpeak reports, and the silences between them.
 
-    eSpeak reports a phone when its sound starts; the silence that it puts before some belongs to none.
+    eSpeak reports a phone when its sound starts, and reports no silence before it. Before a stop that silence
+    is the stop's closure; elsewhere it is a pause.
     """
     silent_since = _silent_since(samples)
     phones: list[_Phone] = []
@@ -276,26 +223,26 @@ def _phones(
     return phones
 
 
-def _reported(text: str, events: Iterable[_Event]) -> list[_Phone]:
-    """The phone events as they are, those without a name as pauses."""
+def _reported(text: str, events: Iterable[Event]) -> list[_Phone]:
+    """The phone events one by one; those without a name are pauses."""
     word_at = _word_at(text)
     word = -1
     phones = []
     for event in events:
-        if event.kind == _WORD_EVENT:
+        if event.kind == WORD_EVENT:
             word = word_at[event.character]
-        elif event.kind == _PHONE_EVENT:
+        elif event.kind == PHONE_EVENT:
             symbol = event.name.translate(_MARKS) or PAUSE
             phones.append(_Phone(symbol, event.sample, -1 if symbol == PAUSE else word))
     return phones
 
 
 def _sounding(phones: list[_Phone], samples: NDArray[np.int16]) -> list[_Phone]:
-    """Without what has no sound of its own.
+    """The phones that have a sound of their own, and the pauses.
 
-    A nameless event is a pause if silence follows and otherwise a glide into the next phone, which starts
-    there. An l after a vowel is spoken within that vowel: eSpeak says when both start and not when one ends,
-    so they are one token, as eSpeak's own "əl" is.
+    An event without a name is a pause if silence follows. Otherwise it is a glide into the next phone, which
+    starts there. An l after a vowel is spoken within that vowel: eSpeak reports both starts and no end, so
+    the two are one token, as eSpeak's own "əl" is.
     """
     kept: list[_Phone] = []
     glide_start: int | None = None
@@ -316,20 +263,21 @@ def _sounding(phones: list[_Phone], samples: NDArray[np.int16]) -> list[_Phone]:
 
 
 def _silent_since(samples: NDArray[np.int16]) -> NDArray[np.int64]:
-    """`[N + 1]`: at each sample the start of the run of zeros just before it, itself if there is none."""
+    """For each sample the start of the run of zeros just before it; itself if there is none. `[N + 1]`."""
     after_sound = np.where(samples != 0, np.arange(1, len(samples) + 1), 0)
     return np.concatenate([[0], np.maximum.accumulate(after_sound)])
 
 
 def _check_sound(samples: NDArray[np.int16], phones: Sequence[_Phone], what: str) -> None:
-    """Pauses are silent and phones are not: otherwise eSpeak's times are not those of the sound."""
+    """Check that pauses are silent and phones are not: otherwise eSpeak's times do not fit the sound."""
     ends = [phone.start for phone in phones[1:]] + [len(samples)]
     for phone, end in zip(phones, ends, strict=True):
         sounds = bool(samples[phone.start : end].any())
         if sounds == (phone.symbol == PAUSE):
             raise AlignerError(
-                f"{what}: at sample {phone.start} eSpeak reports {phone.symbol!r}, which its sound does not "
-                "bear out (a voice with an echo does so); choose another voice or sentence"
+                f"{what}: eSpeak reports {phone.symbol!r} at sample {phone.start}, where there is "
+                f"{'sound' if sounds else 'silence'} (a voice with an echo does this); choose another "
+                "voice or sentence"
             )
 
 
@@ -347,7 +295,7 @@ def _check(
 
 
 def _write(path: Path, samples: NDArray[np.int16], sample_rate_hz: int, alignment: Alignment) -> None:
-    import soundfile
+    """The utterance's WAV, TextGrid and text."""
     from praatio import textgrid
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -355,23 +303,19 @@ def _write(path: Path, samples: NDArray[np.int16], sample_rate_hz: int, alignmen
     for name, intervals in (("words", alignment.words), ("phones", alignment.tokens)):
         entries = [(i.start_s, i.end_s, i.symbol) for i in intervals]
         grid.addTier(textgrid.IntervalTier(name, entries, 0, alignment.duration_s))
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
-    soundfile.write(temporary, samples, sample_rate_hz, format="WAV", subtype="PCM_16")
-    os.replace(temporary, path)
-    grid.save(str(temporary), format="long_textgrid", includeBlankSpaces=True)
-    os.replace(temporary, path.with_suffix(".TextGrid"))
-    temporary.write_text(alignment.text + "\n", encoding="utf-8")
-    os.replace(temporary, path.with_suffix(".txt"))
+    with atomic_write(path) as file:
+        write_wav(file, samples, sample_rate_hz)
+    with atomic_write(path.with_suffix(".TextGrid")) as file:  # praatio takes a path only
+        grid.save(file.name, format="long_textgrid", includeBlankSpaces=True)
+    with atomic_write(path.with_suffix(".txt")) as file:
+        file.write(f"{alignment.text}\n".encode())
 
 
 def _write_filelist(path: Path, rows: Iterable[tuple[SyntheticUtterance, str]]) -> None:
-    lines = [
-        f"{u.audio_path.relative_to(path.parent).as_posix()}|{u.alignment.speaker}|{text}\n"
-        for u, text in rows
-    ]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text("".join(lines), encoding="utf-8")
-    os.replace(temporary, path)
+    with atomic_write(path) as file:
+        for utterance, text in rows:
+            wav = utterance.audio_path.relative_to(path.parent).as_posix()
+            file.write(f"{wav}|{utterance.alignment.speaker}|{text}\n".encode())
 
 
 def _progress(texts: list[str]) -> Iterable[str]:

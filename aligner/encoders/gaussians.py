@@ -1,56 +1,62 @@
-"""Gaussian mixtures with diagonal covariance, one per state, fitted by expectation-maximisation.
+"""Gaussian mixtures with diagonal covariance, one a state, fitted by expectation-maximisation.
 
-F frames, C channels, M states, K components of a state.
+F frames, C channels, M states, K Gaussians a state.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-# A component must be responsible for so many frames to be moved; with fewer its own mean would be noise.
-_LEAST_FRAMES = 5.0
-# A new component starts this many deviations from the one it is split from (Kaldi's gmm-mixup: 0.01 to 0.3).
+# A Gaussian with a smaller occupancy keeps its mean: that of so few frames would be noise.
+_LEAST_OCCUPANCY = 5.0
+# A new Gaussian starts this many deviations from the one it is split from (Kaldi's gmm-mixup: 0.01 to 0.3).
 _SPLIT_DEVIATIONS = 0.2
 
 
 class GaussianMixtures(nn.Module):
-    """M mixtures of up to `max_components` Gaussians over C channels.
+    """M mixtures of K Gaussians over C channels; K is 1 at first and grows by `split`.
 
-    Only the first `components` of each mixture are in use; `split` raises that number. Everything is a
-    buffer: it is learnt in closed form, never by gradient. Statistics are float64 and add up over
-    `accumulate` calls (and over processes, see `statistics`) until `update` takes them.
+    Everything is a buffer: it is learnt in closed form, never by gradient. The statistics of the E-step are
+    float64 and add up over `accumulate` calls until `update` takes them.
+
+    Args:
+        n_states: M.
+        channels: C.
     """
 
-    log_weight: Tensor
-    mean: Tensor
-    variance: Tensor
-    components: Tensor
-    count: Tensor
-    first: Tensor
-    second: Tensor
+    log_weight: Tensor  # [M, K], up to a constant a state
+    mean: Tensor  # [M, K, C]
+    variance: Tensor  # [M, K, C]
+    occupancy: Tensor  # [M, K], frames that each Gaussian is responsible for
+    sum: Tensor  # [M, K, C], of those frames
+    sum_of_squares: Tensor  # [M, K, C]
 
-    def __init__(self, n_states: int, channels: int, max_components: int) -> None:
+    def __init__(self, n_states: int, channels: int) -> None:
         super().__init__()
-        shape = (n_states, max_components)
-        self.register_buffer("log_weight", torch.zeros(shape))
-        self.register_buffer("mean", torch.zeros(*shape, channels))
-        self.register_buffer("variance", torch.ones(*shape, channels))
-        self.register_buffer("components", torch.tensor(1))
-        self.register_buffer("count", torch.zeros(shape, dtype=torch.float64), persistent=False)
-        self.register_buffer("first", torch.zeros(*shape, channels, dtype=torch.float64), persistent=False)
-        self.register_buffer("second", torch.zeros(*shape, channels, dtype=torch.float64), persistent=False)
+        self.register_buffer("log_weight", torch.zeros(n_states, 1))
+        self.register_buffer("mean", torch.zeros(n_states, 1, channels))
+        self.register_buffer("variance", torch.ones(n_states, 1, channels))
+        for name in ("occupancy", "sum", "sum_of_squares"):
+            self.register_buffer(name, torch.empty(0, dtype=torch.float64), persistent=False)
+        self._clear_statistics()
 
     @property
-    def max_components(self) -> int:
-        """K at most."""
-        return self.mean.shape[1]
+    def gaussians(self) -> int:
+        """K."""
+        return self.log_weight.shape[1]
 
-    def scores(self, frames: Tensor) -> Tensor:
-        """Log density of every mixture, `[F, M]`, at frames `[F, C]`."""
-        k = int(self.components)
+    @property
+    def statistics(self) -> list[Tensor]:
+        """What to add up over processes before `update`."""
+        return [self.occupancy, self.sum, self.sum_of_squares]
+
+    def log_likelihood(self, frames: Tensor) -> Tensor:
+        """Log density of frames `[F, C]` under every mixture, `[F, M]`."""
+        k = self.gaussians
         weights, constant = self._quadratic_form()
-        # components before states: the reduction then runs over rows of memory, four times as fast on a CPU
+        # Gaussians before states: the reduction then runs over rows of memory, four times as fast on a CPU
         each = torch.addmm(
             constant.T.flatten(), _with_squares(frames), weights.transpose(0, 1).flatten(0, 1).T
         ).unflatten(1, (k, -1))
@@ -60,69 +66,82 @@ class GaussianMixtures(nn.Module):
         return each.sub_(largest[:, None]).exp_().sum(1).log_().add_(largest)
 
     def accumulate(self, frames: Tensor, states: Tensor) -> None:
-        """Add frames `[F, C]`, each spoken in its state `[F]`, to the statistics."""
-        k, channels = int(self.components), frames.shape[1]
+        """The E-step: add frames `[F, C]`, each spoken in its state `[F]`, to the statistics."""
+        channels = frames.shape[1]
         weights, constant = self._quadratic_form()
         order = states.argsort(stable=True)
         counts = torch.bincount(states, minlength=len(self.mean)).tolist()
         for state, own in enumerate(_with_squares(frames)[order].split(counts)):
             if not len(own):
                 continue
-            share = (own @ weights[state].T + constant[state]).softmax(1)
-            sums = share.T @ own
-            self.count[state, :k] += share.sum(0)
-            self.second[state, :k] += sums[:, :channels]
-            self.first[state, :k] += sums[:, channels:]
-
-    def _quadratic_form(self) -> tuple[Tensor, Tensor]:
-        """`[M, K, 2C]` and `[M, K]`: a component's log weight times density is their product with the
-        frame's squares and values, plus the constant.
-        """
-        k = int(self.components)
-        mean, precision = self.mean[:, :k], 1 / self.variance[:, :k]
-        constant = self.log_weight[:, :k].log_softmax(-1) - 0.5 * (
-            (mean.square() * precision).sum(-1)
-            - precision.log().sum(-1)
-            + mean.shape[-1] * math.log(2 * math.pi)
-        )
-        return torch.cat([-0.5 * precision, mean * precision], -1), constant
-
-    @property
-    def statistics(self) -> list[Tensor]:
-        """What to sum over processes before `update`."""
-        return [self.count, self.first, self.second]
+            responsibility = (own @ weights[state].T + constant[state]).softmax(1)
+            sums = responsibility.T @ own
+            self.occupancy[state] += responsibility.sum(0)
+            self.sum_of_squares[state] += sums[:, :channels]
+            self.sum[state] += sums[:, channels:]
 
     def update(self, least_variance: float) -> None:
-        """The M-step: new weights, means and variances, these at least `least_variance`; clears the sums."""
-        enough = (self.count >= _LEAST_FRAMES)[..., None]
-        total = self.count.clamp(min=1e-3)[..., None]
-        mean = self.first / total
-        variance = (self.second / total - mean.square()).clamp(min=least_variance)
+        """The M-step: new weights, means and variances from the statistics, which are cleared.
+
+        Args:
+            least_variance: No variance becomes smaller.
+        """
+        enough = (self.occupancy >= _LEAST_OCCUPANCY)[..., None]
+        total = self.occupancy.clamp(min=1e-3)[..., None]  # not 0, where nothing was accumulated
+        mean = self.sum / total
+        variance = (self.sum_of_squares / total - mean.square()).clamp(min=least_variance)
         self.mean.copy_(torch.where(enough, mean, self.mean))
         self.variance.copy_(torch.where(enough, variance, self.variance))
-        self.log_weight.copy_(self.count.clamp(min=1e-2).log())
+        self.log_weight.copy_(self.occupancy.clamp(min=1e-2).log())
         for statistic in self.statistics:
             statistic.zero_()
 
-    def split(self, components: int) -> None:
-        """Grow to `components` a mixture: the heaviest of each are halved and moved apart, the same way every
-        time.
+    def split(self, gaussians: int) -> None:
+        """Grow to `gaussians` a state: the heaviest are halved and moved apart, the same way every time.
+
+        Statistics must have been taken by `update`: they begin anew.
         """
-        while (k := int(self.components)) < min(components, self.max_components):
-            n_new = min(k, components - k)
-            heavy = self.log_weight[:, :k].topk(n_new, dim=1).indices
+        while (k := self.gaussians) < gaussians:
+            n_new = min(k, gaussians - k)
+            heavy = self.log_weight.topk(n_new, dim=1).indices
             index = heavy[..., None].expand(-1, -1, self.mean.shape[-1])
             generator = torch.Generator().manual_seed(k)
             direction = torch.randn(index.shape, generator=generator).to(self.mean.device)
             mean, variance = self.mean.gather(1, index), self.variance.gather(1, index)
             step = _SPLIT_DEVIATIONS * variance.sqrt() * direction
             halved = self.log_weight.gather(1, heavy) - math.log(2)
-            self.mean.scatter_(1, index, mean + step)
-            self.log_weight.scatter_(1, heavy, halved)
-            self.mean[:, k : k + n_new] = mean - step
-            self.variance[:, k : k + n_new] = variance
-            self.log_weight[:, k : k + n_new] = halved
-            self.components += n_new
+            self.mean = torch.cat([self.mean.scatter(1, index, mean + step), mean - step], 1)
+            self.variance = torch.cat([self.variance, variance], 1)
+            self.log_weight = torch.cat([self.log_weight.scatter(1, heavy, halved), halved], 1)
+            self._clear_statistics()
+
+    def _quadratic_form(self) -> tuple[Tensor, Tensor]:
+        """`[M, K, 2C]` and `[M, K]`: a Gaussian's log weight times density is their product with the
+        frame's squares and values, plus the constant.
+        """
+        precision = 1 / self.variance
+        constant = self.log_weight.log_softmax(-1) - 0.5 * (
+            (self.mean.square() * precision).sum(-1)
+            - precision.log().sum(-1)
+            + self.mean.shape[-1] * math.log(2 * math.pi)
+        )
+        return torch.cat([-0.5 * precision, self.mean * precision], -1), constant
+
+    def _clear_statistics(self) -> None:
+        self.occupancy = torch.zeros_like(self.log_weight, dtype=torch.float64)
+        self.sum = torch.zeros_like(self.mean, dtype=torch.float64)
+        self.sum_of_squares = torch.zeros_like(self.mean, dtype=torch.float64)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """As of any module, after taking on the number of Gaussians that was saved."""
+        saved = state_dict.get(f"{prefix}log_weight")
+        if isinstance(saved, Tensor) and saved.dim() == 2 and saved.shape[1] != self.gaussians:
+            n_states, _, channels = self.mean.shape
+            self.log_weight = self.log_weight.new_zeros(n_states, saved.shape[1])
+            self.mean = self.mean.new_zeros(n_states, saved.shape[1], channels)
+            self.variance = self.variance.new_ones(n_states, saved.shape[1], channels)
+            self._clear_statistics()
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def _with_squares(frames: Tensor) -> Tensor:

@@ -1,43 +1,62 @@
-"""The text encoder: token ids to the Gaussian prior of each token, as in Glow-TTS.
+"""Glow-TTS's text encoder: token ids to the Gaussian prior of each token, in the context of the sentence.
 
-B batch, T text tokens, C channels of the speech features, D hidden width, H heads, W = 2r + 1 window.
+B batch, T text tokens, S speech frames, F packed frames, C channels of the speech features, V symbols, D
+hidden width, H heads, W = 2r + 1 window.
 
 Source: Kim et al., "Glow-TTS", 2020, section 3.3 and appendix A.1; https://github.com/jaywalnut310/glow-tts
 (attentions.py, models.py); relative positions after Shaw et al., 2018.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+import mas
+from aligner.encoders.base import Emissions, Encoder, StateSequence
+from aligner.frontends.packed import PackedFeatures
+
 _PRENET_KERNEL = 5
 _NORM_EPSILON = 1e-4
 _CHUNK_TOKENS = 32768  # tokens encoded at once when each token has a window of its own
 
 
-class TextEncoder(nn.Module):
-    """Embedding, convolutional prenet, post-norm transformer, and one projection each to mean and log scale.
+class GlowTTSEncoder(Encoder):
+    """Embedding, convolutional prenet, post-norm transformer, and a projection each to mean and log scale.
 
-    vocab_size: ids are 0..vocab_size-1. channels: C. hidden, heads, layers, filter_channels and kernel
-    describe the transformer; kernel is that of its convolutions. prenet_layers: 0 for none.
-    relative_window: how many positions either side have relative-position embeddings of their own.
-    mean_only: the log scale is 0, unit variance.
+    A prior that sees far can place itself where the likelihood wants it instead of where the phone is; see
+    `context_tokens`.
 
-    context_tokens: how many neighbours either side a token's prior may depend on. None is the whole
-    sentence; with r every token is encoded anew from nothing but the 2r + 1 tokens around it, whatever the
-    layers could reach, so the work grows by that factor; 0 gives every token its own, context-free prior. A
-    prior that sees far can place itself where the likelihood wants it instead of where the phone is.
+    Args:
+        vocab_size: Symbols, the pause first; ids are 0..vocab_size-1.
+        channel_names: Of the frontend; C of them.
+        hidden: Width of the transformer.
+        heads: Attention heads.
+        layers: Transformer layers.
+        filter_channels: Width of the convolutions in each layer.
+        kernel: Of those convolutions, odd.
+        prenet_layers: Convolutions before the transformer, 0 for none.
+        relative_window: How many positions either side have relative-position embeddings of their own.
+        dropout: In the transformer.
+        prenet_dropout: In the prenet.
+        mean_only: Fix the log scale at 0, unit variance.
+        context_tokens: How many neighbours either side a token's prior may depend on; null for the whole
+            sentence. With r, every token is encoded anew from nothing but the 2r + 1 tokens around it, so
+            the work grows by that factor. 0 gives every token its own, context-free prior.
 
-    Raises ValueError for sizes that do not fit each other.
+    Raises:
+        ValueError: For sizes that do not fit each other.
     """
+
+    context_free = False
 
     def __init__(
         self,
         vocab_size: int,
-        channels: int,
+        channel_names: Sequence[str],
         hidden: int = 192,
         heads: int = 2,
         layers: int = 6,
@@ -56,8 +75,9 @@ class TextEncoder(nn.Module):
         if kernel % 2 == 0:
             raise ValueError(f"kernel ({kernel}) must be odd, so that a token lies in its middle")
         if context_tokens is not None and context_tokens < 0:
-            raise ValueError(f"context_tokens ({context_tokens}) must be 0 or more, or None for the sentence")
-        self.channels = channels
+            raise ValueError(f"context_tokens ({context_tokens}) must be 0 or more, or null for the sentence")
+        channels = len(channel_names)
+        self.vocab_size = vocab_size
         self.hidden = hidden
         self.context_tokens = context_tokens
         self.embedding = nn.Embedding(vocab_size, hidden)
@@ -69,13 +89,41 @@ class TextEncoder(nn.Module):
         self.mean = nn.Linear(hidden, channels)
         self.log_scale = None if mean_only else nn.Linear(hidden, channels)
 
+    def emissions(self, features: PackedFeatures, token_ids: Sequence[Sequence[int]]) -> Emissions:
+        """`[F, T]`: column t is the t-th token of the utterance that the frame belongs to."""
+        device = features.frames.device
+        rows = [torch.tensor(ids, device=device) for ids in token_ids]
+        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        mean, log_scale = self(padded, torch.tensor([len(row) for row in rows], device=device))
+        scores = mas.log_likelihood(mean, log_scale, features.padded())
+        frame = torch.arange(scores.shape[2], device=device)
+        return Emissions((scores.mT[frame < features.lengths[:, None]],))
+
+    def state_sequence(self, token_ids: Sequence[int], n_frames: int) -> StateSequence:
+        """One state a token."""
+        return StateSequence(list(range(len(token_ids))), list(range(len(token_ids))))
+
+    def log_posteriors(self, features: PackedFeatures, emissions: Emissions) -> Tensor:
+        """As of every encoder, by the prior that each symbol has when it stands alone."""
+        alone = torch.arange(self.vocab_size, device=features.frames.device)[:, None]
+        mean, log_scale = self(alone, torch.ones_like(alone[:, 0]))
+        scores = mas.log_likelihood(mean[:, 0][None], log_scale[:, 0][None], features.frames[None])[0]
+        return scores.T.log_softmax(1)
+
     def forward(self, token_ids: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """mean and log_scale `[B, T, C]` of token_ids int64 `[B, T]`, text_lengths `[B]`; 0 in the padding.
+        """Mean and log scale of every token's prior, `[B, T, C]` each; 0 in the padding.
 
-        log_scale is the natural log of the standard deviation. What stands in padded ids does not matter,
-        and a sentence's result does not depend on what it is batched with.
+        A sentence's result does not depend on what it is batched with.
 
-        Raises ValueError for other shapes.
+        Args:
+            token_ids: int64 `[B, T]`. What stands in the padding does not matter.
+            text_lengths: `[B]`, tokens of each sentence.
+
+        Returns:
+            The means, and the natural logs of the standard deviations.
+
+        Raises:
+            ValueError: For other shapes.
         """
         if token_ids.ndim != 2 or text_lengths.shape != token_ids.shape[:1]:
             raise ValueError(

@@ -1,10 +1,10 @@
 """Priors that do not see their neighbours: every phone is a row of states, every state a Gaussian mixture.
 
-B batch, T tokens, F frames of a batch one after the other, C channels, M states.
+F packed frames, C channels, M states, V symbols.
 
-Why not the Glow-TTS encoder alone (`aligner.encoders.glow_tts`): a token's Gaussian that depends on the neighbouring
-tokens can explain their frames as well, and boundaries drift while the likelihood improves. A phone's own
-mixture cannot.
+Why not the Glow-TTS encoder alone (`aligner.encoders.glow_tts`): a token's Gaussian that depends on the
+neighbouring tokens can explain their frames as well, and boundaries drift while the likelihood improves. A
+phone's own mixture cannot.
 """
 
 import re
@@ -13,117 +13,118 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from aligner.encoders.base import Emissions, Encoder, StateSequence
 from aligner.encoders.gaussians import GaussianMixtures
 from aligner.errors import AlignerError
+from aligner.frontends.packed import PackedFeatures
 
 
-class PhoneMixture(nn.Module):
-    """One state for the pause (symbol 0), `states` in a row for every other symbol.
+class StreamMixtures(nn.Module):
+    """The mixtures of one feature stream: one state for the pause (symbol 0), a row for every other symbol.
 
-    channels: indices of the features this mixture looks at. The pause, one state for all the silence of a
-    corpus, has `pause_factor` times as many components as a state of a phone.
+    Args:
+        vocab_size: Symbols, the pause first.
+        channels: Indices of the features that make the stream.
+        states: Of a phone.
+        pause_factor: How many times as many Gaussians the pause, which is all the silence of a corpus in one
+            state, has as a state of a phone.
     """
 
     channels: Tensor
 
-    def __init__(
-        self, vocab_size: int, channels: Sequence[int], states: int, max_components: int, pause_factor: int
-    ) -> None:
+    def __init__(self, vocab_size: int, channels: Sequence[int], states: int, pause_factor: int) -> None:
         super().__init__()
-        self.states = states
         self.pause_factor = pause_factor
         self.register_buffer("channels", torch.tensor(list(channels)))
-        self.pause = GaussianMixtures(1, len(channels), max_components * pause_factor)
-        self.phones = GaussianMixtures((vocab_size - 1) * states, len(channels), max_components)
+        self.pause = GaussianMixtures(1, len(channels))
+        self.phones = GaussianMixtures((vocab_size - 1) * states, len(channels))
 
     @property
-    def n_states(self) -> int:
-        """M."""
-        return 1 + self.phones.mean.shape[0]
+    def mixtures(self) -> tuple[GaussianMixtures, GaussianMixtures]:
+        """Those of the pause and of the phones."""
+        return self.pause, self.phones
 
-    def scores(self, features: Tensor) -> Tensor:
-        """Log density of every state `[F, M]`, of features `[F, all channels]`."""
-        frames = features[:, self.channels]
-        return torch.cat([self.pause.scores(frames), self.phones.scores(frames)], 1)
+    def log_likelihood(self, frames: Tensor) -> Tensor:
+        """Log density of frames `[F, C]` (all channels) in every state, `[F, M]`."""
+        own = frames[:, self.channels]
+        return torch.cat([self.pause.log_likelihood(own), self.phones.log_likelihood(own)], 1)
 
-    def accumulate(self, features: Tensor, states: Tensor) -> None:
-        """Add frames, each spoken in its state `[F]`, to the statistics."""
-        frames = features[:, self.channels]
-        for mixtures, chosen, offset in (
-            (self.pause, states == 0, 0),
-            (self.phones, states > 0, 1),
-        ):
-            mixtures.accumulate(frames[chosen], states[chosen] - offset)
+    def accumulate(self, frames: Tensor, states: Tensor) -> None:
+        """The E-step: add frames `[F, C]` (all channels), each spoken in its state `[F]`."""
+        own = frames[:, self.channels]
+        for mixtures, chosen, offset in ((self.pause, states == 0, 0), (self.phones, states > 0, 1)):
+            mixtures.accumulate(own[chosen], states[chosen] - offset)
 
     def update(self, least_variance: float) -> None:
-        """The M-step of every mixture. least_variance: of a component in any channel."""
-        self.pause.update(least_variance)
-        self.phones.update(least_variance)
+        """The M-step. least_variance: see `GaussianMixtures.update`."""
+        for mixtures in self.mixtures:
+            mixtures.update(least_variance)
 
-    def split(self, components: int) -> None:
-        """Grow to `components` a state of a phone."""
-        self.phones.split(components)
-        self.pause.split(components * self.pause_factor if components > 1 else 1)
+    def split(self, gaussians: int) -> None:
+        """Grow to `gaussians` a state of a phone."""
+        self.phones.split(gaussians)
+        self.pause.split(gaussians * self.pause_factor if gaussians > 1 else 1)
 
 
-class PhoneMixtures(nn.Module):
-    """Several mixtures with different views of the features, trained side by side.
+class PhoneMixtures(Encoder):
+    """Gaussian mixtures for three states a phone, in several feature streams trained side by side.
 
-    Each member finds its own boundaries; their errors differ (log-mels put a boundary earlier than cepstra),
-    so an alignment is made of their mean. vocab_size: symbols, the pause first. channel_names: of the
-    frontend. views: one regular expression a member over the channel names; fewer cepstra tell phones apart
-    worse and speakers less. states: a phone.
-    components: Gaussians of a state in each epoch of training. pause_factor: how many times as many the pause
-    has. variant_epoch: the first epoch whose alignments choose among pronunciations.
+    Each stream finds its own boundaries. Their errors differ (log-mels put a boundary earlier than cepstra),
+    so an alignment is made of the mean of their boundaries and those of the joint path.
+
+    Args:
+        vocab_size: Symbols, the pause first; V.
+        channel_names: Of the frontend.
+        streams: One regular expression a feature stream, searched for in the channel names. Fewer cepstra
+            tell phones apart worse and speakers less.
+        states: Of a phone.
+        pause_factor: How many times as many Gaussians the pause has as a state of a phone.
+
+    Raises:
+        AlignerError: For a stream without channels.
     """
+
+    context_free = True
+    streams: nn.ModuleList
 
     def __init__(
         self,
         vocab_size: int,
         channel_names: Sequence[str],
-        views: Sequence[str] = (r"c\d+$", r"c[0-8]$", r"c[0-6]$", r"^(delta )?mel"),
+        streams: Sequence[str] = (r"c\d+$", r"c[0-8]$", r"c[0-6]$", r"^(delta )?mel"),
         states: int = 3,
-        components: Sequence[int] = (1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 6, 6),
         pause_factor: int = 3,
-        variant_epoch: int = 6,
     ) -> None:
         super().__init__()
+        self.vocab_size = vocab_size
         self.states = states
-        self.components = tuple(components)
-        self.variant_epoch = variant_epoch
-        chosen = [[i for i, name in enumerate(channel_names) if re.search(view, name)] for view in views]
-        for view, channels in zip(views, chosen, strict=True):
+        chosen = [[i for i, name in enumerate(channel_names) if re.search(s, name)] for s in streams]
+        for stream, channels in zip(streams, chosen, strict=True):
             if not channels:
-                raise AlignerError(f"views: {view!r} matches none of {', '.join(channel_names)}")
-        self.members = nn.ModuleList(
-            PhoneMixture(vocab_size, channels, states, max(components), pause_factor) for channels in chosen
+                raise AlignerError(f"streams: {stream!r} matches none of {', '.join(channel_names)}")
+        self.streams = nn.ModuleList(
+            StreamMixtures(vocab_size, channels, states, pause_factor) for channels in chosen
         )
 
-    @property
-    def n_states(self) -> int:
-        """M."""
-        return self.members[0].n_states  # type: ignore[return-value,union-attr]
+    def emissions(
+        self, features: PackedFeatures, token_ids: Sequence[Sequence[int]] | None = None
+    ) -> Emissions:
+        """As of every encoder; M is 1 for the pause and `states` for every other symbol."""
+        return Emissions(tuple(stream.log_likelihood(features.frames) for stream in self.streams))  # type: ignore[operator]
 
-    @property
-    def epochs(self) -> int:
-        """Epochs that training takes."""
-        return len(self.components)
-
-    def states_of(self, token_ids: Sequence[int], n_frames: int) -> tuple[list[int], list[int]]:
-        """For a token sequence its states, and for each state the token it belongs to.
-
-        An utterance too short for a frame a state takes the middle state of each phone alone.
-        """
-        states, owners = [], []
+    def state_sequence(self, token_ids: Sequence[int], n_frames: int) -> StateSequence:
+        """The states of each token. Where there are fewer frames, each phone's middle state alone."""
+        states, token_of_state = [], []
         n_states = sum(self.states if token else 1 for token in token_ids)
         parts = range(self.states) if n_states <= n_frames else (self.states // 2,)
         for position, token in enumerate(token_ids):
             own = [1 + (token - 1) * self.states + part for part in parts] if token else [0]
             states += own
-            owners += [position] * len(own)
-        return states, owners
+            token_of_state += [position] * len(own)
+        return StateSequence(states, token_of_state)
 
-
-def mean_scores(scores: Sequence[Tensor]) -> Tensor:
-    """The mean of the members' scores, each `[F, M]`: as a search sees it, the product of their densities."""
-    return torch.stack(list(scores)).mean(0) if len(scores) > 1 else scores[0]
+    def log_posteriors(self, features: PackedFeatures, emissions: Emissions) -> Tensor:
+        """As of every encoder: of a phone, its states together."""
+        log_states = emissions.joint.log_softmax(1)
+        phones = log_states[:, 1:].unflatten(1, (self.vocab_size - 1, self.states)).logsumexp(2)
+        return torch.cat([log_states[:, :1], phones], 1)

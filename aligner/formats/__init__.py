@@ -1,5 +1,8 @@
-"""Alignments in other programs' formats: one small writer per consumer, and readers."""
+"""Alignments in files: one file for each family of formats, readers and writers side by side."""
 
+from aligner.formats.ctm import read_ctm
+from aligner.formats.export import WRITERS, Exported, export
+from aligner.formats.lookup import AlignmentLookup, NoMatch
 from aligner.formats.manifest import (
     MANIFEST,
     AlignmentWriter,
@@ -8,15 +11,22 @@ from aligner.formats.manifest import (
     to_cut,
     write_alignments,
 )
-from aligner.formats.read import read, read_ctm, read_textgrid, read_timit
-from aligner.formats.write import PRESETS, WRITERS, ExportSettings, export
+from aligner.formats.read import read
+from aligner.formats.textgrid import read_textgrid
+from aligner.formats.timit import read_timit
+from aligner.formats.tts import PRESETS
+from aligner.formats.writer import ExportSettings, NotExportable
 
 __all__ = [
     "MANIFEST",
     "PRESETS",
     "WRITERS",
+    "AlignmentLookup",
     "AlignmentWriter",
     "ExportSettings",
+    "Exported",
+    "NoMatch",
+    "NotExportable",
     "export",
     "from_cut",
     "read",

@@ -1,7 +1,7 @@
-"""Alignments on disk: a lhotse cut manifest, one line per utterance.
+"""Lhotse cut manifests, one line an utterance: this program's own format on disk.
 
-Times of words and phones stand in `supervision.alignment["word"]` and `["phone"]` with their scores. The
-utterance's score and the word each phone belongs to, for which lhotse has no place, stand in
+Times of words and phones stand in `supervision.alignment["word"]` and `["phone"]` with their scores. lhotse
+has no place for the utterance's score and for the word that each phone belongs to: these stand in
 `supervision.custom`.
 """
 
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from aligner.alignment import Alignment, Interval
 from aligner.errors import AlignerError
-from aligner.formats.atomic import whole_file
+from aligner.formats.atomic import atomic_write
 from aligner.formats.tiers import Entry, assign_words, tile
+from aligner.formats.writer import ExportSettings, Writer
 
 if TYPE_CHECKING:
     from lhotse.cut import Cut
@@ -24,16 +25,28 @@ MANIFEST = "alignments.jsonl.gz"
 
 
 def to_cut(alignment: Alignment, cut: "Cut | None" = None) -> "Cut":
-    """The alignment as a lhotse cut. cut: what it was made for, whose recording and text are kept."""
+    """The alignment as a lhotse cut.
+
+    Args:
+        alignment: one utterance.
+        cut: the cut that was aligned, whose recording, text and language are kept; None: there is none.
+    """
     from lhotse.serialization import deserialize_item
 
     return deserialize_item(_cut_data(alignment, cut))
 
 
 def from_cut(cut: "Cut") -> Alignment | None:
-    """The inverse of `to_cut`; also reads alignments of other making. None if the cut holds no alignment.
+    """The alignment in a lhotse cut, made by `to_cut` or by any other program.
 
-    Raises AlignerError for a cut of several supervisions.
+    Args:
+        cut: with one supervision.
+
+    Returns:
+        The alignment, or None if the cut has none.
+
+    Raises:
+        AlignerError: the cut has several supervisions, or its phones overlap.
     """
     recording = getattr(cut, "recording", None)
     supervisions = [supervision.to_dict() for supervision in cut.supervisions]
@@ -49,10 +62,13 @@ def from_cut(cut: "Cut") -> Alignment | None:
 
 
 def read_alignments(path: str | Path) -> Iterator[Alignment]:
-    """The alignments of a lhotse manifest (`.jsonl` or `.jsonl.gz`), one at a time; cuts without any are left
-    out.
+    """The alignments of a lhotse manifest, one at a time. Cuts without an alignment are left out.
 
-    Raises AlignerError for a manifest of anything but cuts or supervisions.
+    Args:
+        path: `.jsonl` or `.jsonl.gz`, of cuts or of supervisions.
+
+    Raises:
+        AlignerError: the manifest holds anything else.
     """
     path = Path(path)
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as lines:
@@ -80,7 +96,18 @@ def _from_line(line: bytes, path: Path) -> Alignment | None:
 
 
 def write_alignments(path: str | Path, alignments: Iterable[Alignment]) -> int:
-    """Write a manifest whole or not at all, sorted by id; returns how many. See `AlignmentWriter`."""
+    """Write a manifest atomically, sorted by id.
+
+    Args:
+        path: the manifest, `.jsonl.gz`.
+        alignments: the utterances.
+
+    Returns:
+        How many utterances were written.
+
+    Raises:
+        AlignerError: two utterances have the same id.
+    """
     with AlignmentWriter(path, resume=False) as writer:
         for alignment in alignments:
             writer.write(alignment)
@@ -88,12 +115,17 @@ def write_alignments(path: str | Path, alignments: Iterable[Alignment]) -> int:
 
 
 class AlignmentWriter:
-    """Collects alignments so that an interrupted run continues and ends with the same bytes.
+    """Writes a manifest line by line, so that an interrupted run can go on and ends with the same bytes.
 
-    Each `write` appends a line to `NAME.partial.jsonl` beside `path`. `done` holds the ids written so far, by
-    earlier runs too; skip those. Leaving the `with` block without an exception sorts the lines by id into
-    `path` (gzip without time stamp) and removes the partial file; with an exception it leaves the partial
-    file to go on from.
+    Use it as a context manager. Each `write` appends a line to `NAME.partial.jsonl` beside `path`. When the
+    `with` block ends, the lines are sorted by id and written to `path` (gzip without time stamp), and the
+    partial file is deleted. When the block ends with an exception, the partial file stays, and the next run
+    goes on from it: skip the utterances in `done`.
+
+    Args:
+        path: the manifest, `.jsonl.gz`.
+        resume: go on from the partial file of an interrupted run, or add to a finished manifest. False: start
+            anew.
     """
 
     def __init__(self, path: str | Path, *, resume: bool = True) -> None:
@@ -103,7 +135,7 @@ class AlignmentWriter:
         if not resume:
             self._partial.unlink(missing_ok=True)
         elif not self._partial.exists() and self.path.exists():
-            with gzip.open(self.path, "rb") as finished, whole_file(self._partial) as copy:
+            with gzip.open(self.path, "rb") as finished, atomic_write(self._partial) as copy:
                 copy.writelines(finished)
         self._lines = _complete_lines(self._partial)
         self._file = open(self._partial, "r+b" if self._partial.exists() else "w+b")  # noqa: SIM115
@@ -112,13 +144,18 @@ class AlignmentWriter:
 
     @property
     def done(self) -> set[str]:
-        """Ids of the utterances written so far, in earlier runs too."""
+        """Ids of the utterances written so far, also by earlier runs."""
         return set(self._lines)
 
     def write(self, alignment: Alignment, cut: "Cut | None" = None) -> None:
-        """Append one alignment; `cut`, if given, adds its recording, text and language.
+        """Append an alignment.
 
-        Raises AlignerError for an id written before.
+        Args:
+            alignment: one utterance.
+            cut: the cut that was aligned, whose recording, text and language are kept; None: there is none.
+
+        Raises:
+            AlignerError: its id was written before.
         """
         if alignment.id in self._lines:
             raise AlignerError(f"{alignment.id}: aligned twice; utterance ids must differ")
@@ -140,10 +177,24 @@ class AlignmentWriter:
             self._partial.unlink()
 
     def _finish(self) -> None:
-        with whole_file(self.path) as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
+        with atomic_write(self.path) as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
             for _, (offset, length) in sorted(self._lines.items()):
                 self._file.seek(offset)
                 packed.write(self._file.read(length))
+
+
+class Lhotse(Writer):
+    """`alignments.jsonl.gz`: a lhotse manifest, as `aligner align` writes it."""
+
+    def __init__(self, root: str | Path, settings: ExportSettings) -> None:
+        super().__init__(root, settings)
+        self._manifest = self._open.enter_context(AlignmentWriter(self.folder.root / MANIFEST, resume=False))
+
+    def write(self, alignment: Alignment) -> None:
+        self._manifest.write(alignment)
+
+    def finish(self) -> None:
+        self.folder.files += 1
 
 
 def _partial(path: Path) -> Path:
@@ -151,9 +202,7 @@ def _partial(path: Path) -> Path:
 
 
 def _complete_lines(path: Path) -> dict[str, tuple[int, int]]:
-    """Offset and length in bytes of each utterance's line; a last line cut short by an interruption is not
-    one.
-    """
+    """Offset and length in bytes of each utterance's line. A last line that was cut off is left out."""
     lines: dict[str, tuple[int, int]] = {}
     if path.exists():
         with open(path, "rb") as file:
@@ -200,7 +249,7 @@ def _cut_data(alignment: Alignment, cut: "Cut | None") -> dict[str, Any]:
 
 
 def _from_data(data: dict[str, Any]) -> Alignment | None:
-    """Of a cut as its manifest has it, or as lhotse's `to_dict` gives it."""
+    """The alignment of a cut as a manifest has it, or as lhotse's `to_dict` gives it; None if it has none."""
     supervisions = data.get("supervisions") or []
     if not any(supervision.get("alignment") for supervision in supervisions):
         return None
@@ -242,7 +291,7 @@ def _from_data(data: dict[str, Any]) -> Alignment | None:
 
 
 def _entry(item: list[Any] | dict[str, Any], offset_s: float) -> Entry:
-    """(symbol, start, end, score) of one of lhotse's items, which before its 1.8 were dictionaries."""
+    """The entry of one of lhotse's alignment items, which before lhotse 1.8 were dictionaries."""
     symbol, start_s, length_s, *score = item.values() if isinstance(item, dict) else item
     start_s -= offset_s
     return symbol, round(start_s, 8), round(start_s + length_s, 8), score[0] if score else None

@@ -1,21 +1,53 @@
-"""What readers share: labelled times of any making to tokens that tile an utterance, with words over them."""
+"""Tiers: labelled times of any source as tokens that cover an utterance, with words over them."""
 
 from collections.abc import Iterable
 
-from aligner.alignment import Interval, is_pause
+from aligner.alignment import Alignment, Interval, is_pause
 from aligner.errors import AlignerError
 from aligner.text.transcript import PAUSE
 
 _ROUNDING_S = 2e-3  # times written with two or three decimals leave gaps and overlaps of this size at most
 
-Entry = tuple[str, float, float, float | None]
+Entry = tuple[str, float, float, float | None]  # label, start in seconds, end in seconds, score
+
+
+def alignment_from_entries(
+    id: str, duration_s: float, phones: Iterable[Entry], words: Iterable[Entry], speaker: str = ""
+) -> Alignment:
+    """The alignment of one utterance from its phone tier and its word tier.
+
+    Args:
+        id: the utterance's id.
+        duration_s: length of the recording in seconds.
+        phones: entries of the phone tier in order of time; may be empty.
+        words: entries of the word tier in order of time; may be empty. Entries that are pauses are dropped.
+        speaker: the speaker's name, "" if unknown.
+
+    Raises:
+        AlignerError: phones overlap or end after the recording.
+    """
+    spoken = [word for word in words if not is_pause(word[0])]
+    spans = tuple(Interval(w, start, end, score, i) for i, (w, start, end, score) in enumerate(spoken))
+    tokens = assign_words(tile(phones, duration_s, id), spans)
+    return Alignment(id, duration_s, tokens, spans, speaker, text=" ".join(w.symbol for w in spans))
 
 
 def tile(entries: Iterable[Entry], duration_s: float, id: str) -> tuple[Interval, ...]:
-    """(label, start, end, score) in order to tokens that tile [0, duration_s]; none for no entry.
+    """Tokens that cover [0, duration_s] without gap or overlap, from the entries of a tier.
 
-    Gaps and empty labels become pauses; gaps and overlaps of rounding size are closed at the later start.
-    Entries without extent are dropped. Raises AlignerError for overlaps.
+    Gaps and empty labels become pauses. Gaps and overlaps of rounding size are closed at the later start.
+    Entries without extent are dropped.
+
+    Args:
+        entries: the tier's entries in order of time.
+        duration_s: length of the recording in seconds.
+        id: the utterance's id, for error messages.
+
+    Returns:
+        The tokens; none if there are no entries.
+
+    Raises:
+        AlignerError: an entry overlaps the one before it or ends after the recording.
     """
     entries = list(entries)
     if not entries:
@@ -30,7 +62,7 @@ def tile(entries: Iterable[Entry], duration_s: float, id: str) -> tuple[Interval
             )
         if abs(start_s - filled_s) <= _ROUNDING_S:
             if tokens and start_s != filled_s:
-                tokens[-1] = _ending(tokens[-1], start_s)
+                tokens[-1] = _with_end(tokens[-1], start_s)
             elif not tokens:
                 start_s = 0.0
         else:
@@ -41,12 +73,17 @@ def tile(entries: Iterable[Entry], duration_s: float, id: str) -> tuple[Interval
     if duration_s - filled_s > _ROUNDING_S:
         tokens.append(Interval(PAUSE, filled_s, duration_s))
     elif tokens:
-        tokens[-1] = _ending(tokens[-1], duration_s)
+        tokens[-1] = _with_end(tokens[-1], duration_s)
     return tuple(tokens)
 
 
 def assign_words(tokens: tuple[Interval, ...], words: tuple[Interval, ...]) -> tuple[Interval, ...]:
-    """The tokens, each with the index of the word its middle lies in; pauses belong to none."""
+    """The tokens, each with the index of the word that its middle lies in, -1 for pauses and outside words.
+
+    Args:
+        tokens: in order of time.
+        words: in order of time, without overlap.
+    """
     result, index = [], 0
     for token in tokens:
         middle_s = (token.start_s + token.end_s) / 2
@@ -59,7 +96,7 @@ def assign_words(tokens: tuple[Interval, ...], words: tuple[Interval, ...]) -> t
     return tuple(result)
 
 
-def _ending(token: Interval, end_s: float) -> Interval:
-    if end_s <= token.start_s:  # shorter than the rounding: leave it what it has
+def _with_end(token: Interval, end_s: float) -> Interval:
+    if end_s <= token.start_s:  # the token is shorter than the rounding: it keeps its end
         return token
     return Interval(token.symbol, token.start_s, end_s, token.score, token.word)

@@ -6,7 +6,8 @@ from aligner.frontends.combine import Combine
 from aligner.frontends.cqt import Cqt
 from aligner.frontends.energy import Energy
 from aligner.frontends.mel import Mel
-from aligner.frontends.nansy import Nansy, SelfSupervised
+from aligner.frontends.nansy import Nansy
+from aligner.frontends.self_supervised import SelfSupervised
 from aligner.frontends.yingram import Yingram
 
 __all__ = ["Cached", "Combine", "Cqt", "Energy", "Frontend", "Mel", "Nansy", "SelfSupervised", "Yingram"]

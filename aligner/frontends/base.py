@@ -1,49 +1,38 @@
-"""What every speech representation has in common: frames, their times, and corpus statistics.
+"""What every frontend has in common: frames, their times, and corpus statistics.
 
 B batch, N samples, S speech frames, C channels.
 """
 
-import inspect
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from aligner.alignment import FrameGrid, FrameRule
+from aligner.alignment import Count, FrameGrid, FrameRule
+from aligner.instantiate import Configurable
 
-Count = TypeVar("Count", int, Tensor)
-
-_SMALLEST_STD = 1e-5  # a channel that never moves carries nothing: it is centred, not blown up
+_SMALLEST_STD = 1e-5  # a channel that never moves carries nothing: only its mean is taken off
 
 
-class Frontend(nn.Module):
-    """Waveforms to features, on one of the two frame grids there are. A child computes them in `extract`.
+class Frontend(Configurable, nn.Module):
+    """Waveforms to features. A child computes them in `extract`.
 
-    Frame t looks at the audio around `frame_centre_s(t)`. Results for an
-    utterance do not depend on what it is batched with, and frames beyond its end are 0. Until
-    `fit_statistics` has seen a corpus the features are as `extract` computed them; after that every channel
-    has mean 0 and deviation 1 over the corpus. The statistics are buffers and so part of every checkpoint.
+    Frame s looks at the audio around `grid.centre_s(s)`. Results for an utterance do not depend on what it is
+    batched with, and frames beyond its end are 0. Until `fit_statistics` has seen a corpus the features are
+    as `extract` computed them; after that every channel has mean 0 and deviation 1 over the corpus. The
+    statistics are buffers and so part of every checkpoint.
+
+    Args:
+        grid: Where the frames lie.
+        channel_names: A name for each of the C channels, each once.
     """
 
     statistics_mean: Tensor
     statistics_std: Tensor
-    _arguments: dict[str, Any]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        self = super().__new__(cls)
-        bound = inspect.signature(cls.__init__).bind_partial(None, *args, **kwargs)  # None stands for self
-        bound.apply_defaults()
-        object.__setattr__(self, "_arguments", dict(list(bound.arguments.items())[1:]))
-        return self
-
-    def __init__(
-        self, sample_rate_hz: int, hop_samples: int, frame_rule: FrameRule, channel_names: Sequence[str]
-    ) -> None:
+    def __init__(self, grid: FrameGrid, channel_names: Sequence[str]) -> None:
         super().__init__()
-        self.sample_rate_hz = sample_rate_hz
-        self.hop_samples = hop_samples
-        self.frame_rule = frame_rule
+        self.grid = grid
         self.channel_names = tuple(channel_names)
         self.register_buffer("statistics_mean", torch.zeros(len(self.channel_names)))
         self.register_buffer("statistics_std", torch.ones(len(self.channel_names)))
@@ -53,41 +42,46 @@ class Frontend(nn.Module):
         """C."""
         return len(self.channel_names)
 
-    def configuration(self) -> dict[str, Any]:
-        """What makes this frontend again: `class_path` and `init_args` in plain types, as in YAML."""
+    @property
+    def sample_rate_hz(self) -> int:
+        """Of the audio."""
+        return self.grid.sample_rate_hz
 
-        def plain(value: Any) -> Any:
-            if isinstance(value, Frontend):
-                return value.configuration()
-            return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+    @property
+    def hop_samples(self) -> int:
+        """Samples from one frame to the next."""
+        return self.grid.hop_samples
 
-        path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return {"class_path": path, "init_args": {name: plain(v) for name, v in self._arguments.items()}}
+    @property
+    def frame_rule(self) -> FrameRule:
+        """Where the frames lie, see `FrameGrid`."""
+        return self.grid.rule
 
     def frame_count(self, n_samples: Count) -> Count:
-        """Frames of an utterance of `n_samples`, 0 if it is too short for one. Takes an int or a tensor."""
-        return n_samples // self.hop_samples + (self.frame_rule == "centred")
+        """Frames of an utterance, 0 if it is too short for one.
+
+        Args:
+            n_samples: Its samples, a number or a tensor of them.
+        """
+        return self.grid.frame_count(n_samples)
 
     def extract(self, audio: Tensor, audio_lengths: Tensor, n_frames: int) -> Tensor:
-        """The features `[B, n_frames, C]` before normalisation; what stands in padded frames does not matter.
+        """The features before normalisation, `[B, n_frames, C]`; padded frames may hold anything.
 
-        audio: `[B, N]` float32, audio_lengths: `[B]`; samples beyond a length may hold anything and are not
-        used.
+        Args:
+            audio: `[B, N]` float32. Samples beyond a length may hold anything and are not used.
+            audio_lengths: Samples of each utterance, `[B]`.
+            n_frames: `frame_count(N)`.
         """
         raise NotImplementedError
 
-    def frame_centre_s(self, frame: float) -> float:
-        """The time in seconds that frame number `frame` is centred on; halves lie between two frames."""
-        offset = 0.5 if self.frame_rule == "tiled" else 0.0
-        return (frame + offset) * self.hop_samples / self.sample_rate_hz
-
-    @property
-    def grid(self) -> FrameGrid:
-        """Where the frames lie, for turning durations into times."""
-        return FrameGrid(self.hop_samples, self.sample_rate_hz, self.frame_rule)
-
     def raw(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """As `forward`, without the corpus statistics."""
+        """As `forward`, without the corpus statistics.
+
+        Args:
+            audio: `[B, N]`, in -1..1.
+            audio_lengths: Samples of each utterance, `[B]`.
+        """
         _check(audio, audio_lengths)
         n_frames = self.frame_count(audio.shape[1])
         speech_lengths = self.frame_count(audio_lengths.to(audio.device).long())
@@ -96,11 +90,17 @@ class Frontend(nn.Module):
         return zero_padding(features, speech_lengths), speech_lengths
 
     def forward(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """The features `[B, S, C]` and their speech_lengths `[B]` of audio `[B, N]`, audio_lengths `[B]`.
+        """Features of a batch, computed in float32 whatever autocast says.
 
-        Audio lies in -1..1; S is `frame_count(N)`. Computed in float32 whatever autocast says.
+        Args:
+            audio: `[B, N]`, in -1..1.
+            audio_lengths: Samples of each utterance, `[B]`.
 
-        Raises ValueError for other shapes and, where the lengths lie on the CPU, for lengths outside 1..N.
+        Returns:
+            The features `[B, S, C]`, where S is `frame_count(N)`, and their speech_lengths `[B]`.
+
+        Raises:
+            ValueError: For other shapes and, where the lengths lie on the CPU, for lengths outside 1..N.
         """
         features, speech_lengths = self.raw(audio, audio_lengths)
         features = (features - self.statistics_mean) / self.statistics_std
@@ -108,9 +108,13 @@ class Frontend(nn.Module):
 
     @torch.no_grad()
     def fit_statistics(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Take each channel's mean and deviation over all frames of `(audio, audio_lengths)` batches.
+        """Learn each channel's mean and deviation over a corpus.
 
-        Raises ValueError when they hold no frame.
+        Args:
+            batches: `(audio, audio_lengths)`, as `forward` takes them.
+
+        Raises:
+            ValueError: If they hold no frame.
         """
         count, mean, squares = 0, torch.zeros(self.channels).double(), torch.zeros(self.channels).double()
         for audio, audio_lengths in batches:
@@ -133,20 +137,39 @@ class Frontend(nn.Module):
 
 
 def frame_mask(lengths: Tensor, n_frames: int) -> Tensor:
-    """`[B, n_frames]`, true where a frame belongs to the utterance."""
+    """Which frames belong to an utterance, `[B, n_frames]` of bools.
+
+    Args:
+        lengths: Frames of each utterance, `[B]`.
+        n_frames: Frames of the longest.
+    """
     return torch.arange(n_frames, device=lengths.device) < lengths[:, None]
 
 
 def zero_padding(features: Tensor, lengths: Tensor) -> Tensor:
-    """The features `[B, S, C]` with 0 in frames beyond each length, whatever stood there."""
+    """Features with 0 in the frames beyond each length, whatever stood there.
+
+    Args:
+        features: `[B, S, C]`.
+        lengths: Frames of each utterance, `[B]`.
+    """
     return features.masked_fill(~frame_mask(lengths, features.shape[1])[..., None], 0.0)
 
 
 def pad_reflect(audio: Tensor, audio_lengths: Tensor, left: int, right: int) -> Tensor:
-    """Each utterance reflected at its own two ends: `[B, N]` -> `[B, left + N + right]`, as `numpy.pad` does.
+    """Reflect each utterance at its own two ends, as `numpy.pad(mode="reflect")` does.
 
     Utterances shorter than the padding are reflected to and fro. Beyond `right` samples after an utterance's
     end stands more of the reflection.
+
+    Args:
+        audio: `[B, N]`.
+        audio_lengths: Samples of each utterance, `[B]`.
+        left: Samples to add before each utterance.
+        right: Samples to add behind it.
+
+    Returns:
+        `[B, left + N + right]`.
     """
     position = torch.arange(-left, audio.shape[1] + right, device=audio.device)
     last = (audio_lengths - 1)[:, None]

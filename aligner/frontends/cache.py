@@ -6,7 +6,6 @@ B batch, N samples, S speech frames, C channels.
 import hashlib
 import io
 import json
-import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,31 +15,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aligner.formats.atomic import atomic_write
 from aligner.frontends.base import Frontend
 
 _VERSION = 1  # raise it when a frontend computes something else under the same settings
 
 
 class Cached(Frontend):
-    """Another frontend, whose features are computed once for each recording and then read from `folder`.
+    """Another frontend whose features are computed once for each recording and kept on disk.
 
-    A file's name is made of everything that the features depend on: the frontend's settings and what it has
-    learned (`SelfSupervised`'s components), and the samples of the recording. So a changed setting, a changed
-    recording or a second model never finds the wrong file, and several processes may share a folder. What the
-    frontend learns from a corpus is kept likewise. Corpus statistics are applied after reading. Files that do
-    not read are computed again; where none can be written, a warning says so. Nothing is ever deleted: delete
-    the folder.
+    A file's name is a hash of everything that the features depend on: the frontend's settings, what it has
+    learned (such as `SelfSupervised`'s components), and the samples of the recording. So a changed setting, a
+    changed recording or a second model never finds the wrong file, and several processes may share a folder.
+    What the frontend learns from a corpus is kept likewise. Corpus statistics are applied after reading.
+    Files that do not read are computed again; where none can be written, a warning says so. Nothing is ever
+    deleted: delete the folder.
+
+    Args:
+        frontend: The frontend that computes the features.
+        folder: Where they are kept; made if missing.
     """
 
     def __init__(self, frontend: Frontend, folder: str) -> None:
-        super().__init__(
-            frontend.sample_rate_hz, frontend.hop_samples, frontend.frame_rule, frontend.channel_names
-        )
+        super().__init__(frontend.grid, frontend.channel_names)
         self.frontend = frontend
         self.folder = Path(folder)
 
     @torch.no_grad()
     def extract(self, audio: Tensor, audio_lengths: Tensor, n_frames: int) -> Tensor:
+        """As `Frontend.extract`, from disk where it is there."""
         features = audio.new_zeros(len(audio), n_frames, self.channels)
         settings = self._settings()
         for item, length in enumerate(audio_lengths.tolist()):
@@ -55,7 +58,11 @@ class Cached(Frontend):
         return features
 
     def fit_statistics(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """As `Frontend.fit_statistics`: the frontend's own first, where it has some to learn."""
+        """As `Frontend.fit_statistics`: the frontend's own first, where it has some to learn.
+
+        Args:
+            batches: `(audio, audio_lengths)`, as `forward` takes them.
+        """
         batches = list(batches) if iter(batches) is batches else batches
         if type(self.frontend).fit_statistics is not Frontend.fit_statistics:
             self._learn(batches)
@@ -96,11 +103,10 @@ def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        with atomic_write(path) as file:
+            file.write(content)
     except OSError as error:  # a full disk, or the folder of the machine that trained
         warnings.warn(f"features are not kept: {error}", stacklevel=2)
 

@@ -12,9 +12,12 @@ from aligner.frontends.base import Frontend
 
 
 class Combine(Frontend):
-    """The channels of several frontends one after another, frame by frame centred on the same times.
+    """Several frontends side by side: their channels one after another, on the same frames.
 
-    The frontends must share sample rate, hop and frame rule. Each keeps its own corpus statistics.
+    Each keeps its own corpus statistics.
+
+    Args:
+        frontends: At least one. They must share sample rate, hop and frame rule.
     """
 
     def __init__(self, frontends: list[Frontend]) -> None:
@@ -28,14 +31,19 @@ class Combine(Frontend):
                     f"{type(frontend).__name__} {frontend.grid}; they must share rate, hop and frame rule"
                 )
         names = [name for frontend in frontends for name in frontend.channel_names]
-        super().__init__(first.sample_rate_hz, first.hop_samples, first.frame_rule, names)
+        super().__init__(first.grid, names)
         self.frontends = nn.ModuleList(frontends)
 
     def extract(self, audio: Tensor, audio_lengths: Tensor, n_frames: int) -> Tensor:
+        """As `Frontend.extract`."""
         return torch.cat([frontend(audio, audio_lengths)[0] for frontend in self.frontends], -1)
 
     def fit_statistics(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """As `Frontend.fit_statistics`, for each frontend; `batches` is gone through once for each."""
+        """As `Frontend.fit_statistics`, for each frontend.
+
+        Args:
+            batches: `(audio, audio_lengths)`; gone through once for each frontend.
+        """
         batches = list(batches) if iter(batches) is batches else batches
         for frontend in self.frontends:
             assert isinstance(frontend, Frontend)

@@ -1,9 +1,8 @@
-"""Log-mel spectrogram or cepstra, with deltas.
+"""Log-mel spectrogram and cepstra (MFCCs), with deltas.
 
 B batch, N samples, S speech frames, C channels.
 """
 
-import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,13 +12,18 @@ import torch
 import torchaudio.functional as AF
 from torch import Tensor
 
-from aligner.alignment import FRAME_RULES, FrameRule
+from aligner.alignment import FrameGrid, FrameRule
 from aligner.frontends.base import Frontend, pad_reflect
 
 
 @dataclass(frozen=True)
 class MelSettings:
-    """One short-time spectrum. frame_rule: see `aligner.alignment.FrameGrid`."""
+    """The settings of a `Mel`, which explains them.
+
+    Raises:
+        ValueError: For settings that cannot be.
+        AlignerError: For an unknown frame rule.
+    """
 
     sample_rate_hz: int
     n_fft: int
@@ -29,10 +33,51 @@ class MelSettings:
     fmin_hz: float
     fmax_hz: float
     frame_rule: FrameRule
+    power: float = 1.0
+    floor: float = 1e-5
+    cepstra: int = 0
+    lifter: float = 22.0
+    deltas: int = 0
+    delta_width: int = 2
+    log_mels: bool = False
+
+    @property
+    def grid(self) -> FrameGrid:
+        """Where the frames lie."""
+        return FrameGrid(self.hop_samples, self.sample_rate_hz, self.frame_rule)
+
+    def __post_init__(self) -> None:
+        for name in ("sample_rate_hz", "n_fft", "hop_samples", "window_samples", "mels", "power", "floor"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: must be above 0")
+        if self.lifter < 0:
+            raise ValueError(f"lifter is {self.lifter}: must be at least 0 (none)")
+        if not self.hop_samples <= self.n_fft >= self.window_samples:
+            raise ValueError(
+                f"n_fft ({self.n_fft}) must be at least hop_samples ({self.hop_samples}) "
+                f"and window_samples ({self.window_samples})"
+            )
+        if not 0 <= self.fmin_hz < self.fmax_hz <= self.sample_rate_hz / 2:
+            raise ValueError(
+                f"fmin_hz {self.fmin_hz} and fmax_hz {self.fmax_hz} must rise and lie in "
+                f"0..{self.sample_rate_hz / 2}, half the sample rate"
+            )
+        if not 0 <= self.cepstra <= self.mels:
+            raise ValueError(
+                f"cepstra is {self.cepstra}: must be 0 (none) to {self.mels}, the number of mel bands"
+            )
+        if self.deltas not in (0, 1, 2) or self.delta_width < 1:
+            raise ValueError(
+                f"deltas ({self.deltas}) must be 0, 1 or 2 and delta_width ({self.delta_width}) at least 1"
+            )
+        _ = self.grid  # raises for an unknown rule
 
 
-_HIFIGAN = MelSettings(22050, 1024, 256, 1024, 80, 0.0, 8000.0, "tiled")
-_TACOTRON2 = replace(_HIFIGAN, frame_rule="centred")
+# jik876/hifi-gan, config_v1.json and meldataset.py, whose floor is 1e-5. (HiFi-GAN and VITS also add 1e-9 and
+# 1e-6 to the power before the root; this does not.)
+_HIFIGAN = MelSettings(22050, 1024, 256, 1024, 80, 0.0, 8000.0, "same")
+# NVIDIA/tacotron2, hparams.py and layers.py: the same spectrum, frames of an STFT with center=True
+_TACOTRON2 = replace(_HIFIGAN, frame_rule="center")
 
 PRESETS = {
     "hifigan": _HIFIGAN,
@@ -40,21 +85,52 @@ PRESETS = {
     "matcha": _HIFIGAN,
     "tacotron2": _TACOTRON2,
     "fastspeech2": _TACOTRON2,
-    "16k-10ms": MelSettings(16000, 512, 160, 400, 80, 0.0, 8000.0, "tiled"),
+    # 25 ms windows every 10 ms, as in HTK and Kaldi, and all of the spectrum
+    "16k-10ms": MelSettings(16000, 512, 160, 400, 80, 0.0, 8000.0, "same"),
+    # The recipe (configs/ljspeech.yaml). What it was chosen among: recipes/ljspeech/README.md
+    "aligner-16k": MelSettings(
+        sample_rate_hz=16000,  # TIMIT's; all bands up to fmax_hz lie below half of it
+        n_fft=512,  # the next power of two above the window
+        hop_samples=160,  # 10 ms; 5 ms were no better
+        window_samples=320,  # 20 ms, chosen among 16, 20 and 25 ms
+        mels=40,  # chosen among 20 to 80
+        fmin_hz=20.0,  # with fmax_hz as Kaldi's mfcc_hires.conf; not varied
+        fmax_hz=7600.0,
+        frame_rule="center",  # frames at both ends of the audio; not varied
+        power=2.0,  # power spectrum, as Kaldi's cepstra
+        floor=1e-8,  # makes the log of digital silence -18.4 instead of minus infinity; not varied
+        cepstra=13,  # chosen among 5 to 20; a feature stream may take fewer of them
+        lifter=22.0,  # HTK's and Kaldi's
+        deltas=2,  # chosen: 1 or 2
+        delta_width=2,  # HTK's and Kaldi's
+        log_mels=True,  # without the stream of log-mels words are 15.0 ms off instead of 14.5
+    ),
 }
 
 
 class Mel(Frontend):
-    """Log of the magnitude spectrogram in mel bands (Slaney's scale and areas, as librosa's default).
+    """Log-mel spectrogram or cepstra (MFCCs), with deltas.
 
-    preset: a name in `PRESETS`, with the frame rule of the project it is named after; settings given beside
-    it replace the preset's own. (HiFi-GAN and VITS add 1e-9 and 1e-6 to the power before the root, this does
-    not.)
-    power: 1 for magnitudes, 2 for power. floor: the least band value before the natural log.
-    cepstra: 0 for log-mels, otherwise the number of MFCCs: orthonormal DCT-II, liftered as in Kaldi and HTK,
-    1 + lifter/2 sin(pi i / lifter); lifter 0 for none. log_mels: the log-mels too, after the cepstra.
-    deltas: 0, 1 or 2 orders of HTK's regression over `delta_width` frames either side, the edge frame
-    repeated.
+    Mel bands are Slaney's triangles of unit area, librosa's default.
+
+    Args:
+        preset: Settings of a known model: hifigan, vits, matcha, tacotron2, fastspeech2, 16k-10ms (80 bands,
+            25 ms windows) or aligner-16k (the recipe). Each setting given beside it replaces the preset's.
+        sample_rate_hz: Of the audio.
+        n_fft: Samples of the FFT, at least hop and window.
+        hop_samples: Samples from one frame to the next.
+        window_samples: Samples of the Hann window.
+        mels: Number of mel bands.
+        fmin_hz: Lower end of the lowest band.
+        fmax_hz: Upper end of the highest band, at most half the sample rate.
+        frame_rule: Where the frames lie: "center", "center_drop_last" or "same", see `FrameGrid`.
+        power: 1 for the magnitude spectrum, 2 for power.
+        floor: The least band value before the natural log.
+        cepstra: Number of cepstra (orthonormal DCT-II of the log-mels), 0 for log-mels alone.
+        lifter: Cepstrum i is multiplied by 1 + lifter/2 sin(pi i / lifter), as in Kaldi and HTK; 0 for none.
+        deltas: Orders of derivatives beside the features: 0, 1 or 2.
+        delta_width: Frames either side that a derivative is a regression over.
+        log_mels: Keep the log-mels too, after the cepstra.
     """
 
     filterbank: Tensor
@@ -71,14 +147,16 @@ class Mel(Frontend):
         fmin_hz: float | None = None,
         fmax_hz: float | None = None,
         frame_rule: FrameRule | None = None,
-        power: float = 1.0,
-        floor: float = 1e-5,
-        cepstra: int = 0,
-        lifter: float = 22.0,
-        deltas: int = 0,
-        delta_width: int = 2,
-        log_mels: bool = False,
+        power: float | None = None,
+        floor: float | None = None,
+        cepstra: int | None = None,
+        lifter: float | None = None,
+        deltas: int | None = None,
+        delta_width: int | None = None,
+        log_mels: bool | None = None,
     ) -> None:
+        if preset not in PRESETS:
+            raise ValueError(f"preset {preset!r} is none of {', '.join(PRESETS)}")
         given = {
             "sample_rate_hz": sample_rate_hz,
             "n_fft": n_fft,
@@ -88,40 +166,37 @@ class Mel(Frontend):
             "fmin_hz": fmin_hz,
             "fmax_hz": fmax_hz,
             "frame_rule": frame_rule,
+            "power": power,
+            "floor": floor,
+            "cepstra": cepstra,
+            "lifter": lifter,
+            "deltas": deltas,
+            "delta_width": delta_width,
+            "log_mels": log_mels,
         }
-        settings = _settings(preset, given)
-        _check_options(settings, power, floor, cepstra, lifter, deltas, delta_width)
-        # "tiled" with odd n_fft - hop: the extra sample goes to the right, as in (n_fft - hop) // 2 elsewhere
-        self.pad_left = (
-            (settings.n_fft - settings.hop_samples) // 2
-            if settings.frame_rule == "tiled"
-            else settings.n_fft // 2
-        )
+        stated: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        settings = replace(PRESETS[preset], **stated)
         filterbank = mel_filterbank(settings)
-        super().__init__(
-            settings.sample_rate_hz,
-            settings.hop_samples,
-            settings.frame_rule,
-            _channel_names(filterbank, settings.sample_rate_hz, cepstra, log_mels, deltas),
-        )
+        super().__init__(settings.grid, _channel_names(settings, filterbank))
         self.settings = settings
-        self.power, self.floor = power, floor
-        self.cepstra, self.log_mels = cepstra, log_mels
-        self.deltas, self.delta_width = deltas, delta_width
         self.register_buffer("filterbank", filterbank, persistent=False)
-        self.register_buffer("dct", _dct(cepstra, settings.mels, lifter), persistent=False)
+        self.register_buffer("dct", _dct(settings), persistent=False)
+
+    def configuration(self) -> dict[str, Any]:
+        """As `Configurable.configuration`, with the settings that the preset stood for."""
+        configuration = super().configuration()
+        configuration["init_args"] |= asdict(self.settings)
+        return configuration
 
     def extract(self, audio: Tensor, audio_lengths: Tensor, n_frames: int) -> Tensor:
+        """As `Frontend.extract`."""
         if n_frames == 0:
             return audio.new_zeros(audio.shape[0], 0, self.channels)
         settings = self.settings
-        pad_right = (
-            settings.n_fft - self.pad_left
-        )  # up to a hop more than needed; the surplus frame is cut off
         # float64 (where the device has it), as librosa: 1e-7 of a loud bin is 1e-3 of a quiet one's log, and
         # float32 products are rounded further where tf32 is allowed
         precision = torch.float32 if audio.device.type == "mps" else torch.float64
-        padded = pad_reflect(audio.to(precision), audio_lengths, self.pad_left, pad_right)
+        padded = pad_reflect(audio.to(precision), audio_lengths, *self.grid.padding(settings.n_fft))
         spectrum = torch.stft(
             padded,
             settings.n_fft,
@@ -131,46 +206,50 @@ class Mel(Frontend):
             center=False,
             return_complex=True,
         )[..., :n_frames]
-        magnitude = spectrum.abs() if self.power == 1.0 else spectrum.abs() ** self.power
-        features = (magnitude.mT @ self.filterbank.to(precision)).clamp(min=self.floor).log()
-        if self.cepstra:
+        magnitude = spectrum.abs() if settings.power == 1.0 else spectrum.abs() ** settings.power
+        features = (magnitude.mT @ self.filterbank.to(precision)).clamp(min=settings.floor).log()
+        if settings.cepstra:
             cepstra = features @ self.dct.to(precision)
-            features = torch.cat([cepstra, features], -1) if self.log_mels else cepstra
-        return add_deltas(features.float(), self.frame_count(audio_lengths), self.deltas, self.delta_width)
+            features = torch.cat([cepstra, features], -1) if settings.log_mels else cepstra
+        speech_lengths = self.frame_count(audio_lengths)
+        return add_deltas(features.float(), speech_lengths, settings.deltas, settings.delta_width)
 
 
 def mel_filterbank(settings: MelSettings) -> Tensor:
-    """Slaney's triangles of unit area, `[n_fft // 2 + 1, mels]`: `librosa.filters.mel`, transposed.
+    """Weights of the mel bands, `[n_fft // 2 + 1, mels]`: librosa's, in float64 until the end.
 
-    In float64 until the end: torchaudio's are computed in float32, and the difference of two large
-    frequencies costs the log-mels of narrow bands up to 6e-5.
+    torchaudio's are computed in float32, and the difference of two large frequencies costs the log-mels of
+    narrow bands up to 6e-5.
+
+    Args:
+        settings: Sample rate, FFT and bands.
     """
-    bins_hz = torch.linspace(0, settings.sample_rate_hz / 2, settings.n_fft // 2 + 1, dtype=torch.float64)
-    low, high = (_hz_to_mel(hz) for hz in (settings.fmin_hz, settings.fmax_hz))
-    edges_hz = _mel_to_hz(torch.linspace(low, high, settings.mels + 2, dtype=torch.float64))
-    width_hz = edges_hz.diff()
-    rising = (bins_hz[:, None] - edges_hz[:-2]) / width_hz[:-1]
-    falling = (edges_hz[2:] - bins_hz[:, None]) / width_hz[1:]
-    area = 2 / (edges_hz[2:] - edges_hz[:-2])
-    return (torch.minimum(rising, falling).clamp(min=0) * area).float()
+    import librosa.filters  # takes a second, which only those pay who make a Mel
 
-
-# Slaney's scale: 3 mels in 200 Hz up to 1 kHz (15 mels), above that 27 mels in a factor of 6.4
-_LOG_STEP = math.log(6.4) / 27
-
-
-def _hz_to_mel(hz: float) -> float:
-    return hz * 3 / 200 if hz < 1000 else 15 + math.log(hz / 1000) / _LOG_STEP
-
-
-def _mel_to_hz(mel: Tensor) -> Tensor:
-    return torch.where(mel < 15, mel * 200 / 3, 1000 * torch.exp((mel - 15) * _LOG_STEP))
+    weights = librosa.filters.mel(
+        sr=settings.sample_rate_hz,
+        n_fft=settings.n_fft,
+        n_mels=settings.mels,
+        fmin=settings.fmin_hz,
+        fmax=settings.fmax_hz,
+        dtype=np.float64,
+    )
+    return torch.from_numpy(weights.T.copy()).float()
 
 
 def add_deltas(features: Tensor, lengths: Tensor, orders: int, width: int) -> Tensor:
-    """features `[B, S, C]` followed by `orders` regression derivatives of them: `[B, S, C * (orders + 1)]`.
+    """Features followed by their regression derivatives, `[B, S, C * (orders + 1)]`.
 
-    The first and last frame of each utterance are repeated beyond its ends (HTK book 5.6; torchaudio).
+    The first and last frame of each utterance are repeated beyond its ends.
+
+    Args:
+        features: `[B, S, C]`.
+        lengths: Frames of each utterance, `[B]`.
+        orders: Derivatives to add: 1 for deltas, 2 for their deltas too, 0 for none.
+        width: Frames either side.
+
+    Source:
+        The HTK book, 5.6; torchaudio's `compute_deltas`.
     """
     stack = [features]
     frames = torch.arange(features.shape[1], device=features.device)
@@ -181,63 +260,19 @@ def add_deltas(features: Tensor, lengths: Tensor, orders: int, width: int) -> Te
     return torch.cat(stack, -1) if orders else features
 
 
-def _settings(preset: str, given: dict[str, Any]) -> MelSettings:
-    if preset not in PRESETS:
-        raise ValueError(f"preset {preset!r} is none of {', '.join(PRESETS)}")
-    settings = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})
-    if settings.frame_rule not in FRAME_RULES:
-        raise ValueError(f"frame_rule {settings.frame_rule!r} is none of {', '.join(FRAME_RULES)}")
-    for name, value in asdict(settings).items():
-        if name not in ("fmin_hz", "frame_rule") and value <= 0:
-            raise ValueError(f"{name} is {value}: must be above 0")
-    if not settings.hop_samples <= settings.n_fft >= settings.window_samples:
-        raise ValueError(
-            f"n_fft ({settings.n_fft}) must be at least hop_samples ({settings.hop_samples}) "
-            f"and window_samples ({settings.window_samples})"
-        )
-    if not 0 <= settings.fmin_hz < settings.fmax_hz <= settings.sample_rate_hz / 2:
-        raise ValueError(
-            f"fmin_hz {settings.fmin_hz} and fmax_hz {settings.fmax_hz} must rise and lie in "
-            f"0..{settings.sample_rate_hz / 2}, half the sample rate"
-        )
-    return settings
-
-
-def _check_options(
-    settings: MelSettings,
-    power: float,
-    floor: float,
-    cepstra: int,
-    lifter: float,
-    deltas: int,
-    delta_width: int,
-) -> None:
-    if power <= 0 or floor <= 0 or lifter < 0:
-        raise ValueError(
-            f"power ({power}) and floor ({floor}) must be above 0, lifter ({lifter}) not below 0"
-        )
-    if not 0 <= cepstra <= settings.mels:
-        raise ValueError(
-            f"cepstra is {cepstra}: must be 0 (none) to {settings.mels}, the number of mel bands"
-        )
-    if deltas not in (0, 1, 2) or delta_width < 1:
-        raise ValueError(f"deltas ({deltas}) must be 0, 1 or 2 and delta_width ({delta_width}) at least 1")
-
-
-def _dct(cepstra: int, mels: int, lifter: float) -> Tensor:
+def _dct(settings: MelSettings) -> Tensor:
     """`[mels, cepstra]`; log-mels times this are the liftered cepstra."""
+    cepstra, lifter = settings.cepstra, settings.lifter
     if not cepstra:
         return torch.empty(0)
     order = np.arange(cepstra)
     gain = 1 + lifter / 2 * np.sin(np.pi * order / lifter) if lifter else np.ones(cepstra)
-    return torch.from_numpy(scipy.fft.dct(np.eye(mels), norm="ortho")[:, :cepstra] * gain).float()
+    return torch.from_numpy(scipy.fft.dct(np.eye(settings.mels), norm="ortho")[:, :cepstra] * gain).float()
 
 
-def _channel_names(
-    filterbank: Tensor, sample_rate_hz: int, cepstra: int, log_mels: bool, deltas: int
-) -> list[str]:
-    peak_hz = filterbank.argmax(0) * (sample_rate_hz / 2 / (len(filterbank) - 1))
-    statics = [f"c{i}" for i in range(cepstra)]
-    if log_mels or not cepstra:
+def _channel_names(settings: MelSettings, filterbank: Tensor) -> list[str]:
+    peak_hz = filterbank.argmax(0) * (settings.sample_rate_hz / 2 / (len(filterbank) - 1))
+    statics = [f"c{i}" for i in range(settings.cepstra)]
+    if settings.log_mels or not settings.cepstra:
         statics += [f"mel {hz:.0f} Hz" for hz in peak_hz.tolist()]
-    return [prefix + name for prefix in ("", "delta ", "delta2 ")[: deltas + 1] for name in statics]
+    return [prefix + name for prefix in ("", "delta ", "delta2 ")[: settings.deltas + 1] for name in statics]

@@ -1,75 +1,170 @@
 """Which of a word's pronunciations was spoken: the likeliest, between the words beside it.
 
-F frames of a batch one after the other, M states of the model.
+F packed frames, M states.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from aligner.encoders.base import Encoder
+from aligner.frontends.packed import PackedFeatures
+from aligner.search.forced_alignment import Durations, align_tokens
 from aligner.search.viterbi import best_paths
-from aligner.text.transcript import Tokens, Transcript, Word
+from aligner.text.transcript import Tokens, Transcript
+from aligner.text.vocabulary import Vocabulary
 
-# token ids, number of frames -> states, index of the token each belongs to
-StatesOf = Callable[[Tokens, int], tuple[list[int], list[int]]]
+_ROUNDS = 2  # a word's pronunciation depends on its neighbours'; a third round changes next to nothing
+
+Choice = tuple[int, ...]  # for each word of an utterance the index of its pronunciation
 
 
-def choose_variants(
-    scores: Tensor,
+@dataclass(frozen=True)
+class _Candidate:
+    """One pronunciation of a word, with the present ones of the words on either side, in their frames.
+
+    start and length count frames over the batch.
+    """
+
+    utterance: int
+    word: int
+    variant: int
+    start: int
+    length: int
+    states: list[int]
+    skippable: list[bool]
+
+
+def choose_pronunciations(
+    encoder: Encoder,
+    vocabulary: Vocabulary,
+    emissions: Tensor,
+    features: PackedFeatures,
+    transcripts: Sequence[Transcript],
+    ids: Sequence[str],
+) -> list[Choice]:
+    """The likeliest pronunciation of each word of each utterance; on equal scores the earlier one.
+
+    An encoder that is not context-free takes the first of each word: its emissions hold for one token
+    sequence alone.
+
+    Args:
+        encoder: Whose emissions these are.
+        vocabulary: Of the encoder.
+        emissions: `[F, M]`, the joint ones.
+        features: The packed features of the utterances.
+        transcripts: Their words with all pronunciations.
+        ids: Their names, for errors.
+
+    Raises:
+        AlignerError: For more tokens than frames and unknown symbols, naming the utterance.
+    """
+    chosen: list[Choice] = [(0,) * len(transcript.words) for transcript in transcripts]
+    if not encoder.context_free:
+        return chosen
+    for _ in range(_ROUNDS):
+        tokens = [transcript.tokens(choice) for transcript, choice in zip(transcripts, chosen, strict=True)]
+        readings = [vocabulary.reading(id, item) for id, item in zip(ids, tokens, strict=True)]
+        durations = align_tokens(encoder, emissions, features, readings)
+        spans = [
+            _word_spans(item, own, start)
+            for item, own, start in zip(tokens, durations, features.starts.tolist(), strict=True)
+        ]
+        before = chosen
+        chosen = rechoose(encoder, vocabulary, emissions, spans, transcripts, ids, chosen)
+        if chosen == before:
+            break
+    return chosen
+
+
+def rechoose(
+    encoder: Encoder,
+    vocabulary: Vocabulary,
+    emissions: Tensor,
     spans: Sequence[Sequence[tuple[int, int]]],
     transcripts: Sequence[Transcript],
-    variants: Sequence[tuple[int, ...]],
-    states_of: StatesOf,
-) -> list[tuple[int, ...]]:
-    """For each utterance the index of the pronunciation of each word.
+    ids: Sequence[str],
+    chosen: Sequence[Choice],
+) -> list[Choice]:
+    """One round: every pronunciation of a word is aligned again to the frames that the word and the words on
+    either side have now.
 
-    Every variant of a word is aligned again, with the present variants of the words on either side, to the
-    frames those three have now. scores: `[F, M]` of the batch. spans: for each utterance the first frame and
-    the frame after the last of each word, counted over the batch. variants: the present choice. On equal
-    scores the earlier variant wins.
+    Args:
+        encoder: Whose emissions these are.
+        vocabulary: Of the encoder.
+        emissions: `[F, M]`, the joint ones.
+        spans: For each utterance the first frame and the frame after the last of each word, counted over the
+            batch.
+        transcripts: The utterances' words with all pronunciations.
+        ids: The utterances' names, for errors.
+        chosen: The present choice.
     """
-    starts, lengths, states, skippable, asked = [], [], [], [], []
-    for u, transcript in enumerate(transcripts):
-        if transcript.fixed is not None:
-            continue
-        for w, word in enumerate(transcript.words):
-            if len(word.variants) < 2:
-                continue
-            left, right = max(0, w - 1), min(len(transcript.words) - 1, w + 1)
-            start, length = spans[u][left][0], spans[u][right][1] - spans[u][left][0]
-            for v in range(len(word.variants)):
-                words = tuple(
-                    _pronounced(transcript.words[i], v if i == w else variants[u][i])
-                    for i in range(left, right + 1)
-                )
-                tokens = Transcript(words).tokens()
-                sequence, owners = states_of(tokens, length)
-                optional = [tokens.skippable[owner] for owner in owners]
-                if len(optional) - sum(optional) > length:
-                    continue
-                starts.append(start)
-                lengths.append(length)
-                states.append(sequence)
-                skippable.append(optional)
-                asked.append((u, w, v))
-    if not asked:
-        return list(variants)
-    device = scores.device
-    n_frames = torch.tensor(lengths, device=device)
-    paths = best_paths(scores, torch.tensor(starts, device=device), n_frames, states, skippable)
-    item = torch.repeat_interleave(torch.arange(len(asked), device=device), n_frames)
-    totals = torch.zeros(len(asked), dtype=torch.float64, device=device)
-    totals.index_add_(0, item, paths.scores.double())
+    candidates = [
+        candidate
+        for u, transcript in enumerate(transcripts)
+        for candidate in _candidates(encoder, vocabulary, u, ids[u], spans[u], transcript, chosen[u])
+    ]
     best: dict[tuple[int, int], tuple[float, int]] = {}
-    for (u, w, v), total in zip(asked, totals.tolist(), strict=True):
-        if (u, w) not in best or total > best[u, w][0]:
-            best[u, w] = (total, v)
+    if candidates:
+        for candidate, total in zip(candidates, _path_scores(emissions, candidates), strict=True):
+            place = candidate.utterance, candidate.word
+            if place not in best or total > best[place][0]:
+                best[place] = (total, candidate.variant)
     return [
         tuple(best[u, w][1] if (u, w) in best else present for w, present in enumerate(choice))
-        for u, choice in enumerate(variants)
+        for u, choice in enumerate(chosen)
     ]
 
 
-def _pronounced(word: Word, variant: int) -> Word:
-    return Word(word.text, (word.variants[variant],), word.source)
+def _candidates(
+    encoder: Encoder,
+    vocabulary: Vocabulary,
+    utterance: int,
+    id: str,
+    spans: Sequence[tuple[int, int]],
+    transcript: Transcript,
+    chosen: Choice,
+) -> Iterator[_Candidate]:
+    """Every pronunciation of each word that has several, where its phones fit the frames."""
+    if transcript.fixed is not None:
+        return
+    words = [
+        replace(word, variants=(word.variants[variant],))
+        for word, variant in zip(transcript.words, chosen, strict=True)
+    ]
+    for w, word in enumerate(transcript.words):
+        if len(word.variants) < 2:
+            continue
+        left, right = max(0, w - 1), min(len(words) - 1, w + 1)
+        start, length = spans[left][0], spans[right][1] - spans[left][0]
+        for v, variant in enumerate(word.variants):
+            spoken = (*words[left:w], replace(word, variants=(variant,)), *words[w + 1 : right + 1])
+            tokens = Transcript(spoken).tokens()
+            sequence = encoder.state_sequence(vocabulary.reading(id, tokens).token_ids, length)
+            skippable = [tokens.skippable[token] for token in sequence.token_of_state]
+            if len(skippable) - sum(skippable) <= length:
+                yield _Candidate(utterance, w, v, start, length, sequence.states, skippable)
+
+
+def _path_scores(emissions: Tensor, candidates: Sequence[_Candidate]) -> list[float]:
+    """The log-likelihood of each candidate's best path."""
+    device = emissions.device
+    starts = torch.tensor([candidate.start for candidate in candidates], device=device)
+    lengths = torch.tensor([candidate.length for candidate in candidates], device=device)
+    states, skippable = [c.states for c in candidates], [c.skippable for c in candidates]
+    paths = best_paths(emissions, starts, lengths, states, skippable)
+    item = torch.repeat_interleave(torch.arange(len(candidates), device=device), lengths)
+    totals = torch.zeros(len(candidates), dtype=torch.float64, device=device)
+    return totals.index_add_(0, item, paths.log_likelihood.double()).tolist()
+
+
+def _word_spans(tokens: Tokens, durations: Durations, start: int) -> list[tuple[int, int]]:
+    edges = start + np.concatenate([[0], np.cumsum(durations)])
+    spans: dict[int, tuple[int, int]] = {}
+    for t, word in enumerate(tokens.words):
+        if word >= 0:
+            spans[word] = (spans.get(word, (int(edges[t]), 0))[0], int(edges[t + 1]))
+    return [spans[word] for word in sorted(spans)]

@@ -1,7 +1,6 @@
-"""The search over the scores of a batch's states, and what a path says.
+"""The Viterbi search over the emissions of a batch, and what a best path says.
 
-B items, F frames of a batch one after the other, S frames of the longest item, T states of the longest item,
-M states of the model.
+B items, F packed frames, S frames of the longest item, T states of the longest item, M states of the model.
 """
 
 from collections.abc import Sequence
@@ -13,50 +12,60 @@ from torch import Tensor
 import mas
 
 
-@dataclass
-class Paths:
-    """durations: frames a state, `[B, T]`. state: model state of every frame, scores: its score there, both
-    `[F]`. position: which of its item's states (0..T-1) a frame is in, `[F]`.
+@dataclass(frozen=True)
+class StatePaths:
+    """The best path of each item, frame by frame; the frames of all items one after the other.
+
+    Args:
+        durations: `[B, T]`, frames of each state of the item's sequence.
+        state: `[F]`, the model's state of each frame.
+        log_likelihood: `[F]`, the emission of each frame in its state.
     """
 
     durations: Tensor
-    position: Tensor
     state: Tensor
-    scores: Tensor
+    log_likelihood: Tensor
 
 
 def best_paths(
-    scores: Tensor,
+    emissions: Tensor,
     starts: Tensor,
     lengths: Tensor,
     states: Sequence[Sequence[int]],
     skippable: Sequence[Sequence[bool]],
-) -> Paths:
-    """The best path of each item through its states.
+) -> StatePaths:
+    """The best path of each item through its states (`mas.search`).
 
-    scores: `[F', M]`; item b is made of the frames starts[b] .. starts[b] + lengths[b] - 1 (items may
-    overlap). states: for each item the model states in order; skippable: which of them may get no frame.
+    Args:
+        emissions: `[F', M]`, log-likelihoods.
+        starts: `[B]`; item b is made of the frames starts[b] .. starts[b] + lengths[b] - 1 of the emissions.
+            Items may overlap.
+        lengths: `[B]`, frames of each item.
+        states: The model's states of each item, in order.
+        skippable: Which of them may get no frame.
+
+    Raises:
+        ValueError: As `mas.search` does, for an item with more states than frames.
     """
-    device = scores.device
-    sequences = torch.nn.utils.rnn.pad_sequence(
-        [torch.tensor(sequence) for sequence in states], batch_first=True
-    ).to(device)
-    optional = torch.nn.utils.rnn.pad_sequence(
-        [torch.tensor(sequence) for sequence in skippable], batch_first=True
-    ).to(device)
+    device = emissions.device
+    sequences = _padded(states, device)
+    optional = _padded(skippable, device)
     text_lengths = torch.tensor([len(sequence) for sequence in states], device=device)
     frame = torch.arange(int(lengths.max()), device=device)
-    row = (starts[:, None] + frame).clamp(max=len(scores) - 1)
-    wanted = scores[row].gather(2, sequences[:, None, :].expand(-1, len(frame), -1))  # [B, S, T]
-    durations = mas.search(wanted, text_lengths, lengths, layout="BST", skippable=optional)
+    row = (starts[:, None] + frame).clamp(max=len(emissions) - 1)
+    scores = emissions[row].gather(2, sequences[:, None, :].expand(-1, len(frame), -1))  # [B, S, T]
+    durations = mas.search(scores, text_lengths, lengths, layout="BST", skippable=optional)
     position = torch.searchsorted(
         durations.cumsum(1), frame.expand(len(durations), -1).contiguous(), right=True
     )
     inside = frame < lengths[:, None]
     position = position.clamp(max=durations.shape[1] - 1)
-    return Paths(
+    return StatePaths(
         durations,
-        position[inside],
         sequences.gather(1, position)[inside],
-        wanted.gather(2, position[..., None])[..., 0][inside],
+        scores.gather(2, position[..., None])[..., 0][inside],
     )
+
+
+def _padded(rows: Sequence[Sequence[int]] | Sequence[Sequence[bool]], device: torch.device) -> Tensor:
+    return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True).to(device)

@@ -1,33 +1,44 @@
-"""What is said in one utterance: words with their pronunciations and where pauses may be.
+"""Transcripts: what is said in one utterance, as words with their pronunciations and the places of pauses.
 
-A transcript is what `aligner prepare` stores and what alignment starts from. `tokens` is the linear sequence
-a search runs over.
+A transcript is what `aligner prepare` stores and what alignment starts from. `Transcript.tokens` gives the
+sequence that the search runs over.
+
+T text tokens.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 PAUSE = "sil"  # the pause token; every consumer may rename it, none may drop it
 
+Variants = tuple[tuple[str, ...], ...]  # the pronunciations of a word, each the phones of it
+
 
 @dataclass(frozen=True)
 class Word:
-    """One written word. `variants` are its pronunciations (phone symbols), most usual first, at least one.
+    """One written word and its pronunciations.
 
-    source: "lexicon", "g2p" (guessed: not in the lexicon) or "given" (the user's own tokens).
+    Args:
+        text: the word as written.
+        variants: its pronunciations, each a tuple of phones, the most usual first; at least one.
+        source: where they are from: "lexicon", "g2p" (guessed, because the lexicon lacks the word) or
+            "given" (the user's own tokens).
     """
 
     text: str
-    variants: tuple[tuple[str, ...], ...]
+    variants: Variants
     source: str = "lexicon"
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """T tokens to align. `words[t]` is the index of the word token t belongs to, -1 for none (a pause, a
-    blank).
+    """The T tokens of one utterance that the search aligns.
 
-    `skippable[t]`: the search may give token t no frame (optional pauses only).
+    Args:
+        symbols: the phone or pause of each token.
+        words: for each token the index of its word; -1 where it belongs to none (a pause, a blank).
+        skippable: for each token whether the search may give it no frame (optional pauses only).
     """
 
     symbols: tuple[str, ...]
@@ -40,11 +51,14 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Transcript:
-    """Words, and the punctuation after each: `breaks` has one entry more than `words`.
+    """The words of one utterance and the punctuation between them.
 
-    `breaks[i]` stands before word i, the last one after the last word: "" nothing written there (a pause is
-    still possible), otherwise the punctuation that was. `fixed`, if set, is the user's own token sequence,
-    used as is: one token per entry, none skippable, none inserted.
+    Args:
+        words: the words in order.
+        breaks: the punctuation before each word and after the last, one entry more than `words`; "" where
+            none is written (a pause is still possible there).
+        fixed: the user's own token sequence, if the text was given as tokens. It is used as it is: no token
+            may be skipped, no pause is added.
     """
 
     words: tuple[Word, ...]
@@ -52,9 +66,12 @@ class Transcript:
     fixed: Tokens | None = field(default=None)
 
     def tokens(self, variants: tuple[int, ...] | None = None) -> Tokens:
-        """The token sequence, with pronunciation `variants[i]` of word i (default: the first of each).
+        """The token sequence of one choice of pronunciations.
 
         A skippable pause stands at both ends and between any two words.
+
+        Args:
+            variants: for each word the index of its pronunciation; by default the first of each.
         """
         if self.fixed is not None:
             return self.fixed
@@ -66,8 +83,20 @@ class Transcript:
             skippable += [False] * len(phones) + [True]
         return Tokens(tuple(symbols), tuple(words), tuple(skippable))
 
+    def symbols(self) -> set[str]:
+        """Every phone that its tokens can contain, in any pronunciation; of fixed tokens all of them."""
+        if self.fixed is not None:
+            return set(self.fixed.symbols)
+        return {phone for word in self.words for variant in word.variants for phone in variant}
+
+    def min_tokens(self) -> int:
+        """The fewest tokens that need a frame: without pauses, with the shortest variant of every word."""
+        if self.fixed is not None:
+            return len(self.fixed)
+        return sum(min(len(variant) for variant in word.variants) for word in self.words)
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, for a manifest."""
+        """The transcript as plain JSON types, for a manifest."""
         data: dict[str, Any] = {
             "words": [[w.text, [" ".join(v) for v in w.variants], w.source] for w in self.words],
             "breaks": list(self.breaks),
@@ -78,10 +107,18 @@ class Transcript:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Transcript":
-        """The inverse of `to_dict`."""
+        """The transcript that `to_dict` made `data` of."""
         words = tuple(Word(t, tuple(tuple(v.split(" ")) for v in vs), s) for t, vs, s in data["words"])
         fixed = None
         if "fixed" in data:
             symbols, indices = data["fixed"]
             fixed = Tokens(tuple(symbols), tuple(indices), (False,) * len(symbols))
         return cls(words, tuple(data["breaks"]), fixed)
+
+
+def normalised_word(word: str) -> str:
+    """A word without case and punctuation: two spellings that agree in this are the same word.
+
+    A word of nothing but punctuation stays as it is.
+    """
+    return re.sub(r"[\W_]+", "", word.casefold()) or word

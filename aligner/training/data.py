@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from aligner.corpus.prepared import CUTS, CorpusInfo, Utterance, load_audio, load_cuts, load_info
+from aligner.corpus.audio import load_audio
+from aligner.corpus.prepared import CUTS, CorpusInfo, Utterance, load_info, load_utterances
 from aligner.errors import AlignerError
 from aligner.text.transcript import Transcript
+from aligner.training.feature_store import FeatureStore
 
 if TYPE_CHECKING:
     from lhotse import CutSet
@@ -27,20 +29,33 @@ MAX_BUCKETS = 10
 
 @dataclass
 class Batch:
-    """B utterances. Padding is 0 in `audio`, `token_ids` (the pause) and `skippable`; only the lengths tell
-    it apart.
+    """B utterances. Padding is 0 in `audio`, `token_ids` (the pause) and `skippable`; only lengths tell it apart.
 
-    audio: float32 `[B, N]`. audio_lengths, text_lengths: int64 `[B]`. token_ids: int64 `[B, T]`. skippable:
-    bool `[B, T]`. Tokens are those of each word's first variant; `transcripts` has the others.
+    Args:
+        utterances: B of them.
+        audio: float32 `[B, N]`; `[B, 0]` where it was left out.
+        audio_lengths: int64 `[B]`, samples.
+        token_ids: int64 `[B, T]`, of each word's first pronunciation.
+        text_lengths: int64 `[B]`, tokens.
+        skippable: bool `[B, T]`, tokens that may get no frame.
     """
 
-    ids: list[str]
+    utterances: list[Utterance]
     audio: Tensor
     audio_lengths: Tensor
     token_ids: Tensor
     text_lengths: Tensor
     skippable: Tensor
-    transcripts: list[Transcript]
+
+    @property
+    def ids(self) -> list[str]:
+        """The utterances' names."""
+        return [utterance.id for utterance in self.utterances]
+
+    @property
+    def transcripts(self) -> list[Transcript]:
+        """The utterances' words with all pronunciations."""
+        return [utterance.transcript for utterance in self.utterances]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """A copy with its tensors on `device`."""
@@ -54,18 +69,25 @@ class Batch:
         )
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.utterances)
 
 
 def collate(
-    utterances: Sequence[Utterance], sample_rate_hz: int, token_ids: dict[str, int], with_audio: bool = True
+    utterances: Sequence[Utterance],
+    sample_rate_hz: int,
+    token_ids: dict[str, int],
+    with_audio: bool = True,
 ) -> Batch:
-    """Read the audio of `utterances` and pad everything to the longest; token_ids: the index of every symbol.
+    """A batch: the audio of the utterances, read and padded, and their tokens.
 
-    with_audio: False leaves the audio out, `[B, 0]`, for a model that has kept its features.
+    Args:
+        utterances: B of them.
+        sample_rate_hz: What the audio is resampled to.
+        token_ids: The index of every symbol.
+        with_audio: False leaves the audio out.
 
-    Raises AlignerError for a symbol that has no index and for audio that cannot be read, naming the
-    utterance.
+    Raises:
+        AlignerError: For a symbol that has no index and for audio that cannot be read, naming the utterance.
     """
     if with_audio:
         audio = [load_audio(utterance, sample_rate_hz) for utterance in utterances]
@@ -78,10 +100,11 @@ def collate(
             ids.append(torch.tensor([token_ids[symbol] for symbol in sequence.symbols]))
         except KeyError as error:
             raise AlignerError(
-                f"{utterance.id}: symbol {error} is not in the vocabulary; prepare its corpus with --symbols"
+                f"{utterance.id}: symbol {error} is not in the vocabulary; "
+                "prepare its corpus with --vocabulary"
             ) from error
     return Batch(
-        ids=[utterance.id for utterance in utterances],
+        utterances=list(utterances),
         audio=torch.nn.utils.rnn.pad_sequence(audio, batch_first=True),
         audio_lengths=torch.tensor([len(a) for a in audio]),
         token_ids=torch.nn.utils.rnn.pad_sequence(ids, batch_first=True),
@@ -89,17 +112,22 @@ def collate(
         skippable=torch.nn.utils.rnn.pad_sequence(
             [torch.tensor(sequence.skippable) for sequence in tokens], batch_first=True
         ),
-        transcripts=[utterance.transcript for utterance in utterances],
     )
 
 
 class AlignerData(lightning.LightningDataModule):
     """A prepared corpus as training and validation batches.
 
-    data_dir: what `aligner prepare` wrote. sample_rate_hz: what the frontend wants. batch_duration_s: audio
-    in a batch at most, padding counted, give or take one utterance. n_validation:
-    utterances looked at during training, those with known times first; they are trained on as well, since
-    nothing of them but audio and text is learnt from.
+    Args:
+        data_dir: What `aligner prepare` wrote.
+        sample_rate_hz: What the frontend takes; set by it.
+        batch_duration_s: Seconds of audio in a batch at most, padding counted, give or take one utterance.
+        n_validation: Utterances that boundary errors are shown of during training, those with known times
+            first. They are trained on as well, since nothing of them but audio and text is learnt from.
+        num_workers: Processes that load audio beside the training; 0 for none.
+        seed: Of the order of batches.
+        reload_audio: Load the audio anew each epoch, although features are kept; set if the model has a
+            perturbation.
     """
 
     def __init__(
@@ -110,6 +138,7 @@ class AlignerData(lightning.LightningDataModule):
         n_validation: int = 64,
         num_workers: int = 0,
         seed: int = 0,
+        reload_audio: bool = False,
     ) -> None:
         super().__init__()
         self.data_dir = data_dir
@@ -118,14 +147,10 @@ class AlignerData(lightning.LightningDataModule):
         self.n_validation = n_validation
         self.num_workers = num_workers
         self.seed = seed
+        self.reload_audio = reload_audio
         self.info: CorpusInfo = load_info(data_dir)
         self.utterances: list[Utterance] = []
-        self.training_needs_audio = True  # a model that keeps its features says no more is needed
-
-    @property
-    def vocab_size(self) -> int:
-        """Symbols of the corpus, the pause among them; to be linked to the model."""
-        return len(self.info.symbols)
+        self.features = FeatureStore()
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -142,7 +167,7 @@ class AlignerData(lightning.LightningDataModule):
 
     def setup(self, stage: str = "") -> None:
         if not self.utterances:
-            self.utterances = load_cuts(self.data_dir)
+            self.utterances = load_utterances(self.data_dir)
 
     def train_dataloader(self) -> DataLoader:
         loader = self._loader(self.utterances, shuffle=True)
@@ -157,12 +182,9 @@ class AlignerData(lightning.LightningDataModule):
         step = max(1, len(chosen) // self.n_validation)
         return self._loader(chosen[::step][: self.n_validation], shuffle=False)
 
-    def predict_dataloader(self) -> DataLoader:
-        return self._loader(self.utterances, shuffle=False)
-
     def _loader(self, utterances: list[Utterance], shuffle: bool) -> DataLoader:
         return DataLoader(
-            _Batches(utterances, self, with_audio=not shuffle),
+            _Batches(utterances, self, self.features if shuffle and not self.reload_audio else None),
             sampler=self._sampler(utterances, shuffle),
             batch_size=None,
             num_workers=self.num_workers,
@@ -187,16 +209,23 @@ class AlignerData(lightning.LightningDataModule):
 
 
 class _Batches(Dataset):
-    """What a sampler's `CutSet`s become: lhotse calls this with one at a time."""
+    """What a sampler's `CutSet`s become: lhotse calls this with one at a time.
 
-    def __init__(self, utterances: Sequence[Utterance], data: AlignerData, with_audio: bool) -> None:
+    Args:
+        utterances: That the sampler draws from.
+        data: Whose settings apply.
+        features: Utterances whose features are kept here come without audio. None: all with audio.
+    """
+
+    def __init__(
+        self, utterances: Sequence[Utterance], data: AlignerData, features: FeatureStore | None
+    ) -> None:
         self._utterances = {utterance.id: utterance for utterance in utterances}
         self._data = data
-        self._with_audio = with_audio
+        self._features = features
 
     def __getitem__(self, cuts: "CutSet") -> Batch:
         data = self._data
-        with_audio = self._with_audio or data.training_needs_audio
-        return collate(
-            [self._utterances[cut.id] for cut in cuts], data.sample_rate_hz, data.info.token_ids, with_audio
-        )
+        utterances = [self._utterances[cut.id] for cut in cuts]
+        kept = self._features is not None and all(u.id in self._features for u in utterances)
+        return collate(utterances, data.sample_rate_hz, data.info.token_ids, with_audio=not kept)

@@ -1,26 +1,179 @@
-"""The M-step of phone mixtures."""
+"""Training by expectation-maximisation around the Viterbi search, from a flat start.
 
+B batch, F packed frames, M states.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import lightning
 import torch
+from torch import Tensor
 
+from aligner.aligner import Aligner
+from aligner.encoders.base import Emissions
 from aligner.encoders.phone_mixtures import PhoneMixtures
+from aligner.errors import AlignerError
+from aligner.frontends.packed import PackedFeatures
+from aligner.search import align_states, choose_pronunciations
+from aligner.text.vocabulary import Reading
+from aligner.training.data import Batch
+from aligner.training.flat_start import flat_states
+from aligner.training.init_alignments import InitialAlignment
+from aligner.training.method import TrainingMethod
 
-# A variance below this part of the corpus' own is noise of a component with few frames (Kaldi: 0.01).
+# A variance below this part of the corpus' own is noise of a Gaussian with few frames (Kaldi: 0.01).
 _LEAST_VARIANCE = 0.01
+# The choice of pronunciations settles within a few epochs, and costs as much as the rest of an epoch.
+_PRONUNCIATIONS_EVERY = 2
 
 
-class Maximisation(torch.optim.Optimizer):
-    """The M-step as an optimizer, so that Lightning counts and checkpoints it as any other step."""
+class EM(TrainingMethod):
+    """Expectation-maximisation for `aligner.encoders.PhoneMixtures`.
+
+    The E-step assigns each frame to a state by each stream's own best path (Viterbi training) and, within the
+    state, to its Gaussians by their posteriors. After the last batch of an epoch comes the M-step.
+
+    The defaults are the recipe's (recipes/ljspeech/ABLATIONS.md).
+
+    Args:
+        epochs: Passes over the corpus; the first has the flat start.
+        gaussians: From which epoch on a state of a phone has how many Gaussians; 1 before the first of these.
+        pronunciation_epoch: From this epoch on, and then every other one, pronunciations are chosen.
+
+    Raises:
+        AlignerError: For an epoch or a number of Gaussians below 1.
+    """
+
+    def __init__(
+        self,
+        epochs: int = 14,
+        gaussians: dict[int, int] = {6: 2, 8: 3, 10: 4, 12: 6},  # noqa: B006 (shown as help, never changed)
+        pronunciation_epoch: int = 6,
+    ) -> None:
+        if epochs < 1 or any(epoch < 1 or number < 1 for epoch, number in gaussians.items()):
+            raise AlignerError(f"EM: epochs {epochs} and gaussians {gaussians} must be at least 1")
+        self.epochs = epochs
+        self.pronunciation_epoch = pronunciation_epoch
+        self._gaussians = dict(sorted(gaussians.items()))
+        self._variants: dict[str, tuple[int, ...]] = {}
+        self._init_alignments: dict[str, InitialAlignment] = {}
+
+    def optimizers(self, aligner: Aligner) -> "MStep":
+        """As of every method."""
+        return MStep(_mixtures(aligner))
+
+    def start_from(self, alignments: Mapping[str, InitialAlignment]) -> None:
+        """As of every method."""
+        self._init_alignments = dict(alignments)
+        self._variants.update((id, alignment.variants) for id, alignment in alignments.items())
+
+    @torch.no_grad()
+    def step(
+        self,
+        module: lightning.LightningModule,
+        aligner: Aligner,
+        batch: Batch,
+        versions: Sequence[PackedFeatures],
+    ) -> None:
+        """The E-step on a batch, by the paths of the first version; after an epoch's last batch the M-step."""
+        epoch, encoder, features = module.current_epoch, _mixtures(aligner), versions[0]
+        if epoch == 0:
+            states = [self._first_states(aligner, batch, features)] * len(encoder.streams)
+        else:
+            emissions = encoder.emissions(features)
+            readings = self._readings(aligner, batch, features, emissions, epoch)
+            paths = [align_states(encoder, stream, features, readings)[0] for stream in emissions.streams]
+            states = [path.state for path in paths]
+            module.log(
+                "loss",
+                -paths[0].log_likelihood.mean(),
+                prog_bar=True,
+                on_epoch=True,
+                on_step=False,
+                batch_size=len(features.frames),
+            )
+        for stream, state in zip(encoder.streams, states, strict=True):
+            for version in versions:
+                stream.accumulate(version.frames, state)  # type: ignore[operator]
+        if module.trainer.is_last_batch:
+            module.optimizers().step()  # type: ignore[union-attr]
+            for stream in encoder.streams:
+                stream.split(self._gaussians_in(min(epoch + 1, self.epochs - 1)))  # type: ignore[operator]
+
+    def state_dict(self) -> dict[str, Any]:
+        """As of every method: the pronunciations chosen so far."""
+        return {"variants": {id: list(choice) for id, choice in self._variants.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """As of every method."""
+        self._variants = {id: tuple(choice) for id, choice in state["variants"].items()}
+
+    def _gaussians_in(self, epoch: int) -> int:
+        due = [number for first, number in self._gaussians.items() if first <= epoch]
+        return due[-1] if due else 1
+
+    def _readings(
+        self, aligner: Aligner, batch: Batch, features: PackedFeatures, emissions: Emissions, epoch: int
+    ) -> list[Reading]:
+        """The batch's tokens in the pronunciations chosen so far, or anew where that is due."""
+        since = epoch - self.pronunciation_epoch
+        if since >= 0 and since % _PRONUNCIATIONS_EVERY == 0:
+            chosen = choose_pronunciations(
+                aligner.encoder, aligner.vocabulary, emissions.joint, features, batch.transcripts, batch.ids
+            )
+            self._variants.update(zip(batch.ids, chosen, strict=True))
+        return [
+            aligner.vocabulary.reading(id, transcript.tokens(self._variants.get(id)))
+            for id, transcript in zip(batch.ids, batch.transcripts, strict=True)
+        ]
+
+    def _first_states(self, aligner: Aligner, batch: Batch, features: PackedFeatures) -> Tensor:
+        """The state of every frame when training starts, `[F]`."""
+        rows = []
+        lengths = zip(features.lengths.tolist(), batch.audio_lengths.tolist(), strict=True)
+        for b, (n_frames, n_samples) in enumerate(lengths):
+            id = batch.ids[b]
+            tokens = batch.transcripts[b].tokens(self._variants.get(id))
+            reading = aligner.vocabulary.reading(id, tokens)
+            sequence = aligner.encoder.state_sequence(reading.token_ids, n_frames)
+            if (known := self._init_alignments.get(id)) is not None:
+                rows.append(torch.from_numpy(known.states(sequence, aligner.frontend.grid, n_frames)))
+                continue
+            skippable = [tokens.skippable[token] for token in sequence.token_of_state]
+            audio, rate_hz = batch.audio[b, :n_samples], aligner.frontend.sample_rate_hz
+            rows.append(flat_states(sequence.states, skippable, n_frames, audio, rate_hz))
+        return torch.cat(rows).to(features.frames.device)
+
+
+class MStep(torch.optim.Optimizer):
+    """The M-step as an optimizer, because Lightning counts and checkpoints steps of optimizers only.
+
+    Without one, `global_step` stays 0, and with it the steps in TensorBoard and in checkpoints.
+
+    Args:
+        encoder: What is trained.
+    """
 
     def __init__(self, encoder: PhoneMixtures) -> None:
-        super().__init__([member.phones.mean for member in encoder.members], {})  # type: ignore
+        # An optimizer must have parameters; it never looks at these.
+        super().__init__([stream.phones.mean for stream in encoder.streams], {})  # type: ignore[union-attr,misc]
         self._encoder = encoder
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        for member in self._encoder.members:
-            for mixtures in (member.pause, member.phones):
-                if torch.distributed.is_available() and torch.distributed.is_initialized():
-                    for statistic in mixtures.statistics:  # type: ignore[union-attr]
+        """Add up the statistics of all processes, and update the mixtures."""
+        for stream in self._encoder.streams:
+            if torch.distributed.is_available() and torch.distributed.is_initialized():
+                for mixtures in stream.mixtures:  # type: ignore[union-attr]
+                    for statistic in mixtures.statistics:
                         torch.distributed.all_reduce(statistic)
-            member.update(_LEAST_VARIANCE)  # type: ignore[operator]
+            stream.update(_LEAST_VARIANCE)  # type: ignore[operator]
+
+
+def _mixtures(aligner: Aligner) -> PhoneMixtures:
+    if not isinstance(aligner.encoder, PhoneMixtures):
+        raise AlignerError(
+            f"EM trains aligner.encoders.PhoneMixtures, not {type(aligner.encoder).__name__}: "
+            "set model.training to aligner.training.Gradient"
+        )
+    return aligner.encoder

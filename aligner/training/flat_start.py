@@ -1,4 +1,4 @@
-"""Where training starts: quiet edges are pauses, phones share the rest evenly.
+"""The flat start of training: quiet edges are pauses, the tokens share the rest evenly.
 
 N samples, S speech frames.
 """
@@ -10,17 +10,21 @@ from torch import Tensor
 
 from aligner.boundaries.loudness import loudness_db, threshold_db
 
-_QUIET = 0.3  # of the way from the quietest to the loudest
+_QUIET = 0.3  # of the way from the quietest to the loudest, as `pause_fraction` has it
 _LONGEST_EDGE = 3  # an edge takes at most one part in this of an utterance
 
 
 def flat_states(
     states: Sequence[int], skippable: Sequence[bool], n_frames: int, audio: Tensor, sample_rate_hz: int
 ) -> Tensor:
-    """The state of each frame, `[S]`, of an utterance whose states come in this order.
+    """The state of each frame, `[S]`, when nothing is known yet.
 
-    states: 0 is the pause's. skippable: which of them may get no frame, and here get none inside the
-    utterance. n_frames: S. audio: `[N]`.
+    Args:
+        states: Of the utterance in order; 0 is the pause's.
+        skippable: Which of them may get no frame. Inside the utterance they get none.
+        n_frames: S.
+        audio: `[N]`.
+        sample_rate_hz: Of the audio.
     """
     loudness = loudness_db(audio, sample_rate_hz)
     step = max(1, round(len(loudness) / n_frames))

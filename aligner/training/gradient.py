@@ -1,24 +1,128 @@
-"""The learning rate over a training run."""
+"""Training by gradient: Adam on the likelihood under the best path, as Glow-TTS's encoder is trained.
 
-from torch.optim import Optimizer
+B batch, T text tokens, S speech frames.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightning
+import torch
+from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+import mas
+from aligner.aligner import Aligner
+from aligner.encoders.glow_tts import GlowTTSEncoder
+from aligner.errors import AlignerError
+from aligner.frontends.packed import PackedFeatures
+from aligner.training.data import Batch
+from aligner.training.diagonal_prior import beta_binomial_prior
+from aligner.training.method import TrainingMethod
+
+_BETAS, _EPSILON = (0.9, 0.98), 1e-9  # Glow-TTS, after Vaswani et al.
+_GRADIENT_CLIP = 5.0  # of the norm; Glow-TTS clips values at 5
+
+
+class Gradient(TrainingMethod):
+    """Adam with the Noam schedule, for `aligner.encoders.GlowTTSEncoder`.
+
+    Args:
+        epochs: Passes over the corpus.
+        learning_rate: Its peak, reached after the warm-up.
+        warmup_steps: Steps until the peak; at least 1.
+        prior_epochs: Epochs over which a beta-binomial prior on the diagonal fades out of the search; 0 for
+            none.
+    """
+
+    def __init__(
+        self,
+        epochs: int = 60,
+        learning_rate: float = 1e-3,
+        warmup_steps: int = 4000,
+        prior_epochs: int = 0,
+    ) -> None:
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.warmup_steps = warmup_steps
+        self.prior_epochs = prior_epochs
+
+    def optimizers(self, aligner: Aligner) -> Any:
+        """As of every method."""
+        optimizer = Adam(_encoder(aligner).parameters(), lr=self.learning_rate, betas=_BETAS, eps=_EPSILON)
+        return [optimizer], [noam(optimizer, self.warmup_steps)]
+
+    def step(
+        self,
+        module: lightning.LightningModule,
+        aligner: Aligner,
+        batch: Batch,
+        versions: Sequence[PackedFeatures],
+    ) -> None:
+        """One step of Adam on the negative log-likelihood a frame and channel.
+
+        All versions are scored along the best path of the first.
+        """
+        features = versions[0]
+        mean, log_scale = _encoder(aligner)(batch.token_ids, batch.text_lengths)
+        version_scores = [mas.log_likelihood(mean, log_scale, version.padded()) for version in versions]
+        scores = version_scores[0]
+        searched = scores.detach()
+        if module.current_epoch < self.prior_epochs:
+            fading = 1 - module.current_epoch / self.prior_epochs
+            searched = searched + fading * aligner.frontend.channels * beta_binomial_prior(
+                batch.text_lengths, features.lengths, scores.shape[1], scores.shape[2]
+            )
+        durations = mas.search(searched, batch.text_lengths, features.lengths, skippable=batch.skippable)
+        path = mas.dense_path(durations, scores.shape[2])
+        total = torch.stack([(own * path).sum() for own in version_scores]).mean()
+        loss = -total / features.frames.numel()
+        optimizer: Any = module.optimizers()
+        optimizer.zero_grad()
+        module.manual_backward(loss)
+        module.clip_gradients(
+            optimizer, gradient_clip_val=_GRADIENT_CLIP, gradient_clip_algorithm="norm"
+        )
+        optimizer.step()
+        module.lr_schedulers().step()  # type: ignore[union-attr]
+        module.log("loss", loss, prog_bar=True, batch_size=len(batch))
 
 
 def noam_factor(step: int, warmup_steps: int) -> float:
-    """The learning rate of step 1, 2, ... as a part of its peak: it rises linearly until `warmup_steps`, then
-    falls with the square root of the step.
+    """The learning rate of step 1, 2, ... as a part of its peak.
 
-    Source: Vaswani et al., "Attention Is All You Need", 2017, equation 3, divided by its greatest value
-    (hidden * warmup_steps) ** -0.5. For Glow-TTS (192 wide, 4000 steps) that is 1.14e-3.
+    It rises linearly until `warmup_steps`, then falls with the square root of the step.
+
+    Args:
+        step: From 1.
+        warmup_steps: The step of the peak.
+
+    Source:
+        Vaswani et al., "Attention Is All You Need", 2017, equation 3, divided by its greatest value (hidden *
+        warmup_steps) ** -0.5. For Glow-TTS (192 wide, 4000 steps) that is 1.14e-3.
     """
     return min(step / warmup_steps, (warmup_steps / step) ** 0.5)
 
 
 def noam(optimizer: Optimizer, warmup_steps: int = 4000) -> LambdaLR:
-    """The schedule, to be stepped after every optimizer step. The optimizer's own rate is the peak.
+    """The Noam schedule, to be stepped after every optimizer step.
 
-    Raises ValueError for less than 1 warm-up step.
+    Args:
+        optimizer: Its own rate is the peak.
+        warmup_steps: The step of the peak.
+
+    Raises:
+        ValueError: For less than 1 warm-up step.
     """
     if warmup_steps < 1:
         raise ValueError(f"warmup_steps ({warmup_steps}) must be at least 1")
     return LambdaLR(optimizer, lambda steps_done: noam_factor(steps_done + 1, warmup_steps))
+
+
+def _encoder(aligner: Aligner) -> GlowTTSEncoder:
+    if not isinstance(aligner.encoder, GlowTTSEncoder):
+        raise AlignerError(
+            f"Gradient trains aligner.encoders.GlowTTSEncoder, not {type(aligner.encoder).__name__}: "
+            "set model.training to aligner.training.EM"
+        )
+    return aligner.encoder

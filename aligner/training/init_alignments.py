@@ -1,6 +1,6 @@
-"""Where training starts from: alignments made elsewhere, matched with the utterances of a corpus.
+"""Initial alignments: alignments made elsewhere that training starts from, matched with a corpus' utterances.
 
-T tokens, S speech frames.
+T text tokens, S speech frames.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,83 +12,98 @@ from numpy.typing import NDArray
 
 from aligner.alignment import Alignment, FrameGrid, Interval, is_pause
 from aligner.corpus.prepared import Utterance
+from aligner.encoders.base import StateSequence
 from aligner.errors import AlignerError
-from aligner.evaluate import References, folded
-from aligner.text.transcript import Transcript, Word
+from aligner.formats.lookup import AlignmentLookup, NoMatch
+from aligner.text.transcript import Transcript, Word, normalised_word
 
 _LONGER_S = 0.1  # than the recording: what rounding and resampling leave at most
 
 
 @dataclass(frozen=True)
-class Start:
-    """What an utterance's training starts from.
+class InitialAlignment:
+    """What the training of one utterance starts from.
 
-    variants: of each word, as `Transcript.tokens` takes them. boundaries_s: `[T + 1]`, the times around its
-    tokens, in order; an optional pause may have no extent. shared: words whose phones share the word's time
-    evenly because theirs are not known.
+    Args:
+        variants: The pronunciation of each word, as `Transcript.tokens` takes them.
+        boundaries_s: `[T + 1]`, the times around its tokens, in order. An optional pause may have no extent.
+        evenly_split_words: How many words' phones share the word's time evenly, because theirs are not known.
     """
 
     variants: tuple[int, ...]
     boundaries_s: NDArray[np.float64]
-    shared: int
+    evenly_split_words: int
 
-    def states(
-        self, states: Sequence[int], owners: Sequence[int], grid: FrameGrid, n_frames: int
-    ) -> NDArray[np.int64]:
+    def states(self, sequence: StateSequence, grid: FrameGrid, n_frames: int) -> NDArray[np.int64]:
         """The state of each frame, `[S]`: a token's states share its frames evenly.
 
-        states, owners: of the whole utterance in order, and the token each belongs to. n_frames: S.
+        Args:
+            sequence: The utterance's states.
+            grid: Where the frames lie.
+            n_frames: S.
         """
         edges = grid.first_frame_after(self.boundaries_s[1:-1]).clip(0, n_frames)
         durations = np.diff(edges, prepend=0, append=n_frames)
         token = np.repeat(np.arange(len(durations)), durations)
         place = np.arange(n_frames) - (durations.cumsum() - durations)[token]
-        counts = np.bincount(owners, minlength=len(durations))
+        counts = np.bincount(sequence.token_of_state, minlength=len(durations))
         first = counts.cumsum() - counts
-        return np.asarray(states)[first[token] + place * counts[token] // durations[token]]
+        return np.asarray(sequence.states)[first[token] + place * counts[token] // durations[token]]
 
 
 @dataclass
-class Starts:
-    """The starts by utterance, and for each utterance without one the reason."""
+class InitialAlignments:
+    """Initial alignments by utterance id, and for each utterance without one, which starts flat, the reason."""
 
-    starts: dict[str, Start] = field(default_factory=dict)
-    flat: dict[str, str] = field(default_factory=dict)
+    matched: dict[str, InitialAlignment] = field(default_factory=dict)
+    unmatched: dict[str, str] = field(default_factory=dict)
 
 
-def read_starts(path: str | Path, utterances: Iterable[Utterance]) -> Starts:
-    """Match the alignments at `path`, of any format that `formats.read` reads, with a corpus by id and text.
+def read_init_alignments(path: str | Path, utterances: Iterable[Utterance]) -> InitialAlignments:
+    """Match alignments with the utterances of a corpus by id and text.
 
-    Raises AlignerError if they can be read but fit no utterance.
+    Args:
+        path: Alignments in any format that `formats.read` reads.
+        utterances: Of the corpus.
+
+    Raises:
+        AlignerError: If they can be read but fit no utterance.
     """
-    alignments, result = References(path), Starts()
+    alignments, result = AlignmentLookup(path), InitialAlignments()
     for utterance in utterances:
-        found = alignments.find(utterance.id)
-        if not isinstance(found, str):
-            fitting = match(utterance.transcript, found, utterance.duration_s)
-            if not isinstance(fitting, str):
-                result.starts[utterance.id] = fitting
-                continue
-            found = fitting
-        result.flat[utterance.id] = found
-    if not result.starts:
-        id, reason = next(iter(result.flat.items()))
-        raise AlignerError(f"{path}: fits none of {len(result.flat)} utterances, such as {id}: {reason}")
+        try:
+            given = alignments.find(utterance.id)
+            found = match(utterance.transcript, given, utterance.duration_s)
+        except NoMatch as reason:
+            result.unmatched[utterance.id] = str(reason)
+        else:
+            result.matched[utterance.id] = found
+    if not result.matched:
+        id, why = next(iter(result.unmatched.items()))
+        raise AlignerError(f"{path}: fits none of {len(result.unmatched)} utterances, such as {id}: {why}")
     return result
 
 
-def match(transcript: Transcript, given: Alignment, duration_s: float) -> Start | str:
-    """The times of `given` for the tokens of `transcript`, or the reason why they do not fit.
+def match(transcript: Transcript, given: Alignment, duration_s: float) -> InitialAlignment:
+    """The times of an alignment for the tokens of a transcript.
 
     If the words are the same, a word whose phones are one of its pronunciations takes their times, and the
     phones of any other share the word's. Without the words, all phones must be the text's.
+
+    Args:
+        transcript: Of the utterance.
+        given: The alignment made elsewhere.
+        duration_s: Of the recording.
+
+    Raises:
+        NoMatch: If they do not fit, with the reason.
     """
     if max((i.end_s for i in (*given.tokens, *given.words)), default=0.0) > duration_s + _LONGER_S:
-        return f"its times end after the recording, at {given.duration_s:.3f} s of {duration_s:.3f} s"
+        raise NoMatch(f"its times end after the recording, at {given.duration_s:.3f} s of {duration_s:.3f} s")
     if given.words:
-        if [folded(w.text) for w in transcript.words] != [folded(w.symbol) for w in given.words]:
-            return _difference(
-                "words", [w.text for w in transcript.words], [w.symbol for w in given.words], folded
+        if [normalised_word(w.text) for w in transcript.words] != [normalised_word(w.symbol) for w in given.words]:
+            raise _difference(
+                "words", [w.text for w in transcript.words], [w.symbol for w in given.words], normalised_word
             )
         phones: list[list[Interval]] = [[] for _ in given.words]
         for token in given.tokens:
@@ -105,14 +120,14 @@ def match(transcript: Transcript, given: Alignment, duration_s: float) -> Start 
         read = _read_as(transcript.words, symbols)
         if read is None:
             usual = [phone for word in transcript.words for phone in word.variants[0]]
-            return _difference("phones", usual, symbols)
+            raise _difference("phones", usual, symbols)
         chosen, rest = list(read), iter(spoken)
         spans = [
             [next(rest) for _ in word.variants[variant]]
             for word, variant in zip(transcript.words, read, strict=True)
         ]
     variants = tuple(variant or 0 for variant in chosen)
-    return Start(variants, _boundaries_s(transcript, variants, spans, duration_s), chosen.count(None))
+    return InitialAlignment(variants, _boundaries_s(transcript, variants, spans, duration_s), chosen.count(None))
 
 
 def _variant(word: Word, phones: Sequence[Interval]) -> int | None:
@@ -152,8 +167,8 @@ def _boundaries_s(
     return np.maximum.accumulate(times_s.clip(0.0, duration_s))
 
 
-def _difference(what: str, text: list[str], given: list[str], seen_as: Callable[[str], str] = str) -> str:
+def _difference(what: str, text: list[str], given: list[str], seen_as: Callable[[str], str] = str) -> NoMatch:
     if len(text) != len(given):
-        return f"it has {len(given)} {what}, the text {len(text)}"
+        return NoMatch(f"it has {len(given)} {what}, the text {len(text)}")
     place = next(i for i, (a, b) in enumerate(zip(text, given, strict=True)) if seen_as(a) != seen_as(b))
-    return f"of its {what} number {place + 1} is {given[place]!r}, the text's {text[place]!r}"
+    return NoMatch(f"of its {what} number {place + 1} is {given[place]!r}, the text's {text[place]!r}")

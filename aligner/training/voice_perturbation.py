@@ -1,6 +1,9 @@
-"""Information perturbation: the same words at the same times in another voice (Choi et al., NANSY, 2021).
+"""Voice perturbation, an augmentation for training: the same words at the same times in another voice.
 
-An augmentation of recordings, ahead of any frontend. N samples, on the CPU.
+Pitch tracking (YIN) and resynthesis (overlap-add) are written here by hand because parselmouth (Praat), which
+NANSY uses for both, is GPL and this package is MIT.
+
+N samples, on the CPU.
 """
 
 import math
@@ -17,20 +20,30 @@ from aligner.frontends.yingram import normalised_difference
 
 Signal = NDArray[np.float64]
 
-_FRAME_S = 0.005  # between two measurements of pitch
-_LOWEST_HZ, _HIGHEST_HZ = 75.0, 600.0
-_PERIODIC = 0.2  # YIN's d' below which a lag counts as a period
-_UNVOICED_PERIOD_S = 0.01  # grains that follow no pitch
-_QUIET = 1e-3  # rms below which there is no pitch to look for
+_FRAME_S = 0.005  # between two measurements of pitch; has nothing to do with a frontend's frames
+_LOWEST_HZ, _HIGHEST_HZ = 75.0, 600.0  # Praat's default pitch floor and ceiling
+_PERIODIC = 0.2  # YIN's d' below which a lag counts as a period (0.1 in the paper)
+_UNVOICED_PERIOD_S = 0.01  # between two grains where there is no pitch
+_QUIET = 1e-3  # rms (60 dB below full scale) below which there is no pitch to look for
+_NOISE_FLOOR = 1e-4  # as in `frontends.Yingram`
+_HEADROOM = 1e-9  # torchaudio's filters clip at 1, and the equaliser's ten may add up to 120 dB
 
 
 @dataclass(frozen=True)
 class Perturbation:
-    """Draws a perturbation of each recording; the defaults are NANSY's ranges.
+    """Random changes of formants, pitch, pitch range and equalisation, drawn anew for each recording.
 
-    Formants, pitch and pitch range are multiplied by ratios drawn from 1 to the number given, inverted half
-    of the time. The equaliser has a low shelf, eight peaks and a high shelf between 60 Hz and 10 kHz, Q from
-    2 to 5 and up to 12 dB up or down each.
+    A ratio is drawn from 1 to the number given and inverted half of the time. The defaults are NANSY's.
+
+    Args:
+        formant_ratio: The most that formants are multiplied by, at least 1 (no change).
+        pitch_ratio: The most that the median pitch is multiplied by, at least 1.
+        pitch_range_ratio: The most that the spread of pitch about its median, in octaves, is multiplied by,
+            at least 1.
+        equaliser_db: The most that each of the equaliser's ten filters adds or takes, see `equalise`.
+
+    Source:
+        Choi et al., NANSY (2021), information perturbation.
     """
 
     formant_ratio: float = 1.4
@@ -49,7 +62,13 @@ class Perturbation:
     def __call__(
         self, audio: Tensor, sample_rate_hz: int, generator: torch.Generator | None = None
     ) -> Tensor:
-        """audio `[N]` float32 -> `[N]`; every sound stays where it is, and the level does."""
+        """The recording in another voice, `[N]`: every sound stays where it is, and the level as it is.
+
+        Args:
+            audio: `[N]` float32.
+            sample_rate_hz: Its sample rate.
+            generator: Draws the ratios and the equaliser; torch's own without one.
+        """
 
         def ratio(largest: float) -> float:
             drawn = 1 + (largest - 1) * torch.rand((), generator=generator).item()
@@ -70,17 +89,25 @@ class Perturbation:
 def equalise(
     audio: Tensor, sample_rate_hz: int, most_db: float, generator: torch.Generator | None = None
 ) -> Tensor:
-    """audio `[N]` through a random parametric equaliser.
+    """A recording through a random parametric equaliser, `[N]`.
 
     A low shelf, eight peaks and a high shelf, evenly spaced in octaves from 60 Hz to 10 kHz (or 0.45 of the
-    sample rate), up to `most_db` either way each, Q 2 to 5.
+    sample rate), Q 2 to 5.
+
+    Args:
+        audio: `[N]`.
+        sample_rate_hz: Its sample rate.
+        most_db: The most that each filter adds or takes.
+        generator: Draws gains and Qs; torch's own without one.
+
+    Source:
+        Choi et al., NANSY (2021): its parametric equaliser (PEQ).
     """
 
     def uniform(low: float, high: float) -> float:
         return low + (high - low) * torch.rand((), generator=generator).item()
 
-    headroom = 1e-9  # torchaudio's filters clip at 1, and ten of them may add up to 120 dB
-    sound = audio.double() * headroom
+    sound = audio.double() * _HEADROOM
     top_hz = min(10000.0, 0.45 * sample_rate_hz)
     for i in range(10):
         hz = 60 * (top_hz / 60) ** (i / 9)
@@ -91,7 +118,7 @@ def equalise(
             sound = AF.treble_biquad(sound, sample_rate_hz, gain_db, hz, q)
         else:
             sound = AF.equalizer_biquad(sound, sample_rate_hz, hz, gain_db, q)
-    return (sound / headroom).float()
+    return (sound / _HEADROOM).float()
 
 
 def change_voice(
@@ -101,10 +128,17 @@ def change_voice(
     pitch_ratio: float = 1.0,
     pitch_range_ratio: float = 1.0,
 ) -> Tensor:
-    """audio `[N]` with formants, pitch and the spread of pitch (in octaves, about its median) multiplied.
+    """A recording with other formants and another pitch, `[N]`.
 
     Pitch-synchronous overlap-add: grains of two periods around each pulse are set down at the periods asked
     for, and stretched in themselves for the formants. Nothing moves in time by more than half a period.
+
+    Args:
+        audio: `[N]`.
+        sample_rate_hz: Its sample rate.
+        formant_ratio: What formants are multiplied by.
+        pitch_ratio: What the median pitch is multiplied by.
+        pitch_range_ratio: What the spread of pitch about its median, in octaves, is multiplied by.
     """
     sound = audio.detach().cpu().double().numpy()
     period = pitch_periods(audio, sample_rate_hz)
@@ -151,7 +185,15 @@ def _overlap_add(sound, period, voiced, new_period, pulses, hop, formant_ratio):
 
 
 def pitch_periods(audio: Tensor, sample_rate_hz: int) -> Signal:
-    """The period in samples every 5 ms, 0 where there is none: YIN (de Cheveigne and Kawahara, 2002)."""
+    """The period of the voice in samples every 5 ms, 0 where there is none.
+
+    Args:
+        audio: `[N]`.
+        sample_rate_hz: Its sample rate.
+
+    Source:
+        de Cheveigne and Kawahara, YIN (2002).
+    """
     lags = int(sample_rate_hz / _LOWEST_HZ) + 2
     window = 2 * lags
     hop = _FRAME_S * sample_rate_hz
@@ -159,7 +201,7 @@ def pitch_periods(audio: Tensor, sample_rate_hz: int) -> Signal:
     starts = (torch.arange(count) * hop).round().long()
     padded = torch.nn.functional.pad(audio.detach().cpu().float(), (window // 2, window))
     frames = padded[starts[:, None] + torch.arange(window)]
-    normalised = normalised_difference(frames, lags, 1e-4).numpy()
+    normalised = normalised_difference(frames, lags, _NOISE_FLOOR).numpy()
     loud = frames.square().mean(-1).sqrt().numpy() > _QUIET
     return _first_dips(normalised, loud, int(sample_rate_hz / _HIGHEST_HZ))
 

@@ -1,20 +1,30 @@
 """Boundary errors: every figure here is worked out by hand."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from made_alignments import write_timit
 
 from aligner import cli
 from aligner.alignment import Alignment, Interval
 from aligner.errors import AlignerError
-from aligner.evaluate import References, boundary_figures, compare, evaluate
-from aligner.formats import write_alignments
+from aligner.evaluate import boundary_figures, compare, evaluate
+from aligner.formats import AlignmentLookup, write_alignments
+
+Phones = list[tuple[str, int, int]]  # (phone, start_ms, end_ms)
 
 
-def utterance(words, id="u", speaker="", pauses=()):
-    """words: (text, [(phone, start_ms, end_ms), ...]); pauses: (start_ms, end_ms)."""
-    tokens, spans = [], []
+def utterance(
+    words: list[tuple[str, Phones]],
+    id: str = "u",
+    speaker: str = "",
+    pauses: Sequence[tuple[int, int]] = (),
+) -> Alignment:
+    """words: (text, its phones); pauses: (start_ms, end_ms)."""
+    tokens: list[Interval] = []
+    spans = []
     for index, (text, phones) in enumerate(words):
         tokens += [Interval(p, a / 1000, b / 1000, None, index) for p, a, b in phones]
         spans.append(Interval(text, phones[0][1] / 1000, phones[-1][2] / 1000, None, index))
@@ -32,7 +42,7 @@ REFERENCE = utterance(
 )
 
 
-def test_word_errors_are_signed_starts_and_ends():
+def test_word_errors_are_signed_starts_and_ends() -> None:
     ours = utterance(
         [
             ("she", [("S", 90, 210), ("I", 210, 330)]),
@@ -49,7 +59,7 @@ def test_word_errors_are_signed_starts_and_ends():
     assert not result.phones_skipped
 
 
-def test_a_pause_between_phones_makes_two_boundaries_of_one():
+def test_a_pause_between_phones_makes_two_boundaries_of_one() -> None:
     ours = utterance(
         [
             ("she", [("S", 100, 200), ("I", 200, 280)]),
@@ -60,7 +70,7 @@ def test_a_pause_between_phones_makes_two_boundaries_of_one():
     assert compare(ours, REFERENCE).phones_ms == [0, 0, -20, 20, 0, 0, 0]
 
 
-def test_closures_are_one_phone_with_their_burst():
+def test_closures_are_one_phone_with_their_burst() -> None:
     timit = utterance(
         [
             ("at", [("ae", 0, 100), ("tcl", 100, 150), ("t", 150, 200)]),
@@ -76,13 +86,13 @@ def test_closures_are_one_phone_with_their_burst():
     assert compare(ours, timit).phones_ms == [0, 0, 0, -10, 0, 0]
 
 
-def test_a_closure_and_another_stop_are_two_phones():
+def test_a_closure_and_another_stop_are_two_phones() -> None:
     timit = utterance([("act", [("kcl", 0, 100), ("t", 100, 200)])])
     ours = utterance([("act", [("K", 0, 110), ("T", 110, 200)])])
     assert compare(ours, timit).phones_ms == [0, 10, 0]
 
 
-def test_utterances_with_other_phone_counts_are_compared_word_by_word():
+def test_other_phone_counts_are_compared_word_by_word() -> None:
     ours = utterance(
         [("she", [("S", 110, 200), ("I", 200, 300)]), ("had", [("h", 300, 500), ("d", 500, 600)])],
         pauses=[(0, 110), (600, 700)],
@@ -92,7 +102,7 @@ def test_utterances_with_other_phone_counts_are_compared_word_by_word():
     assert [what for _, what in result.phones_skipped] == ["u: hh", "u: ae", "u: d"]
 
 
-def test_words_are_matched_in_order_by_folded_text():
+def test_words_are_matched_in_order_by_normalised_text() -> None:
     reference = utterance(
         [(w, [("x", i * 100, i * 100 + 100)]) for i, w in enumerate(["The", "cat's", "new", "hat,"])]
     )
@@ -103,7 +113,7 @@ def test_words_are_matched_in_order_by_folded_text():
     assert [what for _, what in result.words_skipped] == ["u: new"]
 
 
-def test_figures_by_hand():
+def test_figures_by_hand() -> None:
     figures = boundary_figures([-5, 10, 20, -25, 60, 120])
     assert figures == {
         "n": 6,
@@ -119,8 +129,8 @@ def test_figures_by_hand():
     assert boundary_figures([])["mean_ms"] is None
 
 
-def shifted(one, by_ms, id, speaker=""):
-    def move(intervals):
+def shifted(one: Alignment, by_ms: int, id: str, speaker: str = "") -> Alignment:
+    def move(intervals: tuple[Interval, ...]) -> tuple[Interval, ...]:
         by_s, end_s = by_ms / 1000, one.duration_s
         return tuple(
             Interval(i.symbol, i.start_s and i.start_s + by_s, min(i.end_s + by_s, end_s), None, i.word)
@@ -130,7 +140,7 @@ def shifted(one, by_ms, id, speaker=""):
     return Alignment(id, one.duration_s, move(one.tokens), move(one.words), speaker)
 
 
-def test_summary_counts_everything_once(tmp_path):
+def test_summary_counts_everything_once(tmp_path: Path) -> None:
     references = [Alignment(f"r{i}", 0.7, REFERENCE.tokens, REFERENCE.words) for i in range(4)]
     write_alignments(tmp_path / "reference.jsonl.gz", references)
     ours = [
@@ -139,7 +149,7 @@ def test_summary_counts_everything_once(tmp_path):
         shifted(REFERENCE, -30, "r2", "bert"),
         shifted(REFERENCE, 0, "elsewhere"),
     ]
-    summary = evaluate(ours, References(tmp_path / "reference.jsonl.gz"))
+    summary = evaluate(ours, AlignmentLookup(tmp_path / "reference.jsonl.gz"))
     assert summary["words"]["n"] == 3 * 4
     assert summary["words"]["mean_ms"] == 20.0
     assert summary["words"]["start_bias_ms"] == 0.0
@@ -154,61 +164,31 @@ def test_summary_counts_everything_once(tmp_path):
     json.dumps(summary)
 
 
-def timit_file(folder: Path, name: str) -> None:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".phn").write_text("0 1600 h#\n1600 3200 sh\n3200 4800 iy\n4800 8000 h#\n")
-    path.with_suffix(".wrd").write_text("1600 4800 she\n")
-
-
-def test_timit_files_are_found_by_the_end_of_their_path(tmp_path):
-    for name in ("dr1-anna0/sa1.phn", "dr1-bert0/sa1.phn", "dr1-bert0/si2.phn", "plain.phn"):
-        timit_file(tmp_path, name)
-    references = References(tmp_path)
-    found = references.find("dr1-anna0-sa1")
-    assert isinstance(found, Alignment)
-    assert [(w.symbol, w.start_s, w.end_s) for w in found.words] == [("she", 0.1, 0.3)]
-    assert found.tokens[1] == Interval("sh", 0.1, 0.2, None, 0)
-    assert found.speaker == "dr1-anna0"
-    assert isinstance(References(tmp_path).find("BERT0_SI2"), Alignment)
-    assert isinstance(References(tmp_path).find("si2"), Alignment)
-    assert isinstance(References(tmp_path / "dr1-bert0").find("dr1-bert0-si2"), Alignment)
-    assert references.find("sa1") == "several references end in this id"
-    assert references.find("i2") == "no reference"
-
-
-def test_one_reference_serves_one_utterance(tmp_path):
-    timit_file(tmp_path, "1.phn")
-    references = References(tmp_path)
-    assert isinstance(references.find("a-1"), Alignment)
-    assert references.find("b-1") == "its reference belongs to a-1"
-
-
-def test_a_broken_reference_is_skipped_with_its_reason(tmp_path):
-    timit_file(tmp_path, "good.phn")
+def test_a_broken_reference_is_skipped_with_its_reason(tmp_path: Path) -> None:
+    write_timit(tmp_path, "good.phn")
     (tmp_path / "bad.phn").write_text("0 16oo h#\n")
     ours = utterance([("she", [("S", 100, 200), ("I", 200, 300)])], pauses=[(0, 100), (300, 500)])
     alignments = [Alignment(id, 0.5, ours.tokens, ours.words) for id in ("good", "bad")]
-    summary = evaluate(alignments, References(tmp_path))
+    summary = evaluate(alignments, AlignmentLookup(tmp_path))
     assert summary["words"]["mean_ms"] == 0.0
     (reason,) = summary["reasons"]
     assert "bad.phn: cannot be read" in reason
 
 
-def test_nothing_to_compare_is_an_error(tmp_path):
-    timit_file(tmp_path, "x.phn")
+def test_nothing_to_compare_is_an_error(tmp_path: Path) -> None:
+    write_timit(tmp_path, "x.phn")
     with pytest.raises(AlignerError, match="nothing to compare"):
-        evaluate([REFERENCE], References(tmp_path))
+        evaluate([REFERENCE], AlignmentLookup(tmp_path))
 
 
-def run_command(argv, capsys):
+def run_command(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
     status = cli.main(argv)
     out, err = capsys.readouterr()
     return status, out, err
 
 
-def test_the_command_ends_with_the_figures(tmp_path, capsys):
-    timit_file(tmp_path / "reference", "dr1/x.phn")
+def test_the_command_ends_with_the_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_timit(tmp_path / "reference", "dr1/x.phn")
     ours = utterance(
         [("she", [("S", 110, 200), ("I", 200, 300)])],
         id="dr1-x",
@@ -232,11 +212,11 @@ def test_the_command_ends_with_the_figures(tmp_path, capsys):
     assert "<b>" not in page
 
 
-def test_the_command_explains_failures(tmp_path, capsys):
+def test_the_command_explains_failures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = run_command(["evaluate", str(tmp_path / "no"), "--reference", str(tmp_path)], capsys)
     assert status == 1
     assert "holds no lhotse manifest" in err
-    timit_file(tmp_path, "x.phn")
+    write_timit(tmp_path, "x.phn")
     status, _, err = run_command(["evaluate", str(tmp_path / "no"), "--reference", str(tmp_path)], capsys)
     assert status == 1
     assert "no such file" in err

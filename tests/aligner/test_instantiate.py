@@ -4,7 +4,7 @@ import pytest
 
 from aligner.errors import AlignerError
 from aligner.frontends import Combine, Frontend
-from aligner.instantiate import build, in_full
+from aligner.instantiate import instantiate, public_path
 
 MEL = {"class_path": "aligner.frontends.Mel", "init_args": {"preset": "vits"}}
 ENERGY = {"class_path": "aligner.frontends.Energy"}
@@ -23,10 +23,10 @@ def cached(part, folder):
 
 def test_what_a_frontend_is_made_of_is_built_too(tmp_path):
     spec = combined(MEL, cached(combined(ENERGY), tmp_path))
-    frontend = build(spec, Frontend, own_only=True)
+    frontend = instantiate(spec, Frontend)
     assert isinstance(frontend, Combine)
     assert frontend.channels == 81
-    again = build(frontend.configuration(), Frontend, own_only=True)
+    again = instantiate(frontend.configuration(), Frontend)
     assert again.configuration() == frontend.configuration()
     assert spec == combined(MEL, cached(combined(ENERGY), tmp_path))
 
@@ -35,7 +35,7 @@ def test_what_a_frontend_is_made_of_is_built_too(tmp_path):
     ("part", "message"),
     [
         ({"class_path": "subprocess.Popen", "init_args": {"args": "true"}}, "outside aligner"),
-        ({"class_path": "aligner.encoders.glow_tts.TextEncoder"}, "is not a"),
+        ({"class_path": "aligner.encoders.GlowTTSEncoder"}, "is not a"),
         ({"class_path": "aligner.frontends.Mell"}, "cannot be imported"),
         ({**ENERGY, "init_args": {"hop": 3}}, "takes no hop"),
         ({**ENERGY, "init_args": {"hop_samples": 0}}, "hop_samples 0"),
@@ -48,13 +48,18 @@ def test_what_a_frontend_is_made_of_is_built_too(tmp_path):
 def test_a_part_is_refused_as_the_whole_would_be(part, message, tmp_path):
     for spec in (combined(MEL, part), combined(MEL, combined(part))):
         with pytest.raises(AlignerError, match=message):
-            build(spec, Frontend, own_only=True)
+            instantiate(spec, Frontend)
 
 
 def test_defaults_are_written_out_in_every_part():
-    full = in_full(combined(MEL, ENERGY))
+    full = instantiate(combined(MEL, ENERGY), Frontend).configuration()
     mel, energy = full["init_args"]["frontends"]
     assert mel["init_args"]["preset"] == "vits"
     assert mel["init_args"]["mels"] is None
     assert energy["init_args"]["hop_samples"]
-    assert build(full, Frontend).configuration() == build(combined(MEL, ENERGY), Frontend).configuration()
+    assert instantiate(full, Frontend).configuration() == full
+
+
+def test_public_paths_are_short():
+    assert public_path(Combine) == "aligner.frontends.Combine"
+    assert public_path(AlignerError) == "aligner.errors.AlignerError"

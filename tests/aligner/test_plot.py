@@ -1,32 +1,38 @@
-"""Pictures and pages."""
+"""Pictures of alignments and of features."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from matplotlib.axes import Axes
 
 from aligner.alignment import Alignment
 from aligner.errors import AlignerError
-from aligner.plot import plot_alignment, save_picture
+from aligner.frontends import Energy, Mel
+from aligner.plot import plot_alignment, plot_features, save_picture
 
 RATE_HZ = 16000
 
 
-def alignment(edges=(0, 0.2, 0.3, 0.5, 0.6), id="u"):
+def alignment(edges: Sequence[float] = (0, 0.2, 0.3, 0.5, 0.6), id: str = "u") -> Alignment:
     return Alignment.from_boundaries(
         id, ["sil", "$a_{", "b", "sil"], [-1, 0, 0, -1], ["$cash$"], edges, 0.6, scores=[0.1, 0.2, 0.9, 0.4]
     )
 
 
-def lines(axes):
-    return sorted({round(float(line.get_xdata()[0]), 6) for line in axes.lines})
+def lines(axes: Axes) -> list[float]:
+    return sorted({round(float(np.asarray(line.get_xdata())[0]), 6) for line in axes.lines})
 
 
-def test_the_picture_shows_words_phones_scores_and_reference(tmp_path):
+def test_the_picture_shows_words_phones_scores_and_reference(tmp_path: Path) -> None:
     audio = np.random.default_rng(0).normal(size=int(0.6 * RATE_HZ)).astype(np.float32)
     figure = plot_alignment(alignment(), audio, RATE_HZ, reference=alignment((0, 0.21, 0.31, 0.49, 0.6)))
     words, _, phones, scores = figure.axes
     assert [t.get_text() for t in words.texts] == [r"\$cash\$"]
     assert [t.get_text() for t in phones.texts] == ["sil", r"\$a_{", "b", "sil"]
-    assert [bar.get_height() for bar in scores.patches] == [0.1, 0.2, 0.9, 0.4]
+    assert [bar.get_height() for bar in scores.containers[0]] == [0.1, 0.2, 0.9, 0.4]
     assert lines(words) == [0.21, 0.49]
     assert lines(phones) == [0, 0.21, 0.31, 0.49, 0.6]
     save_picture(figure, tmp_path / "a.png")
@@ -34,18 +40,41 @@ def test_the_picture_shows_words_phones_scores_and_reference(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_a_sound_lies_under_its_own_time():
+def test_a_sound_lies_under_its_own_time() -> None:
     audio = np.zeros(int(0.6 * RATE_HZ), np.float32)
     audio[int(0.3 * RATE_HZ)] = 1.0
     figure = plot_alignment(alignment(), audio, RATE_HZ)
     image = figure.axes[1].images[0]
     left, right, _, _ = image.get_extent()
-    loudest = image.get_array().sum(0)
+    loudest = np.asarray(image.get_array()).sum(0)
     columns = np.flatnonzero(loudest > loudest.min() + 1)
     middle_s = left + (columns.mean() + 0.5) * (right - left) / len(loudest)
     assert middle_s == pytest.approx(0.3, abs=0.0026)
 
 
-def test_audio_of_another_length_is_refused():
+def test_audio_of_another_length_is_refused() -> None:
     with pytest.raises(AlignerError, match="u: audio of shape"):
         plot_alignment(alignment(), np.zeros(RATE_HZ, np.float32), RATE_HZ)
+
+
+def test_features_show_seconds_and_channel_names() -> None:
+    mel = Mel("tacotron2")
+    features = mel(torch.randn(1, 22050), torch.tensor([22050]))[0][0]
+    axes = plot_features({"mel": mel}, {"mel": features}, "x.wav").axes[0]
+    assert axes.get_xlabel() == "seconds"
+    assert axes.images[0].get_extent()[:2] == pytest.approx([-128 / 22050, (86 + 0.5) * 256 / 22050])
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels[0] == mel.channel_names[0]
+    assert labels[-1] == mel.channel_names[-1]
+    np.testing.assert_array_equal(axes.images[0].get_array(), features.T)
+
+
+def test_a_frontend_of_one_channel_is_a_line_over_the_centres() -> None:
+    mel, energy = Mel("tacotron2"), Energy(22050, 256, frame_rule="center")
+    features = {"mel": torch.randn(87, mel.channels), "energy": torch.randn(87, 1)}
+    figure = plot_features({"mel": mel, "energy": energy}, features, "x.wav")
+    top, bottom, *_ = figure.axes
+    assert (top.get_ylabel(), bottom.get_ylabel()) == ("mel", "energy")
+    times_s, values = map(np.asarray, bottom.lines[0].get_data())
+    assert times_s[:2] == pytest.approx([0, 256 / 22050])
+    np.testing.assert_array_equal(values, features["energy"][:, 0])

@@ -3,59 +3,53 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from tiny_corpus import save_tiny_corpus, with_symbols, write_tiny_corpus
+from tiny_corpus import save_tiny_corpus, with_symbols
 
-from aligner.alignment import FrameGrid
+from aligner.alignment import Alignment, FrameGrid
 from aligner.cli import main
-from aligner.commands.align import batches
-from aligner.commands.fit import LAST, find_config, train
-from aligner.corpus.prepared import load_cuts
+from aligner.corpus.prepared import load_utterances
 from aligner.evaluate import compare
 from aligner.formats import MANIFEST, AlignmentWriter, read, read_alignments
+from aligner.training.lightning_cli import LAST, find_config, train
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("corpus")
-    write_tiny_corpus(folder, 12)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def checkpoint(corpus, tmp_path_factory):
+def checkpoint(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
-    train([find_config("smoke")], ["--data.data_dir", str(corpus)], out)
+    train([find_config("smoke")], ["--data.data_dir", str(tiny_corpus)], out)
     return out / LAST
 
 
 @pytest.fixture(scope="module")
-def aligned(corpus, checkpoint, tmp_path_factory):
+def aligned(tiny_corpus: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("aligned")
-    assert align(checkpoint, corpus, out, "--format", "npy", "textgrid", "--preset", "vits") == 0
+    assert align(checkpoint, tiny_corpus, out, "--format", "npy", "textgrid", "--preset", "vits") == 0
     return out
 
 
-def align(checkpoint, corpus, out, *more):
+def align(checkpoint: Path, corpus: Path, out: Path, *more: object) -> int:
     arguments = ["--checkpoint", checkpoint, "--data", corpus, "--out", out, "--device", "cpu"]
     return main([str(word) for word in ["align", *arguments, "--batch-duration", 6, *more]])
 
 
-def table(path):
+def table(path: Path) -> list[list[str]]:
     return [line.split("\t") for line in path.read_text().splitlines()]
 
 
-def test_every_utterance_is_aligned_and_durations_fit_the_frames(corpus, aligned):
-    utterances = {u.id: u for u in load_cuts(corpus)}
+def test_every_utterance_is_aligned_and_durations_fit_the_frames(tiny_corpus: Path, aligned: Path) -> None:
+    utterances = {u.id: u for u in load_utterances(tiny_corpus)}
     alignments = {a.id: a for a in read_alignments(aligned / MANIFEST)}
     assert alignments.keys() == utterances.keys()
     tokens = dict(line.split("|") for line in (aligned / "npy" / "tokens.txt").read_text().splitlines())
     errors_ms = []
     for id, utterance in utterances.items():
         durations = np.load(aligned / "npy" / "durations" / f"{id}.npy")
-        assert durations.sum() == FrameGrid(256, 22050, "tiled").frame_count(
+        assert durations.sum() == FrameGrid(256, 22050, "same").frame_count(
             round(utterance.duration_s * 22050)
         )
         assert durations.min() >= 1
@@ -66,7 +60,7 @@ def test_every_utterance_is_aligned_and_durations_fit_the_frames(corpus, aligned
     assert np.abs(errors_ms).max() < 30
 
 
-def test_textgrids_say_what_the_manifest_says(aligned):
+def test_textgrids_say_what_the_manifest_says(aligned: Path) -> None:
     written = {a.id.split("-")[-1]: a for a in read(aligned / "textgrid")}
     for alignment in read_alignments(aligned / MANIFEST):
         starts_s = [t.start_s for t in written[alignment.id].tokens]
@@ -74,31 +68,36 @@ def test_textgrids_say_what_the_manifest_says(aligned):
 
 
 def test_an_interrupted_run_continues_to_the_same_bytes(
-    corpus, checkpoint, aligned, tmp_path, monkeypatch, capsys
-):
+    tiny_corpus: Path,
+    checkpoint: Path,
+    aligned: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     write = AlignmentWriter.write
 
-    def interrupted(self, alignment, cut=None):
+    def interrupted(self: AlignmentWriter, alignment: Alignment, cut: Any = None) -> None:
         if len(self.done) == interrupted.after:
             raise KeyboardInterrupt
         write(self, alignment, cut)
 
     monkeypatch.setattr(AlignmentWriter, "write", interrupted)
     for interrupted.after in (1, 5, 8):  # in the middle of batches
-        assert align(checkpoint, corpus, tmp_path) == 130
+        assert align(checkpoint, tiny_corpus, tmp_path) == 130
         assert not (tmp_path / MANIFEST).exists()
     monkeypatch.undo()
-    assert align(checkpoint, corpus, tmp_path) == 0
+    assert align(checkpoint, tiny_corpus, tmp_path) == 0
     for name in (MANIFEST, "confidence.tsv", "failed.tsv"):
         assert (tmp_path / name).read_bytes() == (aligned / name).read_bytes()
-    assert align(checkpoint, corpus, tmp_path) == 0  # and with nothing left to do
+    assert align(checkpoint, tiny_corpus, tmp_path) == 0  # and with nothing left to do
     assert (tmp_path / MANIFEST).read_bytes() == (aligned / MANIFEST).read_bytes()
 
 
 @pytest.fixture
-def faulty(corpus, tmp_path):
+def faulty(tiny_corpus: Path, tmp_path: Path) -> Path:
     """The corpus and four utterances nobody can align."""
-    utterances = load_cuts(corpus)
+    utterances = load_utterances(tiny_corpus)
     lost = tmp_path / "lost.wav"
     shutil.copy(utterances[0].audio, lost)
     bad = [
@@ -112,7 +111,9 @@ def faulty(corpus, tmp_path):
     return tmp_path
 
 
-def test_bad_utterances_stop_no_other(faulty, aligned, checkpoint, capsys):
+def test_bad_utterances_stop_no_other(
+    faulty: Path, aligned: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = faulty / "out"
     assert align(checkpoint, faulty / "faulty", out, "--json") == 0
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -128,15 +129,19 @@ def test_bad_utterances_stop_no_other(faulty, aligned, checkpoint, capsys):
         assert [t.start_s for t in alignment.tokens] == pytest.approx(starts_s, abs=1e-9)
 
 
-def test_the_exit_status_tells_of_failures(faulty, checkpoint, capsys):
+def test_the_exit_status_tells_of_failures(
+    faulty: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert align(checkpoint, faulty / "faulty", faulty / "strict", "--strict") == 1
     assert (faulty / "strict" / MANIFEST).exists()
     assert align(checkpoint, faulty / "hopeless", faulty / "none") == 1
     assert "3 of 3 utterances not aligned" in capsys.readouterr().err
 
 
-def test_the_least_sure_come_first(corpus, checkpoint, aligned, tmp_path):
-    utterances = load_cuts(corpus)
+def test_the_least_sure_come_first(
+    tiny_corpus: Path, checkpoint: Path, aligned: Path, tmp_path: Path
+) -> None:
+    utterances = load_utterances(tiny_corpus)
     swapped = [replace(u, reference=None) for u in utterances]
     swapped[4] = replace(swapped[4], transcript=utterances[7].transcript)
     assert utterances[4].text != utterances[7].text
@@ -148,11 +153,13 @@ def test_the_least_sure_come_first(corpus, checkpoint, aligned, tmp_path):
     assert {word.split(":")[0] for word in words.split()} <= set(utterances[7].text.split())
 
 
-def test_a_folder_is_not_mixed_from_two_checkpoints(corpus, checkpoint, aligned, tmp_path, capsys):
+def test_a_folder_is_not_mixed_from_two_checkpoints(
+    tiny_corpus: Path, checkpoint: Path, aligned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = tmp_path / "other.ckpt"
     other.write_bytes(checkpoint.read_bytes() + b" ")
     before = (aligned / MANIFEST).read_bytes()
-    assert align(other, corpus, aligned) == 1
+    assert align(other, tiny_corpus, aligned) == 1
     assert "another checkpoint" in capsys.readouterr().err
     assert (aligned / MANIFEST).read_bytes() == before
 
@@ -166,19 +173,14 @@ def test_a_folder_is_not_mixed_from_two_checkpoints(corpus, checkpoint, aligned,
         (["--device", "nowhere"], "--device nowhere"),
     ],
 )
-def test_what_cannot_be_is_said_before_any_work(more, message, corpus, checkpoint, tmp_path, capsys):
-    assert align(checkpoint, corpus, tmp_path / "out", *more) == 1
+def test_what_cannot_be_is_said_before_any_work(
+    more: list[str],
+    message: str,
+    tiny_corpus: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert align(checkpoint, tiny_corpus, tmp_path / "out", *more) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-
-
-def test_batches_hold_every_utterance_once_and_not_too_much(corpus):
-    utterances = load_cuts(corpus)
-    made = list(batches(utterances, 6.0))
-    assert sorted(u.id for batch in made for u in batch) == sorted(u.id for u in utterances)
-    assert all(len(batch) * max(u.duration_s for u in batch) <= 6.0 for batch in made)
-    assert 1 < len(made) < len(utterances)
-    assert [[u.id for u in batch] for batch in batches(utterances[::-1], 6.0)] == [
-        [u.id for u in b] for b in made
-    ]
-    assert [len(batch) for batch in batches(utterances, 0.1)] == [1] * len(utterances)

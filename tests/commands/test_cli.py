@@ -1,5 +1,6 @@
 """The command line as a whole: help, exit statuses, JSON."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from aligner.errors import AlignerError
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
-def test_help_of_every_command_shows_an_example(command, capsys):
+def test_help_of_every_command_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
         cli.main([command, "--help"])
     assert done.value.code == 0
@@ -21,7 +22,7 @@ def test_help_of_every_command_shows_an_example(command, capsys):
     assert "--json" in shown
 
 
-def test_help_names_every_command(capsys):
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
         cli.main(["--help"])
     assert done.value.code == 0
@@ -30,9 +31,18 @@ def test_help_names_every_command(capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["nonsense"], ["align"], ["validate", "--data", "x"], ["demo", "--bogus"], ["demo", "--js"]]
+    "words",
+    [
+        [],
+        ["nonsense"],
+        ["align"],
+        ["validate", "--data", "x"],
+        ["export", "a", "--to", "npy", "--out", "o"],
+        ["demo", "--bogus"],
+        ["demo", "--js"],
+    ],
 )
-def test_wrong_arguments_end_with_2(words, capsys):
+def test_wrong_arguments_end_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
         cli.main(words)
     assert done.value.code == 2
@@ -42,13 +52,13 @@ def test_wrong_arguments_end_with_2(words, capsys):
 class Pretended:
     """A command that does what a test wants."""
 
-    def __init__(self, outcome):
+    def __init__(self, outcome: dict[str, int] | BaseException) -> None:
         self.outcome = outcome
 
-    def add_arguments(self, parser):
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         pass
 
-    def run(self, args):
+    def run(self, args: argparse.Namespace) -> dict[str, int]:
         print("a table")
         if isinstance(self.outcome, BaseException):
             raise self.outcome
@@ -58,7 +68,12 @@ class Pretended:
 @pytest.mark.parametrize(
     ("outcome", "status"), [({"n": 1}, 0), (AlignerError("no"), 1), (KeyboardInterrupt(), 130)]
 )
-def test_exit_statuses(outcome, status, monkeypatch, capsys):
+def test_exit_statuses(
+    outcome: dict[str, int] | BaseException,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setattr(cli.importlib, "import_module", lambda name: Pretended(outcome))
     assert cli.main(["demo", "--json"]) == status
     out, err = capsys.readouterr()
@@ -72,16 +87,16 @@ def test_exit_statuses(outcome, status, monkeypatch, capsys):
         assert len(err.splitlines()) == 1
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch):
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli.importlib, "import_module", lambda name: Pretended(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         cli.main(["demo"])
 
 
-def test_help_comes_without_the_heavy_libraries():
+@pytest.mark.parametrize("command", [None, *cli.COMMANDS])
+def test_help_comes_without_the_heavy_libraries(command: str | None) -> None:
     code = (
-        "import sys; from aligner.cli import build_parser; build_parser().format_help(); "
-        "build_parser('fit').format_help(); "
+        f"import sys; from aligner.cli import build_parser; build_parser({command!r}).format_help(); "
         "print([m for m in ('torch', 'lightning', 'lhotse') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

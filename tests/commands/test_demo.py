@@ -1,21 +1,23 @@
 """`aligner demo`, smaller than people run it."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from aligner import synthesis
 from aligner.alignment import Alignment
 from aligner.cli import main
 from aligner.commands import demo
+from aligner.corpus import synthetic
 from aligner.errors import AlignerError
 
 pytest.importorskip("espeakng_loader", reason="the demo needs the extra `espeak`")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Folder of a small demo and what it printed."""
     import contextlib
     import io
@@ -28,7 +30,7 @@ def finished(tmp_path_factory):
     return out, printed.getvalue()
 
 
-def test_the_demo_says_what_it_did_and_how_right_it_was(finished):
+def test_the_demo_says_what_it_did_and_how_right_it_was(finished: tuple[Path, str]) -> None:
     out, printed = finished
     summary = json.loads(printed.splitlines()[-1])
     assert summary.keys() == {"phone_error_ms", "uniform_error_ms", "seconds", "utterances", "out"}
@@ -40,7 +42,7 @@ def test_the_demo_says_what_it_did_and_how_right_it_was(finished):
     assert "aligner fit --config ljspeech --data prepared" in printed
 
 
-def test_the_demo_leaves_files(finished):
+def test_the_demo_leaves_files(finished: tuple[Path, str]) -> None:
     out, _ = finished
     assert (out / "alignment.png").read_bytes().startswith(b"\x89PNG")
     assert len(list(out.glob("aligned/npy/durations/*.npy"))) == 32
@@ -48,7 +50,9 @@ def test_the_demo_leaves_files(finished):
     assert (out / "run" / "checkpoints" / "last.ckpt").is_file()
 
 
-def test_a_demo_makes_room_for_itself_but_not_in_other_folders(finished, tmp_path, capsys):
+def test_a_demo_makes_room_for_itself_but_not_in_other_folders(
+    finished: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out, _ = finished
     demo._clear(out)
     assert not (out / "run").exists()
@@ -59,13 +63,15 @@ def test_a_demo_makes_room_for_itself_but_not_in_other_folders(finished, tmp_pat
     assert (tmp_path / "aligned" / "mine").exists()
 
 
-def test_a_demo_that_finds_nothing_fails(monkeypatch, tmp_path, capsys):
+def test_a_demo_that_finds_nothing_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Everything but the alignment is done; what stands in for it is the uniform split."""
     import aligner.formats
 
     read = aligner.formats.read_alignments
 
-    def figures(name, *arguments):
+    def figures(name: str, *arguments: str) -> dict[str, Any]:
         if name == "prepare":
             return real(name, *arguments)
         if name == "fit":
@@ -86,8 +92,8 @@ def test_a_demo_that_finds_nothing_fails(monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "voices", "speeds_wpm", "first_word"),
     [
-        ([], synthesis.VOICES, synthesis.SPEEDS_WPM, "The"),
-        (["--language", "de"], synthesis.GERMAN_VOICES, synthesis.SPEEDS_WPM, "Der"),
+        ([], synthetic.VOICES, synthetic.SPEEDS_WPM, "The"),
+        (["--language", "de"], synthetic.GERMAN_VOICES, synthetic.SPEEDS_WPM, "Der"),
         (
             ["--voices", "en-us+m1", "en-us+m5", "--speeds", "100", "250"],
             ["en-us+m1", "en-us+m5"],
@@ -96,17 +102,24 @@ def test_a_demo_that_finds_nothing_fails(monkeypatch, tmp_path, capsys):
         ),
     ],
 )
-def test_a_demo_speaks_as_it_is_told(monkeypatch, tmp_path, options, voices, speeds_wpm, first_word):
-    def stop(out, utterances, *chosen, sentences):
+def test_a_demo_speaks_as_it_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    options: list[str],
+    voices: list[str],
+    speeds_wpm: list[int],
+    first_word: str,
+) -> None:
+    def stop(out: Path, utterances: int, *chosen: object, sentences: list[str]) -> None:
         assert (utterances, *chosen) == (7, voices, speeds_wpm)
         assert sentences[0].split()[0] == first_word
         raise AlignerError("enough")
 
-    monkeypatch.setattr(synthesis, "synthesise_corpus", stop)
+    monkeypatch.setattr(synthetic, "synthesise_corpus", stop)
     assert main(["demo", "--out", str(tmp_path / "out"), "--utterances", "7", *options]) == 1
 
 
-def test_a_uniform_split_gives_every_token_the_same():
+def test_a_uniform_split_gives_every_token_the_same() -> None:
     alignment = Alignment.from_boundaries(
         "u", ["sil", "a", "b", "sil"], [-1, 0, 0, -1], ["ab"], np.array([0, 0.1, 0.2, 0.9, 1.2]), 1.2
     )

@@ -16,7 +16,7 @@ from aligner.formats import export
 from aligner.text.transcript import Tokens, Transcript, Word
 from aligner.training.init_alignments import Start, match, read_starts
 
-GRID = FrameGrid(160, 16000, "tiled")  # 10 ms
+GRID = FrameGrid(160, 16000, "same")  # 10 ms
 TEXT = Transcript((Word("The", (("ð", "ə"), ("ð", "i"))), Word("end.", (("ɛ", "n", "d"),))), ("", "", ""))
 
 
@@ -91,7 +91,7 @@ def test_what_does_not_fit_is_said(made, duration_s, reason):
     assert reason in match(TEXT, made, duration_s)
 
 
-@given(st.lists(st.integers(0, 40), min_size=8, max_size=8), st.sampled_from(["tiled", "centred"]))
+@given(st.lists(st.integers(0, 40), min_size=8, max_size=8), st.sampled_from(["same", "center"]))
 def test_every_frame_gets_a_state_of_the_token_it_lies_in(lengths, rule):
     grid = FrameGrid(160, 16000, rule)
     edges_s = np.concatenate([[0], np.cumsum(lengths)]) / 100
@@ -102,7 +102,7 @@ def test_every_frame_gets_a_state_of_the_token_it_lies_in(lengths, rule):
     assert len(row) == n_frames
     assert (np.diff(row) >= 0).all()
     given_frames = np.bincount(np.asarray(owners)[row], minlength=8)
-    assert np.abs(given_frames - lengths).max() <= (rule == "centred")
+    assert np.abs(given_frames - lengths).max() <= (rule == "center")
     for token, n in enumerate(given_frames):
         own = np.bincount(row[np.asarray(owners)[row] == token], minlength=len(states))[
             [s for s in states if owners[s] == token]

@@ -9,8 +9,9 @@ import pytest
 import torch
 from tiny_corpus import write_tiny_corpus
 
-from aligner.commands.fit import LAST, find_config, train
-from aligner.corpus.prepared import load_audio, load_cuts
+from aligner.training.lightning_cli import LAST, find_config, train
+from aligner.corpus.audio import load_audio
+from aligner.corpus.prepared import load_utterances
 from aligner.errors import AlignerError
 from aligner.evaluate import compare
 from aligner.frontends import Mel
@@ -37,7 +38,7 @@ def checkpoint(corpus, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def utterances(corpus):
-    return load_cuts(corpus)
+    return load_utterances(corpus)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_boundaries_are_the_mean_of_each_members_and_those_of_their_joint_path(c
     plain = ["--model.refine", "false", "--model.pause_fraction", "0", "--model.shortest_pause_s", "0"]
     train([find_config("smoke")], [*settings(corpus), *views, *plain], tmp_path)
     aligner = Aligner.load(tmp_path / LAST)
-    utterance = load_cuts(corpus)[0]
+    utterance = load_utterances(corpus)[0]
     audio = load_audio(utterance, 16000)
     locator = aligner.search.forced_alignment
     with torch.inference_mode():
@@ -230,7 +231,7 @@ def test_each_epoch_trains_on_the_recordings_and_on_new_voices_beside_them(
         len(a) == len(b) and not torch.allclose(a, b, atol=1e-3) for a, b in zip(heard, made, strict=True)
     )
     assert saved(tmp_path / LAST)["hyper_parameters"]["perturbation"]["init_args"]["formant_ratio"] == 1.2
-    audio = load_audio(load_cuts(corpus)[0], 16000)
+    audio = load_audio(load_utterances(corpus)[0], 16000)
     assert any(torch.equal(audio, sound) for sound in heard)  # not what an earlier epoch made of it
 
 

@@ -1,5 +1,7 @@
 """Information perturbation changes the voice and leaves the times."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,9 @@ from aligner.training.voice_perturbation import Perturbation, change_voice, equa
 RATE = 22050
 
 
-def vowel(hz: np.ndarray | float, seconds: float = 1.0, formants_hz=(700.0, 1200.0, 2600.0)) -> torch.Tensor:
+def vowel(
+    hz: np.ndarray | float, seconds: float = 1.0, formants_hz: tuple[float, ...] = (700.0, 1200.0, 2600.0)
+) -> torch.Tensor:
     """Pulses at `hz` (a number, or one a sample) through three resonances."""
     n = int(seconds * RATE)
     phase = np.cumsum(np.broadcast_to(hz, n) / RATE)
@@ -44,7 +48,7 @@ def first_formant_hz(audio: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize("hz", [90, 133.3, 240])
-def test_pitch_is_found(hz):
+def test_pitch_is_found(hz: float) -> None:
     assert np.median(pitch_hz(vowel(hz))) == pytest.approx(hz, rel=0.005)
     assert (pitch_periods(torch.zeros(5000), RATE) == 0).all()
     noise = 0.1 * torch.randn(22050, generator=torch.Generator().manual_seed(0))
@@ -52,7 +56,7 @@ def test_pitch_is_found(hz):
 
 
 @pytest.mark.parametrize("ratio", [0.6, 1.5, 1.9])
-def test_pitch_moves_and_formants_stay(ratio):
+def test_pitch_moves_and_formants_stay(ratio: float) -> None:
     audio = vowel(150)
     changed = change_voice(audio, RATE, pitch_ratio=ratio)
     assert np.median(pitch_hz(changed)) == pytest.approx(150 * ratio, rel=0.02)
@@ -61,14 +65,14 @@ def test_pitch_moves_and_formants_stay(ratio):
 
 
 @pytest.mark.parametrize("ratio", [1 / 1.4, 1.3])
-def test_formants_move_and_pitch_stays(ratio):
+def test_formants_move_and_pitch_stays(ratio: float) -> None:
     audio = vowel(100)
     changed = change_voice(audio, RATE, formant_ratio=ratio)
     assert np.median(pitch_hz(changed)) == pytest.approx(100, rel=0.02)
     assert first_formant_hz(changed) == pytest.approx(700 * ratio, rel=0.1)
 
 
-def test_pitch_range_widens_about_the_median():
+def test_pitch_range_widens_about_the_median() -> None:
     contour = 150 * 2 ** (0.2 * np.sin(2 * np.pi * np.arange(RATE) / RATE))
     before, after = (
         np.log2(pitch_hz(a)) for a in (vowel(contour), change_voice(vowel(contour), RATE, 1, 1, 1.5))
@@ -77,7 +81,7 @@ def test_pitch_range_widens_about_the_median():
     assert np.median(after) == pytest.approx(np.median(before), abs=0.05)
 
 
-def test_nothing_moves_in_time():
+def test_nothing_moves_in_time() -> None:
     """Sounds and pauses start and end where they did, to a half period."""
     audio = torch.cat(
         [torch.zeros(3000), vowel(120, 0.3), torch.zeros(4000), vowel(180, 0.2), torch.zeros(2000)]
@@ -96,7 +100,7 @@ def test_nothing_moves_in_time():
             assert abs(edges - (3000 + 6615 + 4000)).min() < 200
 
 
-def test_the_equaliser_stays_within_its_range_and_is_random():
+def test_the_equaliser_stays_within_its_range_and_is_random() -> None:
     click = torch.zeros(8192)
     click[4000] = 1
     responses = []
@@ -109,7 +113,7 @@ def test_the_equaliser_stays_within_its_range_and_is_random():
     torch.testing.assert_close(equalise(click, RATE, 0.0), click, atol=1e-5, rtol=0)
 
 
-def test_the_same_generator_gives_the_same_and_ranges_of_1_change_nothing():
+def test_a_generator_repeats_and_ranges_of_1_change_nothing() -> None:
     audio = vowel(140, 0.5)
     first, second = (Perturbation()(audio, RATE, torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first, second)
@@ -123,11 +127,11 @@ def test_the_same_generator_gives_the_same_and_ranges_of_1_change_nothing():
 
 
 @pytest.mark.parametrize("audio", [torch.zeros(1), torch.zeros(4000), torch.full((50,), 0.5)])
-def test_silence_and_snippets_pass(audio):
+def test_silence_and_snippets_pass(audio: torch.Tensor) -> None:
     assert torch.isfinite(Perturbation()(audio, RATE)).all()
 
 
-def test_real_speech_keeps_its_times(speech_data):
+def test_real_speech_keeps_its_times(speech_data: Path) -> None:
     import soundfile
 
     path = next((speech_data / "ljspeech-sample").rglob("*0002.flac"))

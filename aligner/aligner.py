@@ -1,0 +1,285 @@
+"""The aligner as it is used: from recordings and their transcripts to alignments.
+
+N samples, T text tokens, S speech frames. How it is trained: `aligner.training`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from aligner.alignment import Alignment
+from aligner.boundaries import BoundaryCorrection
+from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
+from aligner.corpus.audio import read_audio, resample
+from aligner.corpus.recording import Recording
+from aligner.encoders import Encoder
+from aligner.errors import AlignerError
+from aligner.frontends import Frontend
+from aligner.frontends.packed import PackedFeatures, packed_features
+from aligner.instantiate import instantiate
+from aligner.search import TokenFrames, choose_pronunciations, forced_alignment
+from aligner.text.transcript import Transcript
+from aligner.text.vocabulary import Reading, Vocabulary
+
+if TYPE_CHECKING:
+    from aligner.text.phonemizer import Phonemizer
+
+_SETTINGS = "aligner"  # where a checkpoint has what `Aligner.settings` gives; also the prefix of the weights
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the search found in a batch; each list has an entry an utterance.
+
+    Args:
+        readings: The tokens, with the pronunciations that were chosen.
+        frames: The frames of each token.
+        goodness: `[T]`, the goodness of pronunciation of each token.
+    """
+
+    readings: list[Reading]
+    frames: list[TokenFrames]
+    goodness: list[NDArray[np.float64]]
+
+
+class Aligner(nn.Module):
+    """Finds when each phone and word is spoken.
+
+    Args:
+        symbols: The vocabulary, the pause first.
+        frontend: Audio to features.
+        encoder: Tokens to priors, made for these symbols and the frontend's channels.
+        text: How texts become tokens, as `text.load_phonemizer` takes it, so that `align` can read text.
+        shortest_pause_s: A shorter pause between words is dropped.
+        pause_fraction: Pauses take in what is quieter than this part of the way from the utterance's quietest
+            to its loudest. 0 leaves them as found.
+        refine: Move boundaries between phones to where the spectrum changes most nearby.
+
+    Raises:
+        AlignerError: If the symbols do not begin with the pause.
+    """
+
+    def __init__(
+        self,
+        symbols: Sequence[str],
+        frontend: Frontend,
+        encoder: Encoder,
+        text: dict[str, Any] | None = None,
+        shortest_pause_s: float = 0.05,
+        pause_fraction: float = 0.3,
+        refine: bool = True,
+    ) -> None:
+        super().__init__()
+        self.vocabulary = Vocabulary(symbols)
+        self.frontend = frontend
+        self.encoder = encoder
+        self.calibration = Calibration()
+        self._plain_settings = {
+            "text": text,
+            "shortest_pause_s": shortest_pause_s,
+            "pause_fraction": pause_fraction,
+            "refine": refine,
+        }
+        self._boundaries = BoundaryCorrection(frontend.grid, shortest_pause_s, pause_fraction, refine)
+
+    # The two methods that follow are the drawing in README.md, a line a stage.
+
+    @torch.inference_mode()
+    def align_batch(self, recordings: Sequence[Recording]) -> list[Alignment]:
+        """Alignments of several recordings at once.
+
+        Args:
+            recordings: With audio at the frontend's sample rate.
+
+        Raises:
+            AlignerError: For an unknown symbol or more tokens than frames, naming the utterance.
+        """
+        decoded = self.decode(recordings)
+        return [
+            self._alignment(recording, decoded.readings[b], decoded.frames[b], decoded.goodness[b])
+            for b, recording in enumerate(recordings)
+        ]
+
+    @torch.inference_mode()
+    def decode(self, recordings: Sequence[Recording]) -> Decoded:
+        """As `align_batch`, up to the frames of each token."""
+        ids, transcripts = [r.id for r in recordings], [r.transcript for r in recordings]
+        features = self._features([r.audio for r in recordings])
+        readings = self._readings(ids, transcripts)
+        emissions = self.encoder.emissions(features, [reading.token_ids for reading in readings])
+        chosen = choose_pronunciations(
+            self.encoder, self.vocabulary, emissions.joint, features, transcripts, ids
+        )
+        readings = self._readings(ids, transcripts, chosen)
+        frames = forced_alignment(self.encoder, emissions, features, readings)
+        posteriors = self.encoder.log_posteriors(features, emissions)
+        goodness = goodness_of_pronunciation(
+            posteriors, features.starts.tolist(), [own.joint for own in frames], readings
+        )
+        return Decoded(readings, frames, goodness)
+
+    def align(
+        self,
+        audio: str | Path | NDArray[np.float32],
+        text: str | Transcript,
+        sample_rate_hz: int | None = None,
+    ) -> Alignment:
+        """When each phone and word of a text is spoken in a recording.
+
+        Args:
+            audio: A sound file, or samples `[N]` in -1..1.
+            text: As written, or a transcript.
+            sample_rate_hz: Of samples.
+
+        Raises:
+            AlignerError: For audio that cannot be read, and text that cannot be pronounced or holds symbols
+                that the aligner has not learnt.
+        """
+        if isinstance(audio, str | Path):
+            (samples, rate_hz), id, path = read_audio(audio), Path(audio).stem, str(audio)
+        else:
+            (samples, rate_hz), id, path = _checked_samples(audio, sample_rate_hz), "utterance", ""
+        transcript = text if isinstance(text, Transcript) else self.phonemizer()(text)
+        recording = Recording(
+            id=id,
+            audio=resample(samples, rate_hz, self.frontend.sample_rate_hz),
+            transcript=transcript,
+            duration_s=len(samples) / rate_hz,
+            text="" if isinstance(text, Transcript) else text,
+            path=path,
+        )
+        return self.align_batch([recording])[0]
+
+    def phonemizer(self) -> "Phonemizer":
+        """What turns text into a transcript, as when this aligner's corpus was prepared.
+
+        Raises:
+            AlignerError: If the checkpoint does not say.
+        """
+        from aligner.text.phonemizer import load_phonemizer
+
+        settings = self._plain_settings["text"]
+        if not isinstance(settings, dict):
+            raise AlignerError(
+                "this checkpoint does not say how its texts were phonemized; pass a Transcript"
+            )
+        options = settings.get("options") or {}
+        return load_phonemizer(settings["phonemizer"], settings["language"], **options)
+
+    def settings(self) -> dict[str, Any]:
+        """What makes this aligner again but for what it has learnt, in plain types."""
+        return {
+            "symbols": list(self.vocabulary.symbols),
+            "frontend": self.frontend.configuration(),
+            "encoder": self.encoder.configuration(),
+            **self._plain_settings,
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write a checkpoint that `load` reads: plain data."""
+        from aligner.formats.atomic import atomic_write
+
+        state = {f"{_SETTINGS}.{name}": value for name, value in self.state_dict().items()}
+        with atomic_write(path) as file:
+            torch.save({_SETTINGS: self.settings(), "state_dict": state}, file)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "cpu", *, trust: bool = False) -> "Aligner":
+        """The aligner in a checkpoint, ready to align. Nothing in the file is executed.
+
+        Args:
+            path: Of what `save` or `aligner fit` wrote.
+            device: Where it is to run, such as "cuda".
+            trust: Allow frontends and encoders from outside this package.
+
+        Raises:
+            AlignerError: If the file is not such a checkpoint.
+        """
+        content = _read_checkpoint(path, device)
+        settings = dict(content[_SETTINGS])
+        frontend = instantiate(settings.pop("frontend"), Frontend, allow_external=trust)
+        encoder = instantiate(settings.pop("encoder"), Encoder, allow_external=trust)
+        aligner = cls(frontend=frontend, encoder=encoder, **settings)
+        prefix = f"{_SETTINGS}."
+        aligner.load_state_dict(
+            {
+                name.removeprefix(prefix): value
+                for name, value in content["state_dict"].items()
+                if name.startswith(prefix)
+            }
+        )
+        return aligner.to(device).eval()
+
+    def _features(self, audio: Sequence[Tensor]) -> PackedFeatures:
+        device = self.calibration.phone.device
+        padded = nn.utils.rnn.pad_sequence(list(audio), batch_first=True).to(device)
+        return packed_features(self.frontend, padded, torch.tensor([len(samples) for samples in audio]))
+
+    def _readings(
+        self,
+        ids: Sequence[str],
+        transcripts: Sequence[Transcript],
+        chosen: Sequence[tuple[int, ...] | None] | None = None,
+    ) -> list[Reading]:
+        choices = chosen or [None] * len(ids)
+        return [
+            self.vocabulary.reading(id, transcript.tokens(choice))
+            for id, transcript, choice in zip(ids, transcripts, choices, strict=True)
+        ]
+
+    def _alignment(
+        self, recording: Recording, reading: Reading, frames: TokenFrames, goodness: NDArray[np.float64]
+    ) -> Alignment:
+        """The end of the drawing for one utterance: frames to seconds, goodness to confidence."""
+        tokens, hop_s = reading.tokens, self.frontend.grid.hop_s
+        boundaries_s = self._boundaries.correct(
+            tokens, frames.edges(), recording.audio, recording.duration_s
+        )
+        evidence = utterance_evidence(goodness, tokens, frames.joint, hop_s)
+        return Alignment.from_boundaries(
+            recording.id,
+            tokens.symbols,
+            tokens.words,
+            [word.text for word in recording.transcript.words],
+            boundaries_s,
+            recording.duration_s,
+            scores=self.calibration.phones(goodness),
+            score=self.calibration.utterance(evidence),
+            speaker=recording.speaker,
+            text=recording.text,
+            audio=recording.path,
+        )
+
+
+def _read_checkpoint(path: str | Path, device: str) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
+        raise AlignerError(f"{path}: not a checkpoint of `aligner fit` ({error})") from error
+    except Exception as error:  # pickle's own, raised for anything but plain data
+        raise AlignerError(f"{path}: holds more than plain data and was not loaded ({error})") from error
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
+        raise AlignerError(f"{path}: not a checkpoint of `aligner fit`")
+    if not isinstance(content.get(_SETTINGS), dict):
+        raise AlignerError(
+            f"{path}: not a checkpoint of this version of `aligner fit`, or of another program; "
+            "train again with `aligner fit`"
+        )
+    return content
+
+
+def _checked_samples(
+    audio: NDArray[np.float32], sample_rate_hz: int | None
+) -> tuple[NDArray[np.float32], int]:
+    if sample_rate_hz is None:
+        raise AlignerError("audio given as samples needs sample_rate_hz")
+    samples = np.asarray(audio, np.float32)
+    if samples.ndim != 1:
+        raise AlignerError(f"audio has shape {samples.shape}; one channel, [N], is needed")
+    return samples, sample_rate_hz

@@ -1,0 +1,53 @@
+"""From frames to the times of tokens: all corrections in their order.
+
+N samples, T text tokens.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aligner.alignment import FrameGrid
+from aligner.boundaries.loudness import loudness_db
+from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
+from aligner.boundaries.refine import BoundaryRefiner
+from aligner.text.transcript import Tokens
+
+
+class BoundaryCorrection:
+    """Makes times of frames, and corrects them by the audio.
+
+    Args:
+        grid: Where the frames lie.
+        shortest_pause_s: A shorter pause between words is dropped. 0 keeps all.
+        pause_fraction: Pauses take in what is quieter than this part of the way from the utterance's quietest
+            to its loudest. 0 leaves them as found.
+        refine: Move boundaries between phones to where the spectrum changes most nearby.
+    """
+
+    def __init__(self, grid: FrameGrid, shortest_pause_s: float, pause_fraction: float, refine: bool) -> None:
+        self._grid = grid
+        self._shortest_pause_s = shortest_pause_s
+        self._pause_fraction = pause_fraction
+        self._refiner = BoundaryRefiner(grid.sample_rate_hz) if refine else None
+
+    def correct(
+        self, tokens: Tokens, edges: NDArray[np.float64], audio: Tensor, duration_s: float
+    ) -> NDArray[np.float64]:
+        """The times in seconds around each token, `[T + 1]`.
+
+        Args:
+            tokens: T tokens.
+            edges: `[T + 1]`, where they begin and the last ends, in frames.
+            audio: `[N]`, at the grid's sample rate.
+            duration_s: Of the recording.
+        """
+        boundaries_s = self._grid.boundary_s(edges).clip(0.0, duration_s)
+        boundaries_s[0], boundaries_s[-1] = 0.0, duration_s
+        boundaries_s = drop_short_pauses(tokens, boundaries_s, self._shortest_pause_s)
+        if self._refiner is not None:
+            boundaries_s = self._refiner.refine(tokens, boundaries_s, audio)
+        if self._pause_fraction:
+            loudness = loudness_db(audio, self._grid.sample_rate_hz)
+            boundaries_s = fit_pauses_to_loudness(tokens, boundaries_s, loudness, self._pause_fraction)
+        return boundaries_s

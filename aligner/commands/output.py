@@ -1,0 +1,94 @@
+"""What several commands print and write: progress bars, tables, lists of failed utterances."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, track
+from rich.table import Table
+
+from aligner.formats.atomic import atomic_write
+
+SHOWN = 10  # failed utterances listed on the terminal; the file beside the output has all
+Item = TypeVar("Item")
+
+
+def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:
+    """`items`, with a progress bar on stderr while they are iterated, if stderr is a terminal.
+
+    Args:
+        items: what to iterate.
+        what: the text beside the bar.
+        total: how many items there are, where `len(items)` does not say.
+    """
+    console = Console(stderr=True)
+    return track(items, what, total, console=console, disable=not console.is_terminal, transient=True)
+
+
+@contextlib.contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[float, float], None]]:
+    """A progress bar on stderr, if stderr is a terminal, moved by calling `update(done, total)`."""
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def write_tsv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a tab-separated table. Tabs and line ends inside a field become spaces."""
+    with atomic_write(path) as file:
+        for row in (header, *rows):
+            file.write("\t".join(" ".join(str(field).split()) for field in row).encode() + b"\n")
+
+
+def print_record(title: str, rows: Iterable[tuple[str, str]], show_lines: bool = False) -> None:
+    """Print a table of names and values under a title."""
+    table = Table(title=title, show_header=False, title_justify="left", show_lines=show_lines)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console().print(table)
+
+
+def print_table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    title: str | None = None,
+    caption: str | None = None,
+    figures: bool = False,
+) -> None:
+    """Print a table with a header.
+
+    Args:
+        header: names of the columns.
+        rows: one text a column.
+        title: printed above.
+        caption: printed below.
+        figures: no borders; columns after the first are right-aligned, and nothing wraps.
+    """
+    table = Table(title=title, caption=caption, title_justify="left", box=box.HEAVY_HEAD)
+    if figures:
+        table.box, table.padding = box.SIMPLE, 0
+    for index, name in enumerate(header):
+        table.add_column(name, justify="right" if figures and index else "left", no_wrap=figures)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console().print(table)
+
+
+def print_failures(what: str, reasons: Sequence[str], listing: Path | None = None) -> None:
+    """List on stderr the first reasons why utterances were left out, and where the others are listed.
+
+    Args:
+        what: what was not done, the start of every line.
+        reasons: one an utterance.
+        listing: the file that has all reasons.
+    """
+    for reason in reasons[:SHOWN]:
+        print(f"{what}: {reason}", file=sys.stderr)
+    if listing is not None and len(reasons) > SHOWN:
+        print(f"... {len(reasons)} in all: {listing}", file=sys.stderr)

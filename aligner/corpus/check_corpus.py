@@ -1,0 +1,81 @@
+"""Checks of a whole corpus: the utterances that can be used, and the rejected ones with their reasons."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from aligner.corpus.checks import RejectedUtterance, check_audio, check_id, check_symbols, check_text
+from aligner.corpus.prepared import Utterance
+from aligner.corpus.readers import RawUtterance
+from aligner.text.transcript import Transcript
+
+Rejected = list[tuple[RawUtterance, RejectedUtterance]]
+
+
+def _no_progress(items: Iterable[Any], what: str, total: int) -> Iterable[Any]:
+    return items
+
+
+def check_corpus(
+    raw: Sequence[RawUtterance],
+    phonemize: Callable[[str], Transcript] | None,
+    known_symbols: frozenset[str] = frozenset(),
+    *,
+    jobs: int = 1,
+    progress: Callable[[Iterable[Any], str, int], Iterable[Any]] = _no_progress,
+) -> tuple[list[Utterance], Rejected]:
+    """Check every utterance: first ids and texts, then the audio of those that are left.
+
+    Args:
+        raw: the utterances as found. Of several with one id, the first is kept.
+        phonemize: turns a text into a transcript; None: take the phones of the reference times.
+        known_symbols: a model's vocabulary, if the corpus is for one; otherwise empty.
+        jobs: audio files decoded at a time.
+        progress: called with an iterable, what is checked ("texts" or "audio") and the number of items;
+            returns the iterable, for example with a progress bar.
+
+    Returns:
+        The utterances that can be used, in order, and the rejected ones.
+    """
+    rejected: Rejected = []
+    spoken = list(_check_texts(progress(raw, "texts", len(raw)), phonemize, known_symbols, rejected))
+
+    def check(item: tuple[RawUtterance, Transcript | None]) -> Utterance | RejectedUtterance:
+        try:
+            utterance = check_audio(*item)
+            check_symbols(utterance.transcript, known_symbols)
+            return utterance
+        except RejectedUtterance as error:
+            return error
+
+    utterances: list[Utterance] = []
+    with ThreadPoolExecutor(max(1, jobs)) as pool:  # libsndfile decodes outside Python's lock
+        results = progress(pool.map(check, spoken), "audio", len(spoken))
+        for (found, _), result in zip(spoken, results, strict=True):
+            if isinstance(result, RejectedUtterance):
+                rejected.append((found, result))
+            else:
+                utterances.append(result)
+    return utterances, rejected
+
+
+def _check_texts(
+    raw: Iterable[RawUtterance],
+    phonemize: Callable[[str], Transcript] | None,
+    known_symbols: frozenset[str],
+    rejected: Rejected,
+) -> Iterator[tuple[RawUtterance, Transcript | None]]:
+    """Utterances whose id and text can be used, with their transcript (None: it comes from the reference)."""
+    seen: dict[str, RawUtterance] = {}
+    for found in raw:
+        try:
+            if found.id in seen:
+                raise RejectedUtterance("duplicate id", f"also the id of {seen[found.id].audio}")
+            seen[found.id] = found
+            if phonemize is None:
+                check_id(found.id)
+                yield found, None
+            else:
+                yield found, check_text(found, phonemize, known_symbols)
+        except RejectedUtterance as error:
+            rejected.append((found, error))

@@ -1,0 +1,79 @@
+"""JSON: one file an utterance, which holds everything an alignment holds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from aligner.alignment import Alignment, Interval
+from aligner.formats.writer import Writer
+
+
+def alignment_to_json(alignment: Alignment) -> dict[str, Any]:
+    """An alignment as plain JSON types; `alignment_from_json` is the inverse.
+
+    Args:
+        alignment: one utterance.
+    """
+    return {
+        "id": alignment.id,
+        "duration_s": alignment.duration_s,
+        "speaker": alignment.speaker,
+        "score": alignment.score,
+        "text": alignment.text,
+        "audio": alignment.audio,
+        "words": [
+            {"text": w.symbol, "start_s": w.start_s, "end_s": w.end_s, "score": w.score}
+            for w in alignment.words
+        ],
+        "tokens": [
+            {"symbol": t.symbol, "start_s": t.start_s, "end_s": t.end_s, "score": t.score, "word": t.word}
+            for t in alignment.tokens
+        ],
+    }
+
+
+def alignment_from_json(data: dict[str, Any]) -> Alignment:
+    """The inverse of `alignment_to_json`.
+
+    Args:
+        data: what `alignment_to_json` gave.
+
+    Raises:
+        KeyError, TypeError: something is missing in `data`.
+    """
+    tokens = tuple(
+        Interval(t["symbol"], t["start_s"], t["end_s"], t["score"], t["word"]) for t in data["tokens"]
+    )
+    words = tuple(
+        Interval(w["text"], w["start_s"], w["end_s"], w["score"], i) for i, w in enumerate(data["words"])
+    )
+    return Alignment(
+        id=data["id"],
+        duration_s=data["duration_s"],
+        tokens=tokens,
+        words=words,
+        speaker=data["speaker"],
+        score=data["score"],
+        text=data["text"],
+        audio=data["audio"],
+    )
+
+
+def read_json(path: Path) -> Alignment:
+    """The alignment in a JSON file. The id is the one in the file.
+
+    Args:
+        path: a file that `aligner export --to json` wrote.
+
+    Raises:
+        ValueError, KeyError, TypeError: the file is not JSON, or something is missing in it.
+    """
+    return alignment_from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+class Json(Writer):
+    """`{id}.json`: everything there is of one utterance, times in seconds."""
+
+    def write(self, alignment: Alignment) -> None:
+        name = self.folder.name(alignment.id)
+        self.folder.text(json.dumps(alignment_to_json(alignment), ensure_ascii=False) + "\n", f"{name}.json")

@@ -1,0 +1,125 @@
+"""Lookup of alignments by utterance id: reference times, and the alignments that training starts from."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from aligner.alignment import Alignment
+from aligner.errors import AlignerError
+from aligner.formats.manifest import read_alignments
+from aligner.formats.read import find_manifest, read, read_utterance, utterance_files
+
+
+class NoMatch(AlignerError):
+    """No usable alignment for an utterance. The text of the error is the reason, without the id."""
+
+
+class AlignmentLookup:
+    """Alignments by utterance id, of any format that `aligner.formats.read` reads.
+
+    A folder of one file an utterance is not read in advance: each file is read when its id is asked for.
+
+    An id matches by the end of the path: `sx276`, `falk0-sx276` and `dr3-falk0-sx276` all find
+    `dr3-falk0/sx276.phn`, if no other file ends like that. Case, and the characters that separate the parts,
+    do not matter. An alignment belongs to one id only.
+
+    Args:
+        path: a file or folder of alignments.
+        words_tier: name of the word tier in TextGrids; None: the usual names.
+        phones_tier: name of the phone tier in TextGrids; None: the usual names.
+
+    Raises:
+        AlignerError: there is nothing to read at `path`, or it cannot be read.
+    """
+
+    def __init__(
+        self, path: str | Path, words_tier: str | None = None, phones_tier: str | None = None
+    ) -> None:
+        self.path = Path(path)
+        self._tiers = (words_tier, phones_tier)
+        self._files: dict[str, Path] = {}
+        self._loaded: dict[str, Alignment] = {}
+        manifest = find_manifest(self.path) if self.path.exists() else None
+        files = utterance_files(self.path) if self.path.is_dir() else {}
+        if manifest is not None:
+            self._loaded = {_key(a.id): a for a in read_alignments(manifest)}
+            if not self._loaded:
+                raise AlignerError(f"{manifest}: no cut of it has reference times (supervision.alignment)")
+        elif files:
+            self._files = {_key(name): path for name, path in files.items()}
+        else:
+            self._loaded = {_key(a.id): a for a in read(self.path, words_tier, phones_tier)}
+        self._index()
+
+    @classmethod
+    def of(cls, alignments: Iterable[Alignment], path: str | Path) -> "AlignmentLookup":
+        """A lookup of alignments that are in memory already.
+
+        Args:
+            alignments: the alignments.
+            path: where they come from, for messages.
+        """
+        lookup = cls.__new__(cls)
+        lookup.path = Path(path)
+        lookup._tiers = (None, None)
+        lookup._files = {}
+        lookup._loaded = {_key(a.id): a for a in alignments}
+        lookup._index()
+        return lookup
+
+    def _index(self) -> None:
+        self._by_ending: dict[str, list[str]] = defaultdict(list)
+        for key in (*self._files, *self._loaded):
+            for ending in _endings(key):
+                self._by_ending[ending].append(key)
+        self._id_of: dict[str, str] = {}  # key -> the utterance id that it was given to
+
+    def find(self, id: str) -> Alignment:
+        """The alignment of one utterance.
+
+        Args:
+            id: the utterance's id.
+
+        Raises:
+            NoMatch: there is no alignment for `id`, there are several, it belongs to another id, or its file
+                cannot be read.
+        """
+        key = self._match(_key(id))
+        if self._id_of.setdefault(key, id) != id:
+            raise NoMatch(f"its reference belongs to {self._id_of[key]}")
+        if key in self._loaded:
+            return self._loaded[key]
+        path = self._files[key]
+        try:
+            return read_utterance(path, id, path.parent.name, *self._tiers)
+        except AlignerError as error:
+            raise NoMatch(f"reference cannot be read: {error}") from error
+
+    def unused(self) -> list[str]:
+        """Keys of the alignments that no call of `find` matched."""
+        return [key for key in (*self._files, *self._loaded) if key not in self._id_of]
+
+    def _match(self, key: str) -> str:
+        if self._has(key):
+            return key
+        keys = self._by_ending.get(key, [])
+        if len(keys) > 1:
+            raise NoMatch("several references end in this id")
+        # The folder may also lie deeper down than the corpus: then its keys are endings of the id.
+        keys = keys or [ending for ending in _endings(key) if self._has(ending)]
+        if not keys:
+            raise NoMatch("no reference")
+        return keys[0]
+
+    def _has(self, key: str) -> bool:
+        return key in self._files or key in self._loaded
+
+
+def _key(id: str) -> str:
+    return re.sub(r"[\W_]+", "-", id.casefold()).strip("-")
+
+
+def _endings(key: str) -> list[str]:
+    parts = key.split("-")
+    return ["-".join(parts[i:]) for i in range(len(parts))]

@@ -1,0 +1,211 @@
+"""What all writers share: the writer interface, settings, and file names that stay in the output folder."""
+
+import contextlib
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from aligner.alignment import Alignment, FrameGrid
+from aligner.errors import AlignerError
+from aligner.formats.atomic import atomic_write
+from aligner.text.transcript import PAUSE
+
+_LONGEST_NAME_BYTES = 200  # file systems allow 255, and writers add a prefix and a suffix
+
+
+class NotExportable(AlignerError):
+    """An utterance that a format cannot hold. It is left out of that format; the others are written."""
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What a writer needs to know besides the alignments.
+
+    Args:
+        grid: the consumer's frames; None: the format's own preset, or a format in seconds.
+        blank: a symbol to put before, between and after the tokens, as VITS does; None: no blanks.
+        symbols: new names of tokens, by their old names.
+        tokens: the consumer's own token sequences by utterance id, to check the tokens against.
+        speaker: a speaker's name for all utterances; None: the alignments' own.
+        language: the language in file names (EveryVoice).
+        wavs: folder of the consumer's audio, files named `{id}.wav`; None: the recordings themselves.
+        validation_share: share of the utterances that goes to the validation list (FastSpeech2).
+        any_symbols: do not check symbols where the consumer's symbol set is known (FastSpeech2).
+    """
+
+    grid: FrameGrid | None = None
+    blank: str | None = None
+    symbols: Mapping[str, str] = field(default_factory=dict)
+    tokens: Mapping[str, tuple[str, ...]] | None = None
+    speaker: str | None = None
+    language: str = "default"
+    wavs: Path | None = None
+    validation_share: float = 0.05
+    any_symbols: bool = False
+
+
+def safe_name(id: str) -> str:
+    """A file name made of an id: letters, digits, "_", "-" and "." stay, everything else becomes "_".
+
+    Args:
+        id: an utterance id or a speaker's name.
+
+    Raises:
+        AlignerError: no letter or digit is left, or the name is too long.
+    """
+    name = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", id)).lstrip(".")
+    if not name.strip("_.-"):
+        raise AlignerError(f"utterance id {id!r} gives no file name; use letters or digits")
+    if len(name.encode()) > _LONGEST_NAME_BYTES:
+        raise AlignerError(
+            f"utterance id {id[:40]!r}... is longer than {_LONGEST_NAME_BYTES} bytes; shorten it"
+        )
+    return name
+
+
+@lru_cache(maxsize=65536)  # the same few symbols and words over and over
+def label(symbol: str, space: str = " ") -> str:
+    """A symbol or word as a label: never empty, and with `space` in place of any white space.
+
+    Args:
+        symbol: a token's symbol or a word's text.
+        space: " ", or another character for formats that separate fields by white space.
+    """
+    return space.join(symbol.split()) or PAUSE
+
+
+class OutputFolder:
+    """A folder that a writer fills. It makes file names of ids, and refuses two ids that give the same name.
+
+    Args:
+        root: the folder; it is made if it is not there.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.files = 0
+        self._made: set[str] = set()
+        self._owners: dict[tuple[str, str], str] = {}
+        self._named: set[tuple[str, str]] = set()
+
+    def name(self, id: str, group: str = "") -> str:
+        """The file name of an utterance; ask once for each.
+
+        Args:
+            id: the utterance's id.
+            group: names must differ inside a group: a speaker, where each speaker has a folder.
+
+        Raises:
+            AlignerError: an utterance of the group has this name already.
+        """
+        name = safe_name(id)
+        owner = self._owners.setdefault((group, name), id)
+        if (group, name) in self._named:
+            raise AlignerError(
+                f"utterances {owner!r} and {id!r} would both be written as {name!r}; rename one"
+            )
+        self._named.add((group, name))
+        return name
+
+    def name_of(self, shared: str) -> str:
+        """The name of something that many files share; ask as often as you like.
+
+        Args:
+            shared: a speaker or a language.
+
+        Raises:
+            AlignerError: another speaker or language has this name already.
+        """
+        name = safe_name(shared)
+        owner = self._owners.setdefault(("/", name), shared)
+        if owner != shared:
+            raise AlignerError(f"{owner!r} and {shared!r} both make {name!r}; rename one")
+        return name
+
+    @contextlib.contextmanager
+    def file(self, *parts: str) -> Iterator[BinaryIO]:
+        """An atomic write of the file `root/parts...` (see `atomic_write`).
+
+        Args:
+            *parts: names of folders and at last of the file; names, not paths.
+        """
+        folder = os.path.join(self.root, *parts[:-1])
+        if folder not in self._made:
+            os.makedirs(folder, exist_ok=True)
+            self._made.add(folder)
+        with atomic_write(os.path.join(folder, parts[-1])) as file:
+            yield file
+        self.files += 1
+
+    def text(self, content: str, *parts: str) -> None:
+        """Write a UTF-8 text file with Unix line ends.
+
+        Args:
+            content: the whole text.
+            *parts: as in `file`.
+        """
+        with self.file(*parts) as file:
+            file.write(content.encode())
+
+
+class Writer:
+    """Writes alignments into a folder in one format; use it as a context manager.
+
+    A format says in `write` what it writes for one alignment, and in `finish` what it can only write at the
+    end. Its lists appear when the `with` block ends without an error.
+
+    Args:
+        root: the output folder.
+        settings: what the writer needs to know besides the alignments.
+    """
+
+    def __init__(self, root: str | Path, settings: ExportSettings) -> None:
+        self.settings = settings
+        self.folder = OutputFolder(root)
+        self._open = contextlib.ExitStack()
+
+    def write(self, alignment: Alignment) -> None:
+        """Write one utterance.
+
+        Args:
+            alignment: the utterance, with tokens and speaker already renamed.
+
+        Raises:
+            NotExportable: the format cannot hold it; nothing of it is written.
+            DoesNotFit: it has more tokens than frames; nothing of it is written.
+            AlignerError: its id gives no file name, or the name of another utterance.
+        """
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Write what is only known at the end; nothing, unless a format has more to write."""
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            try:
+                self.finish()
+            except BaseException:
+                self._open.__exit__(*sys.exc_info())
+                raise
+        self._open.__exit__(kind, error, traceback)
+
+    def list_file(self, name: str) -> BinaryIO:
+        """A file that is written line by line and takes its name when the writer is done.
+
+        Args:
+            name: its name in the output folder.
+        """
+        return self._open.enter_context(self.folder.file(name))

@@ -1,0 +1,84 @@
+"""Teaching an aligner's confidence what a wrong text looks like.
+
+What belongs together is each utterance with its own text. What does not: each with another's text, with a
+word left out and with one too many.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligner.aligner import Aligner
+from aligner.confidence import is_phone, utterance_evidence
+from aligner.corpus.prepared import Utterance
+from aligner.corpus.recording import load_recording
+from aligner.text.transcript import Transcript
+
+_UTTERANCES = 100  # enough for a few coefficients, and a matter of seconds
+_BATCH = 25  # utterances
+
+# For each utterance the goodness of its phones and the evidence of the whole.
+Evidence = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+def calibrate(aligner: Aligner, utterances: Sequence[Utterance], seed: int) -> None:
+    """Fit the aligner's calibration to a sample of a corpus. Leaves it as it is if the sample is too small.
+
+    Args:
+        aligner: A trained one.
+        utterances: Of the corpus.
+        seed: Of the sample, and of the words left out and put in.
+    """
+    generator = np.random.default_rng(seed)
+    own = [utterances[i] for i in generator.permutation(len(utterances))[:_UTTERANCES]]
+    texts = [utterance.transcript for utterance in own]
+    others = texts[1:] + texts[:1]
+    right = _evidence(aligner, own, texts)
+    swapped = _evidence(aligner, own, others)
+    altered = _evidence(aligner, own, [without_a_word(text, generator) for text in texts])
+    longer = [with_a_word(text, other, generator) for text, other in zip(texts, others, strict=True)]
+    altered += _evidence(aligner, own, longer)
+    if right and swapped:
+        aligner.calibration.fit(
+            right_phones=np.concatenate([goodness for goodness, _ in right]),
+            wrong_phones=np.concatenate([goodness for goodness, _ in swapped]),
+            right_utterances=np.stack([evidence for _, evidence in right]),
+            wrong_utterances=np.stack([evidence for _, evidence in swapped + altered]),
+        )
+
+
+def without_a_word(transcript: Transcript, generator: np.random.Generator) -> Transcript:
+    """The transcript with one word left out; itself if it is of the user's own tokens or one word."""
+    if transcript.fixed is not None or len(transcript.words) < 2:
+        return transcript
+    left_out = int(generator.integers(len(transcript.words)))
+    return Transcript(transcript.words[:left_out] + transcript.words[left_out + 1 :])
+
+
+def with_a_word(transcript: Transcript, other: Transcript, generator: np.random.Generator) -> Transcript:
+    """The transcript with a word of the other put in; itself if it is of the user's own tokens."""
+    if transcript.fixed is not None or not other.words:
+        return transcript
+    place = int(generator.integers(len(transcript.words) + 1))
+    word = other.words[int(generator.integers(len(other.words)))]
+    return Transcript((*transcript.words[:place], word, *transcript.words[place:]))
+
+
+def _evidence(aligner: Aligner, utterances: Sequence[Utterance], texts: Sequence[Transcript]) -> Evidence:
+    """Of each utterance whose text is not too long for it."""
+    grid = aligner.frontend.grid
+    recordings = []
+    for utterance, text in zip(utterances, texts, strict=True):
+        recording = load_recording(utterance, grid.sample_rate_hz, text)
+        if text.min_tokens() <= grid.frame_count(len(recording.audio)):
+            recordings.append(recording)
+    result: Evidence = []
+    for start in range(0, len(recordings), _BATCH):
+        decoded = aligner.decode(recordings[start : start + _BATCH])
+        for reading, frames, goodness in zip(
+            decoded.readings, decoded.frames, decoded.goodness, strict=True
+        ):
+            evidence = utterance_evidence(goodness, reading.tokens, frames.joint, grid.hop_s)
+            result.append((goodness[is_phone(reading.tokens)], evidence))
+    return result

@@ -1,0 +1,65 @@
+"""What the two ways to train an encoder have in common.
+
+B batch, F packed frames.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import lightning
+
+from aligner.aligner import Aligner
+from aligner.errors import AlignerError
+from aligner.frontends.packed import PackedFeatures
+from aligner.instantiate import Configurable
+from aligner.training.data import Batch
+from aligner.training.init_alignments import InitialAlignment
+
+
+class TrainingMethod(Configurable):
+    """A way to train an aligner's encoder. Children: `EM` and `Gradient`."""
+
+    epochs: int
+
+    def optimizers(self, aligner: Aligner) -> Any:
+        """What `LightningModule.configure_optimizers` returns.
+
+        Raises:
+            AlignerError: For an encoder that this method cannot train, saying which can.
+        """
+        raise NotImplementedError
+
+    def step(
+        self,
+        module: lightning.LightningModule,
+        aligner: Aligner,
+        batch: Batch,
+        versions: Sequence[PackedFeatures],
+    ) -> None:
+        """Train on one batch, and log the loss.
+
+        Args:
+            module: Whose optimizers, epoch and log these are.
+            aligner: What is trained.
+            batch: B utterances.
+            versions: Their features as recorded, then perturbed versions with the same frames.
+        """
+        raise NotImplementedError
+
+    def start_from(self, alignments: Mapping[str, InitialAlignment]) -> None:
+        """Start from known times, by utterance id, instead of flat; ids may be missing.
+
+        Raises:
+            AlignerError: If this method does not start flat.
+        """
+        raise AlignerError(
+            f"{type(self).__name__} cannot start from alignments (--init-alignments): "
+            "train with model.training aligner.training.EM"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run has to know besides weights and optimizers, in plain types."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""

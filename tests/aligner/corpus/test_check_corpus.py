@@ -1,0 +1,40 @@
+"""Checks of a whole corpus."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from corpus_cases import tone
+
+from aligner.corpus.check_corpus import check_corpus
+from aligner.corpus.readers import RawUtterance
+from aligner.text.phonemizer import characters
+
+
+def test_rejected_utterances_are_kept_apart_with_their_reasons(tmp_path: Path) -> None:
+    raw = [
+        RawUtterance("a", tone(tmp_path / "a.wav"), "two"),
+        RawUtterance("a", tone(tmp_path / "again.wav"), "one"),
+        RawUtterance("lost", None, "two"),
+        RawUtterance("odd", tone(tmp_path / "odd.wav"), "axe"),
+        RawUtterance("b", tone(tmp_path / "b.wav"), "tow"),
+    ]
+    utterances, rejected = check_corpus(raw, characters, frozenset("otw"), jobs=2)
+    assert [u.id for u in utterances] == ["a", "b"]
+    assert {found.id: error.reason for found, error in rejected} == {
+        "a": "duplicate id",
+        "odd": "unknown symbols",
+        "lost": "audio missing",
+    }
+
+
+def test_progress_is_told_of_texts_and_of_the_audio_that_is_left(tmp_path: Path) -> None:
+    seen = []
+
+    def progress(items: Iterable[Any], what: str, total: int) -> Iterable[Any]:
+        seen.append((what, total))
+        return items
+
+    raw = [RawUtterance("a", tone(tmp_path / "a.wav"), "two"), RawUtterance("b", None, "")]
+    check_corpus(raw, characters, progress=progress)
+    assert seen == [("texts", 2), ("audio", 1)]

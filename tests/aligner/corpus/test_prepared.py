@@ -1,0 +1,74 @@
+"""The prepared corpus: what is stored comes back."""
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from corpus_cases import RATE_HZ, checked, prepared, timit_recording, tone
+
+from aligner.corpus.audio import load_audio
+from aligner.corpus.prepared import CorpusInfo, load_info, load_utterances, vocabulary
+from aligner.corpus.readers import RawUtterance
+from aligner.errors import AlignerError
+from aligner.text.phonemizer import load_phonemizer
+from aligner.text.transcript import PAUSE
+
+
+@pytest.fixture
+def timit_audio(tmp_path: Path) -> Path:
+    return timit_recording(tmp_path)
+
+
+def test_prepared_utterances_come_back_as_they_went_in(timit_audio: Path, tmp_path: Path) -> None:
+    utterances = [checked(RawUtterance("x", timit_audio, "two daw", "s"))]
+    (back,) = load_utterances(prepared(tmp_path / "out", utterances))
+    assert replace(back, reference=None) == replace(utterances[0], reference=None)
+    for ours, theirs in zip(back.reference.tokens, utterances[0].reference.tokens, strict=True):
+        assert (ours.symbol, ours.word) == (theirs.symbol, theirs.word)
+        assert ours.start_s == pytest.approx(theirs.start_s, abs=1e-8)
+    assert [word.symbol for word in back.reference.words] == ["two", "daw"]
+
+
+def test_the_manifest_is_valid_lhotse_and_the_same_bytes_again(timit_audio: Path, tmp_path: Path) -> None:
+    from lhotse import CutSet, validate
+
+    utterances = [checked(RawUtterance("x", timit_audio, "two daw", "s"))]
+    first, second = (prepared(tmp_path / name, utterances) / "cuts.jsonl.gz" for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    (cut,) = CutSet.from_file(first)
+    validate(cut)
+    assert cut.load_audio().shape == (1, RATE_HZ)
+    assert cut.supervisions[0].text == "two daw"
+
+
+def test_relative_paths_let_a_corpus_move(tmp_path: Path) -> None:
+    tone(tmp_path / "old" / "wavs" / "a.wav")
+    prepared(
+        tmp_path / "old" / "out",
+        [checked(RawUtterance("a", tmp_path / "old" / "wavs" / "a.wav", "hi"))],
+        relative_paths=True,
+    )
+    (tmp_path / "old").rename(tmp_path / "new")
+    (utterance,) = load_utterances(tmp_path / "new" / "out")
+    assert len(load_audio(utterance, RATE_HZ)) == RATE_HZ
+
+
+def test_what_is_not_prepared_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AlignerError, match="aligner prepare"):
+        load_utterances(tmp_path)
+    with pytest.raises(AlignerError, match="aligner prepare"):
+        load_info(tmp_path)
+    (tmp_path / "corpus.json").write_text('{"symbols": 3}')
+    with gzip.open(tmp_path / "cuts.jsonl.gz", "wb") as file:
+        file.write(b'{"id": 1}\n')
+    with pytest.raises(AlignerError, match="prepare` again"):
+        load_info(tmp_path)
+    with pytest.raises(AlignerError, match="prepare` again"):
+        load_utterances(tmp_path)
+
+
+def test_vocabulary_has_the_pause_first_then_all_variants_sorted() -> None:
+    transcript = load_phonemizer("gruut")("a read")
+    assert vocabulary([transcript]) == (PAUSE, "d", "eɪ", "i", "ə", "ɛ", "ɹ")
+    assert CorpusInfo((PAUSE, "a"), "gruut", "en-us", {}).token_ids == {PAUSE: 0, "a": 1}

@@ -1,0 +1,65 @@
+"""Batches of a prepared corpus."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from corpus_cases import checked, prepared, tone
+
+from aligner.corpus.readers import RawUtterance
+from aligner.training.data import AlignerData
+
+
+@pytest.fixture
+def batches(tmp_path: Path) -> AlignerData:
+    utterances = []
+    for index in range(40):
+        audio = tone(tmp_path / "wavs" / f"u{index}.wav", 0.3 + 0.02 * index)
+        utterances.append(checked(RawUtterance(f"u{index}", audio, "ab cd"[: 1 + index % 5])))
+    data = AlignerData(str(prepared(tmp_path / "out", utterances)), 8000, batch_duration_s=3.0)
+    data.setup()
+    return data
+
+
+def test_batches_hold_every_utterance_once_within_the_limit(batches: AlignerData) -> None:
+    loader = batches.train_dataloader()
+    seen = []
+    for batch in loader:
+        seen += batch.ids
+        assert batch.audio.shape == (len(batch), batch.audio_lengths.max())
+        assert batch.audio.numel() <= (3.0 + 1.1) * 8000  # the utterance that fills it may pass the limit
+        for row in range(len(batch)):
+            length = batch.audio_lengths[row]
+            assert length == pytest.approx(8000 * (0.3 + 0.02 * int(batch.ids[row][1:])), abs=1)
+            assert not batch.audio[row, length:].any()
+            tokens = batch.transcripts[row].tokens()
+            assert batch.text_lengths[row] == len(tokens)
+            assert [batches.symbols[i] for i in batch.token_ids[row, : len(tokens)]] == list(tokens.symbols)
+            assert batch.skippable[row, : len(tokens)].tolist() == list(tokens.skippable)
+            assert not batch.skippable[row, len(tokens) :].any()
+    assert sorted(seen) == sorted(f"u{index}" for index in range(40))
+
+
+def test_batches_repeat_with_the_seed_and_change_with_the_epoch(batches: AlignerData) -> None:
+    def order(epoch: int) -> list[list[str]]:
+        loader = batches.train_dataloader()
+        loader.sampler.set_epoch(epoch)
+        return [batch.ids for batch in loader]
+
+    assert order(0) == order(0)
+    assert order(0) != order(1)
+
+
+def test_validation_keeps_the_order_of_the_manifest(batches: AlignerData) -> None:
+    batches.n_validation = 40
+    assert [id for batch in batches.val_dataloader() for id in batch.ids] == [f"u{i}" for i in range(40)]
+
+
+def test_batches_move_to_a_device_whole(batches: AlignerData) -> None:
+    from lightning.fabric.utilities.apply_func import move_data_to_device
+
+    batch = next(iter(batches.val_dataloader()))
+    moved = move_data_to_device(batch, torch.device("meta"))
+    assert moved.audio.device.type == moved.token_ids.device.type == moved.skippable.device.type == "meta"
+    assert moved.ids == batch.ids
+    assert batch.audio.device.type == "cpu"

@@ -1,0 +1,121 @@
+"""Made-up alignments for tests of formats, and what these tests do with them."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from aligner.alignment import Alignment
+from aligner.formats import ExportSettings, export
+
+RATE_HZ = 22050
+PHONES = ["AH0", "B", "EH1", "D", "spn", "Z", "NG", "OY2"]
+NONSENSE = ['a"b', "x y", "ʃː", "<&>", "t͡ʃ", "=", "@"]
+
+property_test = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@st.composite
+def alignments(draw: st.DrawFn, symbols: Sequence[str] = PHONES, count: int = 1) -> Any:
+    """Pauses anywhere, words of one to three phones, a whole number of samples, tokens from one sample up."""
+    made = []
+    for number in range(count):
+        words = draw(
+            st.lists(st.lists(st.sampled_from(symbols), min_size=1, max_size=3), min_size=1, max_size=4)
+        )
+        names: list[str] = []
+        owners: list[int] = []
+        for index, phones in enumerate(words):
+            if draw(st.booleans()):
+                names, owners = [*names, "sil"], [*owners, -1]
+            names, owners = names + phones, owners + [index] * len(phones)
+        if draw(st.booleans()):
+            names, owners = [*names, "sil"], [*owners, -1]
+        lengths = draw(st.lists(st.integers(1, 9000), min_size=len(names), max_size=len(names)))
+        edges = np.concatenate([[0], np.cumsum(lengths)]) / RATE_HZ
+        texts = [f"w{index}" for index in range(len(words))]
+        scores = [0.5] * len(names) if draw(st.booleans()) else None
+        made.append(
+            Alignment.from_boundaries(
+                f"LJ-{number}",
+                names,
+                owners,
+                texts,
+                edges,
+                edges[-1],
+                scores=scores,
+                text="what, was | said",
+                audio=f"/corpus/wavs/LJ-{number}.wav",
+            )  # fmt: skip
+        )
+    return made if count > 1 else made[0]
+
+
+def example(seed: int = 0, n_words: int = 6, id: str = "LJ001-0001", speaker: str = "") -> Alignment:
+    """Made-up speech, different for each seed: words of one to four phones, a pause now and then."""
+    rng = random.Random(seed)
+    names, owners = ["sil"], [-1]
+    for index in range(n_words):
+        n_phones = rng.randint(1, 4)
+        names += [rng.choice(PHONES) for _ in range(n_phones)]
+        owners += [index] * n_phones
+        if rng.random() < 0.3:
+            names, owners = [*names, "sil"], [*owners, -1]
+    if names[-1] != "sil":
+        names, owners = [*names, "sil"], [*owners, -1]
+    edges = np.concatenate([[0], np.cumsum([rng.randint(900, 4000) for _ in names])]) / RATE_HZ
+    return Alignment.from_boundaries(
+        id, names, owners, [f"word{i}" for i in range(n_words)], edges, edges[-1], scores=[0.5] * len(names),
+        speaker=speaker, score=0.25, text="Some words, said.", audio=f"/corpus/wavs/{id}.wav",
+    )  # fmt: skip
+
+
+def write(alignment: Alignment, format: str, root: Path, **more: Any) -> Path:
+    """Export a single alignment, which the format must take, with these settings."""
+    (result,) = export([alignment], {format: root}, ExportSettings(**more)).values()
+    assert not result.refused
+    return root
+
+
+def n_samples(alignment: Alignment) -> int:
+    """Samples of its audio."""
+    return round(alignment.duration_s * RATE_HZ)
+
+
+def files(root: Path) -> list[str]:
+    """The files in and below a folder."""
+    return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+
+
+def same(one: Alignment, other: Alignment, scores: bool = True, symbols: bool = True) -> None:
+    """Assert that two alignments say the same, times to a microsecond."""
+    tolerance_s = 1e-6
+    assert len(one.tokens) == len(other.tokens)
+    assert len(one.words) == len(other.words)
+    for ours, theirs in (
+        *zip(one.tokens, other.tokens, strict=True),
+        *zip(one.words, other.words, strict=True),
+    ):
+        assert ours.start_s == pytest.approx(theirs.start_s, abs=tolerance_s)
+        assert ours.end_s == pytest.approx(theirs.end_s, abs=tolerance_s)
+        if symbols:
+            assert ours.symbol == theirs.symbol
+        assert ours.word == theirs.word
+        if scores:
+            assert (ours.score is None) == (theirs.score is None)
+    assert one.duration_s == pytest.approx(other.duration_s, abs=tolerance_s)
+
+
+def write_timit(folder: Path, name: str) -> None:
+    """TIMIT's two files for half a second: silence, "she", silence. name: of the .phn, with folders."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".phn").write_text("0 1600 h#\n1600 3200 sh\n3200 4800 iy\n4800 8000 h#\n")
+    path.with_suffix(".wrd").write_text("1600 4800 she\n")
