@@ -238,9 +238,7 @@ class Aligner(nn.Module):
     ) -> Alignment:
         """The end of the drawing for one utterance: frames to seconds, goodness to confidence."""
         tokens, hop_s = reading.tokens, self.frontend.grid.hop_s
-        boundaries_s = self._boundaries.correct(
-            tokens, frames.edges(), recording.audio, recording.duration_s
-        )
+        boundaries_s = self._boundaries.correct(tokens, frames.edges(), recording.audio, recording.duration_s)
         evidence = utterance_evidence(goodness, tokens, frames.joint, hop_s)
         return Alignment.from_boundaries(
             recording.id,

@@ -54,7 +54,7 @@ class FrameGrid:
 
     Args:
         hop_samples: Samples from the centre of one frame to the next.
-        sample_rate_hz: Of the audio that the hop is counted in.
+        sample_rate_hz: Sample rate that the hop is counted at.
         rule: "center": `torch.stft` and librosa with `center=True`. "center_drop_last": the same without the
             last frame. "same": padding by (n_fft - hop) / 2 on both sides, vocos's `padding="same"`.
 

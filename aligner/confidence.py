@@ -73,7 +73,9 @@ def utterance_evidence(
     sums = np.concatenate([[0.0], np.cumsum(by_frame)])
     width = min(max(1, round(_STRETCH_S / frame_s)), len(by_frame))
     worst_stretch = (sums[width:] - sums[:-width]).min() / width
-    return np.array([goodness[spoken].mean(), worst_stretch, np.sort(goodness[spoken])[:_WORST_PHONES].mean()])
+    return np.array(
+        [goodness[spoken].mean(), worst_stretch, np.sort(goodness[spoken])[:_WORST_PHONES].mean()]
+    )
 
 
 class Calibration(nn.Module):

@@ -1,4 +1,4 @@
-"""`maximum_path` as existing trainers call it: replace their import, and that is the whole migration.
+"""Drop-in replacements for `maximum_path` and `b_mas` of existing trainers: only the import changes.
 
 B batch, T text tokens, S speech frames.
 
@@ -9,9 +9,9 @@ B batch, T text tokens, S speech frames.
 - Super-MAS, `[B, T, S]`: `from mas.compat import super_mas as super_monotonic_align`
 - NeMo's aligner, FastPitch, numpy `[B, 1, S, T]`: `from mas.compat import b_mas`
 
-What differs from theirs, always: no input is written to; sums are float32 whatever the type of the scores,
-and do not go wrong below -1e9; more tokens than frames, NaN, and axes in the wrong order raise ValueError
-instead of giving a wrong path. Equal in everything else, ties included.
+Three things always differ from theirs. No input is written to. Sums are float32 for every type of the scores,
+and stay right below -1e9. More tokens than frames, NaN, and axes in the wrong order raise ValueError instead
+of giving a wrong path. All else is equal, ties included.
 """
 
 from typing import Any
@@ -21,11 +21,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mas.checks import GLOW_TTS_IMPORT, VITS_IMPORT, Caller, Layout, explain
 from mas.path import dense_path
-from mas.search import Layout, explain, search_with_advice
-
-_GLOW_TTS_IMPORT = "use `from mas.compat import glow_tts as monotonic_align` ([batch, text, speech])"
-_VITS_IMPORT = "use `from mas.compat import vits as monotonic_align` ([batch, speech, text])"
+from mas.search import search_for
 
 
 def maximum_path(
@@ -38,18 +36,20 @@ def maximum_path(
 ) -> Tensor:
     """The best monotonic path as 0/1, shaped like `value`.
 
-    value: scores `[B, T, S]` as in Glow-TTS, Matcha-TTS and Coqui, or `[B, S, T]` with `layout="BST"` as in
-        VITS and its family; any float type.
-    mask: of the same shape, 1 within an item's lengths and 0 elsewhere; any type. Only its first row and
-        column are read.
-    dtype: of the result; by default value's.
-    check: as in `mas.search`; without it an item that cannot be aligned yields zeros.
+    Args:
+        value: scores `[B, T, S]` as in Glow-TTS, Matcha-TTS and Coqui, or `[B, S, T]` with `layout="BST"` as
+            in VITS and its family; any float type.
+        mask: the same shape, 1 within the lengths of an item and 0 elsewhere; any type. Only its first row
+            and first column are read.
+        layout: the order of the axes of `value` and `mask`.
+        dtype: the type of the result; by default the type of `value`.
+        check: as in `mas.search`; without it, an item that cannot be aligned gets a path of zeros.
 
-    Raises ValueError as `mas.search` does, and where the mask does not fit.
+    Raises:
+        ValueError: as `mas.search`, and if the mask does not fit.
 
     Source: jaywalnut310/glow-tts and jaywalnut310/vits, monotonic_align/__init__.py.
     """
-    advice = _VITS_IMPORT if layout == "BTS" else _GLOW_TTS_IMPORT
     if value.shape != mask.shape or value.dim() != 3:
         message = (
             f"value has shape {tuple(value.shape)}, mask {tuple(mask.shape)}; the same three axes are needed"
@@ -57,17 +57,19 @@ def maximum_path(
         if max(value.dim(), mask.dim()) == 4:
             message += "; drop the second axis with squeeze(1)"
         elif value.dim() == mask.dim() == 3 and value.shape == mask.mT.shape:
-            message += f". In one of them text and speech are swapped; for value's order, {advice}"
+            other_import = VITS_IMPORT if layout == "BTS" else GLOW_TTS_IMPORT
+            message += f". In one of them text and speech are swapped; for value's order, {other_import}"
         raise ValueError(message)
     lengths = _count(mask[:, :, 0]), _count(mask[:, 0, :])
     text_lengths, speech_lengths = lengths if layout == "BTS" else lengths[::-1]
-    durations = search_with_advice(value, text_lengths, speech_lengths, advice, layout=layout, check=check)
+    caller: Caller = "maximum_path BTS" if layout == "BTS" else "maximum_path BST"
+    durations = search_for(caller, value, text_lengths, speech_lengths, layout=layout, check=check)
     n_frames = value.shape[2 if layout == "BTS" else 1]
     return dense_path(durations, n_frames, layout=layout, dtype=dtype or value.dtype)
 
 
 class glow_tts:
-    """Stands for the module `monotonic_align` of Glow-TTS and those who took it over: `[B, T, S]`."""
+    """Replaces the module `monotonic_align` of Glow-TTS and its descendants: `[B, T, S]`."""
 
     @staticmethod
     def maximum_path(value: Tensor, mask: Tensor) -> Tensor:
@@ -76,7 +78,7 @@ class glow_tts:
 
 
 class vits:
-    """Stands for the module `monotonic_align` of VITS and those who took it over: `[B, S, T]`."""
+    """Replaces the module `monotonic_align` of VITS and its descendants: `[B, S, T]`."""
 
     @staticmethod
     def maximum_path(neg_cent: Tensor, mask: Tensor) -> Tensor:
@@ -85,7 +87,7 @@ class vits:
 
 
 class super_mas:
-    """Stands for the module `super_monotonic_align`: `[B, T, S]`. Leaves `value` as it is."""
+    """Replaces the module `super_monotonic_align`: `[B, T, S]`. Leaves `value` as it is."""
 
     @staticmethod
     def maximum_path(value: Tensor, mask: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -96,15 +98,20 @@ class super_mas:
 def b_mas(
     b_log_attn_map: NDArray[Any], in_lens: NDArray[Any], out_lens: NDArray[Any], width: int = 1
 ) -> NDArray[Any]:
-    """The path as 0/1 in the scores' type and shape, on the CPU; ties move on, unlike everywhere else.
+    """The best path as 0/1 in the type and shape of the scores, on the CPU; on a tie it moves on.
 
-    b_log_attn_map: log-probabilities `[B, 1, S, T]`. in_lens: tokens `[B]`. out_lens: frames `[B]`.
+    Args:
+        b_log_attn_map: log-probabilities `[B, 1, S, T]`.
+        in_lens: `[B]`, tokens of each item.
+        out_lens: `[B]`, frames of each item.
+        width: must be 1.
 
-    Raises ValueError as `mas.search` does, and for a width other than 1.
+    Raises:
+        ValueError: as `mas.search`, and for another width than 1.
 
     Source: NVIDIA/NeMo nemo/collections/tts/parts/utils/helpers.py.
     """
-    from mas import cpu
+    from mas.backends import cpu
 
     if width != 1:
         raise ValueError(f"b_mas: width {width}; only 1 is there")
@@ -116,11 +123,11 @@ def b_mas(
     tokens, frames = torch.from_numpy(np.asarray(in_lens)), torch.from_numpy(np.asarray(out_lens))
     durations = cpu.durations(scores, tokens, frames, ties_move=True)
     if bool((durations < 0).any()):
-        raise ValueError(explain(scores, tokens, frames, None, durations, "pass [batch, 1, speech, text]"))
+        raise ValueError(explain(scores, tokens, frames, None, durations, "b_mas"))
     path = dense_path(durations, scores.shape[2], layout="BST", dtype=scores.dtype)
     return path[:, None].numpy()
 
 
 def _count(mask: Tensor) -> Tensor:
-    """How many are set in each row, exactly, whatever the type; bfloat16 cannot count beyond 256."""
+    """Number of set elements in each row, exact for every type; bfloat16 cannot count beyond 256."""
     return (mask != 0).sum(1)

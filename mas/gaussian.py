@@ -1,38 +1,36 @@
-"""Gaussian scores: how likely each frame is under each token's distribution, and the search over them.
+"""Gaussian scores (the log-likelihood of each frame under each token), and the search over them.
 
 B batch, T text tokens, S speech frames, C channels.
 """
 
 import math
+from types import ModuleType
 from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from mas import gaussian_hopper
-from mas.search import (
-    Backend,
-    any_failed,
-    available_backends,
-    check_lengths,
-    check_skippable,
-    explain,
-)
+from mas.checks import any_failed, check_lengths, check_skippable, explain
+from mas.search import Backend, available_backends
 
 Precision = Literal["ieee", "bf16x3", "tf32x3", "tf32"]
 _PRECISIONS = get_args(Precision)
 
 
 def log_likelihood(mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> Tensor:
-    """Log density of every frame under every token's diagonal Gaussian: `[B, T, S]`.
+    """Log density of each frame under the diagonal Gaussian of each token: `[B, T, S]`.
 
-    mean, log_scale: `[B, T, C]`, natural log of the standard deviation; `log_scale=None` is unit variance.
-    speech: `[B, S, C]`. Differentiable in all three; float64 stays so, all else is computed in float32, also
-    under autocast.
+    Differentiable in all arguments. float64 is computed in float64, all other types in float32, also under
+    autocast. The square is multiplied out, (z - m)^2 = z^2 - 2 z m + m^2, so that one matrix product does
+    the work.
 
-    The square is multiplied out, (z - m)^2 = z^2 - 2 z m + m^2, so that the work is one matrix product.
+    Args:
+        mean: `[B, T, C]`.
+        log_scale: `[B, T, C]`, natural log of the standard deviation; None is unit variance.
+        speech: `[B, S, C]`.
 
-    Raises ValueError for shapes that do not fit.
+    Raises:
+        ValueError: shapes that do not fit.
 
     Source: Kim et al., "Glow-TTS", 2020, equation 3.
     """
@@ -54,12 +52,13 @@ def log_likelihood(mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> Te
 
 
 class GaussianAlignment(NamedTuple):
-    """durations: int64 `[B, T]`. score: float32 `[B]`, the path's log-likelihood. token_scores: float32
-    `[B, T]`, the mean log-likelihood of each token's frames, 0 for tokens without any."""
+    """Result of `gaussian_search` with scores."""
 
-    durations: Tensor
-    score: Tensor
-    token_scores: Tensor
+    durations: Tensor  # int64 [B, T]
+    score: Tensor  # float32 [B]: log-likelihood of the path
+    token_scores: (
+        Tensor  # float32 [B, T]: mean log-likelihood of each token's frames; 0 for tokens without any
+    )
 
 
 def gaussian_search(
@@ -75,17 +74,28 @@ def gaussian_search(
     check: bool = True,
     return_scores: bool = False,
 ) -> Tensor | GaussianAlignment:
-    """The best path under Gaussian scores: `search(log_likelihood(mean, log_scale, speech), ...)`.
+    """Durations `[B, T]` of the best path under Gaussian scores: `search(log_likelihood(...), ...)`.
 
-    Arguments as of `log_likelihood` and `search`; no gradients. precision: how the matrix product is done on
-    a GPU; "ieee" is float32 throughout, "tf32x3" and "bf16x3" split each factor in two parts of 11 or 8 bits
-    and are nearly as exact, "tf32" keeps 11 bits of each factor. "bf16x3" is the fast one on Hopper cards
-    (the `hopper` backend) and "tf32x3" elsewhere; a CPU always does "ieee".
+    No gradient is tracked.
 
-    Returns durations `[B, T]`, or a `GaussianAlignment` if `return_scores`. Its scores are computed
-    afterwards, along the path, from (z - m)^2 itself.
+    Args:
+        mean: `[B, T, C]`.
+        log_scale: `[B, T, C]`, natural log of the standard deviation; None is unit variance.
+        speech: `[B, S, C]`.
+        text_lengths: `[B]`, as in `search`.
+        speech_lengths: `[B]`, as in `search`.
+        skippable: `[B, T]` bool, as in `search`.
+        precision: of the matrix product on a GPU. "ieee" is float32 throughout. "tf32x3" and "bf16x3" split
+            each factor into two parts, of 11 or 8 bits each, and are nearly as exact. "tf32" keeps 11 bits of
+            each factor. "bf16x3" is the fast one on Hopper GPUs (the `hopper` backend), "tf32x3" on others.
+            A CPU always computes "ieee".
+        backend: as in `search`.
+        check: as in `search`.
+        return_scores: return a `GaussianAlignment`. Its scores are computed after the search, along the path,
+            from (z - m)^2 itself.
 
-    Raises ValueError as `log_likelihood` and `search` do.
+    Raises:
+        ValueError: as `log_likelihood` and `search`, and for an unknown precision.
     """
     _check_shapes(mean, log_scale, speech)
     if precision not in _PRECISIONS:
@@ -103,9 +113,13 @@ def gaussian_search(
 def path_scores(
     mean: Tensor, log_scale: Tensor | None, speech: Tensor, durations: Tensor
 ) -> GaussianAlignment:
-    """Log-likelihoods along the path that `durations` `[B, T]` describe. Memory: a few times `[B, S, C]`.
+    """Log-likelihoods along a path. Memory: a few times `[B, S, C]`.
 
-    Other arguments as of `log_likelihood`. Items whose durations are -1 score 0 everywhere.
+    Args:
+        mean: as in `log_likelihood`.
+        log_scale: as in `log_likelihood`.
+        speech: as in `log_likelihood`.
+        durations: `[B, T]`, the path. Items whose durations are -1 get scores of 0.
     """
     B, T, C = mean.shape
     S = speech.shape[1]
@@ -137,29 +151,40 @@ def _gaussian_search_op(
     check: bool,
 ) -> Tensor:
     """`torch.ops.mas.gaussian_search`: one opaque operation, as `torch.ops.mas.search`."""
-    # ieee products are left to cuBLAS: without tensor cores a kernel of our own is several times slower
+    # cuBLAS computes ieee products: without tensor cores a kernel of our own is several times slower
     in_parts = precision != "ieee" and mean.is_cuda and backend != "reference" and skippable is None
     floats = mean.dtype == speech.dtype == torch.float32 and mean.numel() > 0 and speech.numel() > 0
     served = available_backends(mean.device)
     inputs = mean, log_scale, speech, text_lengths, speech_lengths
-    split = in_parts and floats and precision == "bf16x3" and (backend or served[0]) == "hopper" in served
-    if split and gaussian_hopper.serves(mean, speech):
-        durations = gaussian_hopper.durations(*inputs)
+    on_hopper = in_parts and floats and precision == "bf16x3" and (backend or served[0]) == "hopper" in served
+    if on_hopper and _hopper().serves(mean, speech):
+        durations = _hopper().gaussian_durations(*inputs)
     elif in_parts and floats and "triton" in served:
-        from mas import gaussian_gpu
+        from mas.backends import triton_gaussian
 
-        durations = gaussian_gpu.durations(*inputs, "tf32x3" if precision == "bf16x3" else precision, backend)
+        split = "tf32x3" if precision == "bf16x3" else precision
+        durations = triton_gaussian.gaussian_durations(*inputs, split, backend)
     else:
-        scores = _scores(mean, log_scale, speech, precision)
-        durations = torch.ops.mas.search(scores, text_lengths, speech_lengths, skippable, "", backend, False)
+        scores = _score_matrix(mean, log_scale, speech, precision)
+        durations = torch.ops.mas.search(
+            scores, text_lengths, speech_lengths, skippable, "gaussian_search", backend, False
+        )
     if check and durations.numel() and any_failed(durations):
-        scores = _scores(mean, log_scale, speech, precision)
-        advice = "swap mean and speech"
-        raise ValueError(explain(scores, text_lengths, speech_lengths, skippable, durations, advice))
+        scores = _score_matrix(mean, log_scale, speech, precision)
+        raise ValueError(
+            explain(scores, text_lengths, speech_lengths, skippable, durations, "gaussian_search")
+        )
     return durations
 
 
-def _scores(mean: Tensor, log_scale: Tensor | None, speech: Tensor, precision: str) -> Tensor:
+def _hopper() -> ModuleType:
+    """The kernels of `backends/hopper/gaussian.cu`, imported when first needed."""
+    from mas.backends.hopper import gaussian
+
+    return gaussian
+
+
+def _score_matrix(mean: Tensor, log_scale: Tensor | None, speech: Tensor, precision: str) -> Tensor:
     """The whole matrix `[B, T, S]`, whatever precision the process has set for its own products."""
     if not mean.is_cuda:
         return log_likelihood(mean, log_scale, speech)

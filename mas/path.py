@@ -1,21 +1,27 @@
-"""Dense 0/1 paths from durations: what most trainers multiply with.
+"""Dense 0/1 paths from durations.
 
-B batch, T text tokens, S speech frames; i counts tokens, j frames.
+B batch, T text tokens, S speech frames.
 """
 
 import torch
 from torch import Tensor
 
-from mas.search import Layout, check_layout
+from mas.checks import Layout, check_layout
 
 
 def dense_path(
     durations: Tensor, n_frames: int, *, layout: Layout = "BTS", dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """1 where a frame belongs to a token, else 0: `[B, T, n_frames]`, with `layout="BST"` `[B, n_frames, T]`.
+    """Path as 0/1, `[B, T, n_frames]` or `[B, n_frames, T]`: 1 where a frame belongs to a token.
 
-    durations: `[B, T]` integers, as `mas.search` gives them; a row of -1 gives a path of zeros.
-    Frames beyond `n_frames` are cut off.
+    Args:
+        durations: `[B, T]` integers, as from `mas.search`. A row of -1 gives a path of zeros.
+        n_frames: the number of frames of the result. Frames beyond it are cut off.
+        layout: the order of the axes of the result: batch, text, speech or batch, speech, text.
+        dtype: the type of the result.
+
+    Raises:
+        ValueError: an unknown layout.
     """
     check_layout(layout)
     return torch.ops.mas.dense_path(durations, n_frames, layout == "BST", dtype)
@@ -40,10 +46,10 @@ def _dense_path(durations: Tensor, n_frames: int, speech_first: bool, dtype: tor
 
 def _dense_path_cuda(durations: Tensor, n_frames: int, speech_first: bool, dtype: torch.dtype) -> Tensor:
     try:
-        from mas import gpu
+        from mas.backends import triton_path
     except ImportError:
         return _dense_path(durations, n_frames, speech_first, dtype)
-    return gpu.dense_path(durations, n_frames, speech_first, dtype)
+    return triton_path.dense_path(durations, n_frames, speech_first, dtype)
 
 
 _library = torch.library.Library("mas", "FRAGMENT")

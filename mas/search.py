@@ -1,23 +1,22 @@
-"""The public search: checks its arguments, picks a backend, says which items could not be aligned.
+"""`search`: checks its arguments and calls a backend. The contract is in README.md.
 
-B batch, T text tokens, S speech frames. Every backend is a module with one function,
-`durations(scores [B, T, S], text_lengths, speech_lengths, skippable) -> [B, T] int64`,
-that never raises for what is in the tensors: an item that has no path gets a row of -1.
+B batch, T text tokens, S speech frames.
 """
 
 import functools
+import importlib
 import sys
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-Layout = Literal["BTS", "BST"]
+from mas.checks import Caller, Layout, any_failed, check_layout, check_lengths, check_skippable, explain
+
 Backend = Literal["reference", "cpu", "triton", "hopper"]
 
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
-_INTEGERS = (torch.int64, torch.int32)
-_NAMED_ITEMS = 8  # an error names this many items at most
 
 
 def search(
@@ -30,45 +29,48 @@ def search(
     backend: Backend | None = None,
     check: bool = True,
 ) -> Tensor:
-    """Frames each token gets on the best monotonic path: int64 durations `[B, T]`.
+    """Number of frames of each token on the best monotonic path: int64 durations `[B, T]`.
 
-    scores: `[B, T, S]`, or `[B, S, T]` with `layout="BST"`; float32, float16 or bfloat16 (float64 is
-        rounded to float32), any strides; sums are float32 whatever comes in. Never written to.
-    text_lengths, speech_lengths: `[B]` integers, the tokens and frames of each item. What lies beyond
-        them is never looked at; durations there are 0.
-    skippable: `[B, T]` bool, tokens that may get no frame (optional pauses). No two may be neighbours.
-    backend: by default the fastest one that serves `scores.device`; see `available_backends`.
-    check: on a GPU, costs one word read back. Without it nothing waits for the GPU (CUDA graphs need
-        that), and an item that cannot be aligned yields a row of -1 instead of an error.
+    The durations of an item sum to its speech length. Every token that is not skippable gets at least one
+    frame. All backends give the same result, bit for bit; `backends/reference.py` defines it, ties included.
 
-    Durations of one item sum to its speech length, and every token that is not skippable gets at least
-    one frame. The result is the same bit for bit on every backend; `mas/reference.py` defines it, ties
-    included.
+    Args:
+        scores: `[B, T, S]`, or `[B, S, T]` with `layout="BST"`; float32, float16, bfloat16 or float64 (which
+            is rounded to float32); any strides. Sums are float32 for all of them. Never written to.
+        text_lengths: `[B]`, int64 or int32: the number of tokens of each item. Scores beyond it are never
+            read, and durations beyond it are 0.
+        speech_lengths: `[B]`, int64 or int32: the number of frames of each item. Scores beyond it are never
+            read.
+        layout: the order of the axes of `scores`: batch, text, speech or batch, speech, text.
+        skippable: `[B, T]` bool: tokens that may get no frame (optional pauses). No two may be neighbours.
+        backend: by default the fastest one that serves `scores.device`; see `available_backends`.
+        check: raise an error for items that cannot be aligned. On a GPU this costs one word read back.
+            Without it nothing waits for the GPU (CUDA graphs need that), and an item that cannot be aligned
+            gets a row of -1.
 
-    Raises ValueError for wrong shapes and types, and, if `check`, for items that cannot be aligned,
-    naming them: a length of 0 or beyond the scores, more tokens than frames, neighbouring skippable
-    tokens, or a best score that is not finite (NaN or +inf in the scores, -inf on every path).
+    Raises:
+        ValueError: wrong shapes or types. If `check`, also for items that cannot be aligned, which the error
+            names: a length of 0 or beyond the scores, more tokens than frames, neighbouring skippable tokens,
+            or a best score that is not finite (NaN or +inf in the scores, -inf on every path).
 
     Source: Kim et al., "Glow-TTS", 2020, section 3.2 and algorithm 1; jaywalnut310/glow-tts,
     monotonic_align.
     """
-    if_swapped = 'pass layout="BST"' if layout == "BTS" else 'pass layout="BTS"'
-    return search_with_advice(
-        scores, text_lengths, speech_lengths, if_swapped, layout, skippable, backend, check
-    )
+    caller: Caller = "search BTS" if layout == "BTS" else "search BST"
+    return search_for(caller, scores, text_lengths, speech_lengths, layout, skippable, backend, check)
 
 
-def search_with_advice(
+def search_for(
+    caller: Caller,
     scores: Tensor,
     text_lengths: Tensor,
     speech_lengths: Tensor,
-    if_swapped: str,
     layout: Layout = "BTS",
     skippable: Tensor | None = None,
     backend: Backend | None = None,
     check: bool = True,
 ) -> Tensor:
-    """As `search`. if_swapped: what an error advises where text and speech seem to have changed places."""
+    """As `search`, for another public function: errors advise what suits `caller`."""
     check_layout(layout)
     if scores.dim() != 3:
         raise ValueError(f"scores have shape {tuple(scores.shape)}; batch, text and speech are needed")
@@ -82,12 +84,16 @@ def search_with_advice(
     if scores.requires_grad:
         scores = scores.detach()
     return torch.ops.mas.search.default(
-        scores, text_lengths, speech_lengths, skippable, if_swapped, backend or "", check
+        scores, text_lengths, speech_lengths, skippable, caller, backend or "", check
     )
 
 
 def available_backends(device: torch.device | str) -> list[Backend]:
-    """Backends that serve scores on `device`, fastest first."""
+    """Backends that serve scores on a device, fastest first.
+
+    Args:
+        device: such as "cuda" or "cpu".
+    """
     device = torch.device(device)
     if device.type == "cuda":
         return list(_cuda_backends(device))
@@ -102,150 +108,6 @@ def _cuda_backends(device: torch.device) -> tuple[Backend, ...]:
     return (*fast, "triton", "reference") if _has_triton() else (*fast, "reference")
 
 
-def check_layout(layout: str) -> None:
-    if layout not in ("BTS", "BST"):
-        raise ValueError(f'layout {layout!r}: use "BTS" (batch, text, speech) or "BST" (batch, speech, text)')
-
-
-def check_lengths(scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Both lengths, where the scores (or anything else whose first axis is the batch) are."""
-    B, device = scores.shape[0], scores.device
-    return (
-        _check_lengths("text_lengths", text_lengths, B, device),
-        _check_lengths("speech_lengths", speech_lengths, B, device),
-    )
-
-
-def _check_lengths(name: str, lengths: Tensor, B: int, device: torch.device) -> Tensor:
-    if lengths.dim() != 1 or lengths.shape[0] != B:
-        raise ValueError(f"{name} has shape {tuple(lengths.shape)}; one length an item is needed: ({B},)")
-    if lengths.dtype not in _INTEGERS:
-        raise ValueError(f"{name} is {lengths.dtype}; lengths are int64 or int32")
-    return lengths if lengths.device == device else lengths.to(device)
-
-
-def check_skippable(scores: Tensor, skippable: Tensor | None) -> None:
-    """scores: anything whose first two axes are batch and text."""
-    if skippable is None:
-        return
-    if skippable.shape != scores.shape[:2]:
-        raise ValueError(
-            f"skippable has shape {tuple(skippable.shape)}; batch and text are {tuple(scores.shape[:2])}"
-        )
-    if skippable.dtype != torch.bool:
-        raise ValueError(f"skippable is {skippable.dtype}; use bool")
-    if skippable.device != scores.device:
-        raise ValueError(f"skippable is on {skippable.device}, the scores are on {scores.device}")
-
-
-def _search_op(
-    scores: Tensor,
-    text_lengths: Tensor,
-    speech_lengths: Tensor,
-    skippable: Tensor | None,
-    if_swapped: str,
-    backend: str,
-    check: bool,
-) -> Tensor:
-    """`torch.ops.mas.search`: one opaque operation, so that torch.compile need not look inside."""
-    B, T, S = scores.shape
-    if B == 0 or T == 0:
-        return torch.zeros((B, T), dtype=torch.int64, device=scores.device)
-    if S == 0:
-        durations = torch.full((B, T), -1, dtype=torch.int64, device=scores.device)
-    else:
-        durations = _durations(scores, text_lengths, speech_lengths, skippable, backend)
-    if check and any_failed(durations):
-        raise ValueError(explain(scores, text_lengths, speech_lengths, skippable, durations, if_swapped))
-    return durations
-
-
-def _durations(
-    scores: Tensor,
-    text_lengths: Tensor,
-    speech_lengths: Tensor,
-    skippable: Tensor | None,
-    backend: str,
-) -> Tensor:
-    available = available_backends(scores.device)
-    if not backend:
-        backend = available[0]
-    elif backend not in available:
-        raise ValueError(f"backend {backend!r} does not serve {scores.device}; use one of {available}")
-    if backend == "cpu":
-        from mas import cpu
-
-        return cpu.durations(scores, text_lengths, speech_lengths, skippable)
-    if backend == "triton":
-        from mas import gpu
-
-        return gpu.durations(scores, text_lengths, speech_lengths, skippable)
-    if backend == "hopper":
-        from mas import hopper
-
-        return hopper.durations(scores, text_lengths, speech_lengths, skippable)
-    from mas import reference
-
-    return reference.durations(scores, text_lengths, speech_lengths, skippable)
-
-
-def any_failed(durations: Tensor) -> bool:
-    """Whether some item has no path: the one place where a GPU is waited for."""
-    if durations.is_cuda and torch.cuda.is_current_stream_capturing():
-        raise ValueError("mas: inside a CUDA graph pass check=False")
-    return durations.select(1, 0).amin().item() < 0
-
-
-def explain(
-    scores: Tensor,
-    text_lengths: Tensor,
-    speech_lengths: Tensor,
-    skippable: Tensor | None,
-    durations: Tensor,
-    if_swapped: str,
-) -> str:
-    """What is wrong with the items whose durations are -1, and what to change. scores: `[B, T, S]`."""
-    bad = (durations[:, 0] < 0).nonzero()[:, 0].tolist()
-    reasons = []
-    for b in bad[:_NAMED_ITEMS]:
-        may_skip = None if skippable is None else skippable[b]
-        why = _why(scores[b], int(text_lengths[b]), int(speech_lengths[b]), may_skip)
-        reasons.append(f"item {b}: {why}")
-    if len(bad) > _NAMED_ITEMS:
-        reasons.append(f"and {len(bad) - _NAMED_ITEMS} more")
-    message = f"mas: {len(bad)} of {scores.shape[0]} items cannot be aligned: " + "; ".join(reasons)
-    _, T, S = scores.shape
-    text, speech = int(text_lengths.max()), int(speech_lengths.max())
-    if (text > T or speech > S) and text <= S and speech <= T:
-        message += f". The lengths fit the other axis order: {if_swapped}"
-    elif int((text_lengths > speech_lengths).sum()) * 2 > scores.shape[0]:
-        message += f". Most texts are longer than their speech; if text and speech are swapped, {if_swapped}"
-    return message
-
-
-def _why(scores: Tensor, tokens: int, frames: int, skippable: Tensor | None) -> str:
-    """Why one item, scores `[T, S]`, has no path."""
-    T, S = scores.shape
-    if not 1 <= tokens <= T:
-        return f"text length {tokens} is not within the scores' 1 to {T} tokens"
-    if not 1 <= frames <= S:
-        return f"speech length {frames} is not within the scores' 1 to {S} frames"
-    needed = tokens
-    if skippable is not None:
-        skippable = skippable[:tokens]
-        if bool((skippable[1:] & skippable[:-1]).any()):
-            return "two neighbouring tokens are skippable; merge them into one"
-        needed = tokens - int(skippable.sum())
-    if needed > frames:
-        return f"{needed} tokens cannot share {frames} frames (each needs at least one)"
-    held = scores[:tokens, :frames]
-    if bool(held.isnan().any()):
-        return "scores hold NaN"
-    if bool(held.isposinf().any()):
-        return "scores hold +inf"
-    return "the best path's score is not finite in float32 (-inf on every path, or too large to add up)"
-
-
 def _has_triton() -> bool:
     try:
         import triton  # noqa: F401
@@ -255,7 +117,7 @@ def _has_triton() -> bool:
 
 
 def _triton_interprets() -> bool:
-    """Whether Triton was set to run its kernels on the CPU, as tests without a card do."""
+    """Whether Triton was set to run its kernels on the CPU, as tests without a GPU do."""
     triton = sys.modules.get("triton")
     return triton is not None and hasattr(triton, "knobs") and bool(triton.knobs.runtime.interpret)
 
@@ -264,15 +126,53 @@ def _hopper_serves(device: torch.device) -> bool:
     if not torch.cuda.is_available():
         return False
     try:
-        from mas import hopper
+        from mas.backends import hopper
     except ImportError:
         return False
     return hopper.serves(device)
 
 
+@functools.cache
+def _durations_of(backend: str) -> Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]:
+    """The function of a backend, imported when it is first needed."""
+    return importlib.import_module(f"mas.backends.{backend}").durations
+
+
+def _search_op(
+    scores: Tensor,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    skippable: Tensor | None,
+    caller: str,
+    backend: str,
+    check: bool,
+) -> Tensor:
+    """`torch.ops.mas.search`: one opaque operation, so that torch.compile need not look inside.
+
+    The check is part of the operation. Outside, it would be a branch on a value of a tensor, which
+    torch.compile(fullgraph=True) refuses; an operation of its own, without a result, could be dropped as
+    unused. So `caller` comes in here: the error depends on it.
+    """
+    B, T, S = scores.shape
+    if B == 0 or T == 0:
+        return torch.zeros((B, T), dtype=torch.int64, device=scores.device)
+    if S == 0:
+        durations = torch.full((B, T), -1, dtype=torch.int64, device=scores.device)
+    else:
+        available = available_backends(scores.device)
+        if not backend:
+            backend = available[0]
+        elif backend not in available:
+            raise ValueError(f"backend {backend!r} does not serve {scores.device}; use one of {available}")
+        durations = _durations_of(backend)(scores, text_lengths, speech_lengths, skippable)
+    if check and any_failed(durations):
+        raise ValueError(explain(scores, text_lengths, speech_lengths, skippable, durations, caller))
+    return durations
+
+
 _library = torch.library.Library("mas", "DEF")
 _library.define(
-    "search(Tensor scores, Tensor text_lengths, Tensor speech_lengths, Tensor? skippable, str if_swapped, "
+    "search(Tensor scores, Tensor text_lengths, Tensor speech_lengths, Tensor? skippable, str caller, "
     "str backend, bool check) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )

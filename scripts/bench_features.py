@@ -134,9 +134,8 @@ def time_pits(folder: Path, batch: list[Tensor], device: str) -> bool:
     pitch = importlib.import_module("analysis").Pitch(midi_start=-5, midi_end=75, octave_range=24).to(device)
     ours = Yingram("pits", noise_floor=0.0).to(device)
     audio, lengths = (x.to(device) for x in padded([clip[: len(batch[-1])] for clip in batch]))
-    left = (2048 - 256) // 2
     n_frames = ours.frame_count(audio.shape[1])
-    windows = pad_reflect(audio, lengths, left, 2048 - left)
+    windows = pad_reflect(audio, lengths, *ours.grid.padding(ours.settings.window_samples))
 
     def theirs() -> Tensor:
         return pitch.yingram(windows).mT[:, :n_frames]

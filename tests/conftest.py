@@ -36,3 +36,20 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny_corpus")
     write_tiny_corpus(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained_run(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished training run on `tiny_corpus`, with several batches an epoch."""
+    from aligner.training.lightning_cli import find_config, train
+
+    out = tmp_path_factory.mktemp("trained_run")
+    settings = ["--data.data_dir", str(tiny_corpus), "--data.batch_duration_s", "6"]
+    train([find_config("smoke")], [*settings, "--trainer.accelerator", "cpu"], out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def checkpoint(trained_run: Path) -> Path:
+    """The checkpoint of `trained_run`."""
+    return trained_run / "checkpoints" / "last.ckpt"

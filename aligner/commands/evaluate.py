@@ -145,7 +145,8 @@ def _align_sample(args: argparse.Namespace) -> "tuple[Iterable[Alignment], Align
         for batch in progress(list(batches(sample, _BATCH_DURATION_S)), "aligning")
         for alignment in aligner.align_batch([load_recording(u, rate_hz) for u in batch])
     ]
-    return aligned, AlignmentLookup.of([u.reference for u in sample if u.reference is not None], args.data)
+    known = [utterance.reference for utterance in sample if utterance.reference is not None]
+    return aligned, AlignmentLookup(args.data, alignments=known)
 
 
 def _print_tables(summary: dict[str, Any]) -> None:
@@ -162,6 +163,6 @@ def _print_tables(summary: dict[str, Any]) -> None:
     if len(summary["speakers"]) > _SPEAKERS_SHOWN:
         print(f"({len(summary['speakers'])} speakers; all of them with --json or --html)")
     worst = [(entry["id"], f"{entry['mean_ms']:.1f}", f"{entry['max_ms']:.1f}") for entry in summary["worst"]]
-    print_table(("worst utterances", "mean ms", "max ms"), worst)
+    print_table(("worst utterances", "mean ms", "max ms"), worst, figures=True)
     for reason, what in summary["reasons"].items():
         print(f"skipped: {reason}: {len(what)} (such as {what[0]})")

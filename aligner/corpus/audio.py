@@ -19,8 +19,9 @@ from aligner.errors import AlignerError
 if TYPE_CHECKING:
     from aligner.corpus.prepared import Utterance
 
-# What soundfile raises for a file that is missing, damaged, no sound, or shorter than where reading starts.
-_UNREADABLE = (soundfile.SoundFileError, RuntimeError, OSError, ValueError)
+# What soundfile raises for a file that is missing, damaged, not sound, or shorter than where reading starts;
+# TypeError for `.raw`, which has no header and so no known rate.
+_UNREADABLE = (soundfile.SoundFileError, RuntimeError, OSError, ValueError, TypeError)
 
 
 @dataclass(frozen=True)

@@ -28,47 +28,29 @@ class AlignmentLookup:
         path: a file or folder of alignments.
         words_tier: name of the word tier in TextGrids; None: the usual names.
         phones_tier: name of the phone tier in TextGrids; None: the usual names.
+        alignments: those that are in memory already: `path` is not read then, and only says where they are
+            from.
 
     Raises:
         AlignerError: there is nothing to read at `path`, or it cannot be read.
     """
 
     def __init__(
-        self, path: str | Path, words_tier: str | None = None, phones_tier: str | None = None
+        self,
+        path: str | Path,
+        words_tier: str | None = None,
+        phones_tier: str | None = None,
+        *,
+        alignments: Iterable[Alignment] | None = None,
     ) -> None:
         self.path = Path(path)
         self._tiers = (words_tier, phones_tier)
-        self._files: dict[str, Path] = {}
+        self._files: dict[str, Path] = {}  # not read yet
         self._loaded: dict[str, Alignment] = {}
-        manifest = find_manifest(self.path) if self.path.exists() else None
-        files = utterance_files(self.path) if self.path.is_dir() else {}
-        if manifest is not None:
-            self._loaded = {_key(a.id): a for a in read_alignments(manifest)}
-            if not self._loaded:
-                raise AlignerError(f"{manifest}: no cut of it has reference times (supervision.alignment)")
-        elif files:
-            self._files = {_key(name): path for name, path in files.items()}
+        if alignments is None:
+            self._open()
         else:
-            self._loaded = {_key(a.id): a for a in read(self.path, words_tier, phones_tier)}
-        self._index()
-
-    @classmethod
-    def of(cls, alignments: Iterable[Alignment], path: str | Path) -> "AlignmentLookup":
-        """A lookup of alignments that are in memory already.
-
-        Args:
-            alignments: the alignments.
-            path: where they come from, for messages.
-        """
-        lookup = cls.__new__(cls)
-        lookup.path = Path(path)
-        lookup._tiers = (None, None)
-        lookup._files = {}
-        lookup._loaded = {_key(a.id): a for a in alignments}
-        lookup._index()
-        return lookup
-
-    def _index(self) -> None:
+            self._loaded = {_key(a.id): a for a in alignments}
         self._by_ending: dict[str, list[str]] = defaultdict(list)
         for key in (*self._files, *self._loaded):
             for ending in _endings(key):
@@ -99,6 +81,18 @@ class AlignmentLookup:
     def unused(self) -> list[str]:
         """Keys of the alignments that no call of `find` matched."""
         return [key for key in (*self._files, *self._loaded) if key not in self._id_of]
+
+    def _open(self) -> None:
+        manifest = find_manifest(self.path) if self.path.exists() else None
+        files = utterance_files(self.path) if self.path.is_dir() else {}
+        if manifest is not None:
+            self._loaded = {_key(a.id): a for a in read_alignments(manifest)}
+            if not self._loaded:
+                raise AlignerError(f"{manifest}: no cut of it has reference times (supervision.alignment)")
+        elif files:
+            self._files = {_key(name): path for name, path in files.items()}
+        else:
+            self._loaded = {_key(a.id): a for a in read(self.path, *self._tiers)}
 
     def _match(self, key: str) -> str:
         if self._has(key):

@@ -16,7 +16,7 @@ class Cqt(Frontend):
     librosa computes it, on the CPU, utterance by utterance: slow. The defaults are NANSY++'s bins.
 
     Args:
-        sample_rate_hz: Of the audio.
+        sample_rate_hz: Sample rate of the audio.
         hop_samples: Samples from one frame to the next.
         frame_rule: Where the frames lie: "center", "center_drop_last" or "same", see `FrameGrid`.
         low_hz: The lowest bin.

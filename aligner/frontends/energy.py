@@ -15,7 +15,7 @@ class Energy(Frontend):
     """Natural log of each frame's root mean square amplitude.
 
     Args:
-        sample_rate_hz: Of the audio.
+        sample_rate_hz: Sample rate of the audio.
         hop_samples: Samples from one frame to the next.
         window_samples: Samples that a frame's level is taken of, at least the hop.
         frame_rule: Where the frames lie: "center", "center_drop_last" or "same", see `FrameGrid`.

@@ -87,18 +87,19 @@ PRESETS = {
     "fastspeech2": _TACOTRON2,
     # 25 ms windows every 10 ms, as in HTK and Kaldi, and all of the spectrum
     "16k-10ms": MelSettings(16000, 512, 160, 400, 80, 0.0, 8000.0, "same"),
-    # The recipe (configs/ljspeech.yaml). What it was chosen among: recipes/ljspeech/README.md
+    # The recipe (configs/ljspeech.yaml). Measurements: recipes/ljspeech/README.md. Where no alternative is
+    # named below, none is on record.
     "aligner-16k": MelSettings(
         sample_rate_hz=16000,  # TIMIT's; all bands up to fmax_hz lie below half of it
         n_fft=512,  # the next power of two above the window
         hop_samples=160,  # 10 ms; 5 ms were no better
         window_samples=320,  # 20 ms, chosen among 16, 20 and 25 ms
         mels=40,  # chosen among 20 to 80
-        fmin_hz=20.0,  # with fmax_hz as Kaldi's mfcc_hires.conf; not varied
+        fmin_hz=20.0,  # with fmax_hz as Kaldi's mfcc_hires.conf
         fmax_hz=7600.0,
-        frame_rule="center",  # frames at both ends of the audio; not varied
+        frame_rule="center",  # frames at both ends of the audio
         power=2.0,  # power spectrum, as Kaldi's cepstra
-        floor=1e-8,  # makes the log of digital silence -18.4 instead of minus infinity; not varied
+        floor=1e-8,  # makes the log of digital silence -18.4 instead of minus infinity
         cepstra=13,  # chosen among 5 to 20; a feature stream may take fewer of them
         lifter=22.0,  # HTK's and Kaldi's
         deltas=2,  # chosen: 1 or 2
@@ -116,7 +117,7 @@ class Mel(Frontend):
     Args:
         preset: Settings of a known model: hifigan, vits, matcha, tacotron2, fastspeech2, 16k-10ms (80 bands,
             25 ms windows) or aligner-16k (the recipe). Each setting given beside it replaces the preset's.
-        sample_rate_hz: Of the audio.
+        sample_rate_hz: Sample rate of the audio.
         n_fft: Samples of the FFT, at least hop and window.
         hop_samples: Samples from one frame to the next.
         window_samples: Samples of the Hann window.

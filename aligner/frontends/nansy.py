@@ -22,7 +22,7 @@ class Nansy(Combine):
     HiFi-GAN and NANSY at 22,050 Hz do. (`SelfSupervised` gives the hidden states that NANSY itself uses.)
 
     Args:
-        sample_rate_hz: Of the audio.
+        sample_rate_hz: Sample rate of the audio.
         hop_samples: Samples from one frame to the next.
         frame_rule: Where the frames lie: "center", "center_drop_last" or "same", see `FrameGrid`.
         mels: Number of mel bands.

@@ -33,7 +33,7 @@ class SelfSupervised(Frontend):
         bundle: A name in `torchaudio.pipelines`.
         layer: Whose states: 1 is the first transformer layer. NANSY takes 12 and NANSY++ 15 of XLSR-53.
         channels: How many principal components are kept, C.
-        sample_rate_hz: Of the audio.
+        sample_rate_hz: Sample rate of the audio.
         hop_samples: Samples from one frame to the next.
         frame_rule: Where the frames lie: "center", "center_drop_last" or "same", see `FrameGrid`.
     """

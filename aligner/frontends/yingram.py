@@ -96,10 +96,10 @@ class Yingram(Frontend):
     Args:
         preset: Settings of a known model: nansy, nansy-midi or pits. Each setting given beside it replaces
             the preset's.
-        sample_rate_hz: Of the audio.
+        sample_rate_hz: Sample rate of the audio.
         hop_samples: Samples from one frame to the next.
-        window_samples: W; at least the hop, and the longest lag and one.
-        low_hz: The pitch of channel 0.
+        window_samples: Length of a window, W: at least the hop, and more than the longest lag.
+        low_hz: The lowest pitch, that of channel 0.
         bins: Number of channels, C. Channel i answers to low_hz * 2^(i / bins_per_octave).
         bins_per_octave: Channels to a doubling of the pitch.
         frame_rule: Where the frames lie: "center", "center_drop_last" or "same", see `FrameGrid`.

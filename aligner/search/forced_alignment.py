@@ -67,9 +67,9 @@ def align_tokens(
     paths, sequences = align_states(encoder, emissions, features, readings)
     rows = paths.durations.cpu().numpy()
     return [
-        np.bincount(
-            own.token_of_state, row[: len(own.token_of_state)], minlength=len(reading.tokens)
-        ).astype(np.int64)
+        np.bincount(own.token_of_state, row[: len(own.token_of_state)], minlength=len(reading.tokens)).astype(
+            np.int64
+        )
         for row, own, reading in zip(rows, sequences, readings, strict=True)
     ]
 

@@ -13,8 +13,11 @@ from aligner.text.chunks import APOSTROPHES, chunks, is_punctuation, strip_punct
 from aligner.text.english import s_suffix, weak_forms
 from aligner.text.transcript import Transcript, Variants, Word
 
-MAX_VARIANTS = 8  # of a word; words that are spelt out have the product of their letters' variants
+# Pronunciations kept of a word: most words have one or two, but one that is spelt out has all combinations of
+# those of its letters.
+MAX_VARIANTS = 8
 STRESS_MARKS = str.maketrans("", "", "ˈˌ")
+# Letters only, with apostrophes and hyphens inside: a word that gruut need not write out.
 PLAIN_WORD = re.compile(r"[^\W\d_]+(?:['’ʼ-][^\W\d_]+)*")
 
 

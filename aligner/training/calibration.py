@@ -76,9 +76,7 @@ def _evidence(aligner: Aligner, utterances: Sequence[Utterance], texts: Sequence
     result: Evidence = []
     for start in range(0, len(recordings), _BATCH):
         decoded = aligner.decode(recordings[start : start + _BATCH])
-        for reading, frames, goodness in zip(
-            decoded.readings, decoded.frames, decoded.goodness, strict=True
-        ):
+        for reading, frames, goodness in zip(decoded.readings, decoded.frames, decoded.goodness, strict=True):
             evidence = utterance_evidence(goodness, reading.tokens, frames.joint, grid.hop_s)
             result.append((goodness[is_phone(reading.tokens)], evidence))
     return result

@@ -80,9 +80,7 @@ class Gradient(TrainingMethod):
         optimizer: Any = module.optimizers()
         optimizer.zero_grad()
         module.manual_backward(loss)
-        module.clip_gradients(
-            optimizer, gradient_clip_val=_GRADIENT_CLIP, gradient_clip_algorithm="norm"
-        )
+        module.clip_gradients(optimizer, gradient_clip_val=_GRADIENT_CLIP, gradient_clip_algorithm="norm")
         optimizer.step()
         module.lr_schedulers().step()  # type: ignore[union-attr]
         module.log("loss", loss, prog_bar=True, batch_size=len(batch))

@@ -101,7 +101,9 @@ def match(transcript: Transcript, given: Alignment, duration_s: float) -> Initia
     if max((i.end_s for i in (*given.tokens, *given.words)), default=0.0) > duration_s + _LONGER_S:
         raise NoMatch(f"its times end after the recording, at {given.duration_s:.3f} s of {duration_s:.3f} s")
     if given.words:
-        if [normalised_word(w.text) for w in transcript.words] != [normalised_word(w.symbol) for w in given.words]:
+        if [normalised_word(w.text) for w in transcript.words] != [
+            normalised_word(w.symbol) for w in given.words
+        ]:
             raise _difference(
                 "words", [w.text for w in transcript.words], [w.symbol for w in given.words], normalised_word
             )
@@ -127,7 +129,9 @@ def match(transcript: Transcript, given: Alignment, duration_s: float) -> Initia
             for word, variant in zip(transcript.words, read, strict=True)
         ]
     variants = tuple(variant or 0 for variant in chosen)
-    return InitialAlignment(variants, _boundaries_s(transcript, variants, spans, duration_s), chosen.count(None))
+    return InitialAlignment(
+        variants, _boundaries_s(transcript, variants, spans, duration_s), chosen.count(None)
+    )
 
 
 def _variant(word: Word, phones: Sequence[Interval]) -> int | None:

@@ -193,14 +193,12 @@ def _cli_class(out: Path) -> "type[LightningCLI]":
 
 
 def _sample_rate_hz(frontend: Any) -> int:
-    from jsonargparse import namespace_to_dict
-
     from aligner.frontends import Frontend
     from aligner.instantiate import instantiate
 
     if isinstance(frontend, Frontend):
         return frontend.sample_rate_hz
-    spec = frontend if isinstance(frontend, dict) else namespace_to_dict(frontend)
+    spec = frontend if isinstance(frontend, dict) else frontend.as_dict()
     return instantiate(spec, Frontend, allow_external=True).sample_rate_hz
 
 

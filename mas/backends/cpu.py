@@ -1,10 +1,10 @@
-"""The search on a CPU: numba, threads over the batch.
+"""The search on a CPU, compiled by numba. Threads share the items of a batch.
 
-B batch, T text tokens, S speech frames; i counts tokens, j frames. Q as in reference.py.
+B batch, T text tokens, S speech frames; i counts tokens, j counts frames. Q as in reference.py.
 
-Frames are walked in tiles of 128. A tile of scores is first transposed, so that the tokens of one frame lie
-side by side and the compiler can work on many at once; one column of Q stays in the first-level cache. Of
-each cell only two bits are kept, move and skip, 16 frames of one token to a 32-bit word.
+Frames are processed in tiles of 128. First a tile of scores is transposed. Then the tokens of one frame lie
+side by side, so that the compiler can vectorise, and one column of Q stays in the first-level cache. Of each
+cell only two bits are kept, move and skip: 16 frames of one token in a 32-bit word.
 """
 
 import os
@@ -20,8 +20,8 @@ from torch import Tensor
 _TILE = 128  # frames; long enough a stretch of each token's row for the memory to stream it
 _ROWS = 16  # tokens transposed together: a cache line of the tile
 _WORD = 16  # frames in one word of steps
-_NEVER = np.float32(-np.inf)
-_CELLS_WORTH_A_THREAD = 30_000  # below this, handing work to a thread costs more than doing it
+_NEG_INF = np.float32(-np.inf)
+_CELLS_WORTH_A_THREAD = 30_000  # below this, starting a thread costs more than its work
 
 
 def durations(
@@ -32,10 +32,14 @@ def durations(
     *,
     ties_move: bool = False,
 ) -> Tensor:
-    """Scores `[B, T, S]` of any strides -> int64 `[B, T]`, as `mas.reference.durations`.
+    """Durations int64 `[B, T]`, as `reference.durations`, by at most `torch.get_num_threads()` threads.
 
-    ties_move: on a tie of stay and move, move (NeMo's rule, for `mas.compat.b_mas` alone).
-    Uses `torch.get_num_threads()` threads.
+    Args:
+        scores: `[B, T, S]`, any float type and strides, on the CPU.
+        text_lengths: `[B]`.
+        speech_lengths: `[B]`.
+        skippable: bool `[B, T]` or None.
+        ties_move: on a tie of stay and move, move (NeMo's rule, for `mas.compat.b_mas` only).
     """
     B, T, S = scores.shape
     scores = scores.float()
@@ -59,7 +63,7 @@ def durations(
         longest_first = np.argsort(-cells, kind="stable")
         done = _threads(n_threads - 1).map(align, [longest_first[n::n_threads] for n in range(1, n_threads)])
         align(longest_first[::n_threads])
-        for _ in done:  # hands on what a thread raised
+        for _ in done:  # raises what a thread raised
             pass
     return torch.from_numpy(result)
 
@@ -71,7 +75,7 @@ _pool_size = 0
 def _threads(n: int) -> ThreadPoolExecutor:
     """At least `n` threads, kept between calls.
 
-    Not numba's own: those survive neither a fork nor two callers at once.
+    Not numba's own threads: those break after a fork, and with two callers at once.
     """
     global _pool, _pool_size
     if _pool is None or _pool_size < n:
@@ -80,7 +84,7 @@ def _threads(n: int) -> ThreadPoolExecutor:
 
 
 def _forget_threads() -> None:
-    """Threads do not live on in a forked process."""
+    """Threads do not exist in a forked process."""
     global _pool
     _pool = None
 
@@ -103,7 +107,9 @@ def _align_items(flat, strides, T, S, text_lengths, speech_lengths, skippable, t
     T_most, S_most = 1, 1
     for b in items:
         T_most, S_most = max(T_most, min(T, text_lengths[b])), max(S_most, min(S, speech_lengths[b]))
-    tile = np.empty((_TILE, T_most + _ROWS), np.float32)  # a row more: powers of two crowd a cache
+    tile = np.empty(
+        (_TILE, T_most + _ROWS), np.float32
+    )  # more columns: rows of a power of two would share cache sets
     Q = np.empty((2, T_most + 2), np.float32)
     steps = np.empty(((S_most + _WORD - 1) // _WORD, T_most), np.uint32)
     before, after = np.empty(T_most, np.int64), np.empty(T_most, np.int64)
@@ -115,7 +121,7 @@ def _align_items(flat, strides, T, S, text_lengths, speech_lengths, skippable, t
         fits = 1 <= tokens <= T and 1 <= frames <= S
         if fits and _plan(tokens, frames, skippable, b, before, after, skips):
             may_end_early = tokens > 1 and may_skip and skippable[b, tokens - 1]
-            _forward(
+            _search_forward(
                 flat, strides[0] * b, strides[1], strides[2], tokens, frames,
                 before, after, may_skip, skips, ties_move, tile, Q, steps,
             )  # fmt: skip
@@ -124,7 +130,7 @@ def _align_items(flat, strides, T, S, text_lengths, speech_lengths, skippable, t
             result[b] = -1
         else:
             result[b] = 0
-            _backward(steps, last, frames, result[b])
+            _search_backward(steps, last, frames, result[b])
 
 
 @_compiled
@@ -148,17 +154,17 @@ def _plan(tokens, frames, skippable, b, before, after, skips):
 
 
 @_compiled
-def _forward(
+def _search_forward(
     flat, first, stride_i, stride_j, tokens, frames, before, after, may_skip, skips, ties_move, tile, Q, steps
 ):  # fmt: skip
     """Fills `steps`, and leaves the last column in Q[0].
 
-    Q[:, i + 2] belongs to token i. Q[0, 1] is a token before the first, where every path comes from. A NaN or
-    +inf on the way, which max would hand on to the end, makes the whole last column NaN.
+    Q[:, i + 2] belongs to token i. Q[0, 1] is a token before the first, where every path starts. Max
+    propagates NaN and +inf to the end; so if one occurs, the whole last column becomes NaN.
     """
-    Q[:] = _NEVER
+    Q[:] = _NEG_INF
     Q[0, 1] = 0.0
-    strange = False
+    not_finite = False
     low, high = 0, 0
     for j0 in range(0, frames, _TILE):
         width = min(_TILE, frames - j0)
@@ -179,13 +185,15 @@ def _forward(
                 high += 1
             old = j & 1
             if may_skip:
-                strange |= _column_with_skips(Q, old, tile, k, steps, word, bit, low, high, ties_move, skips)
+                not_finite |= _column_with_skips(
+                    Q, old, tile, k, steps, word, bit, low, high, ties_move, skips
+                )
             else:
-                strange |= _column(Q, old, tile, k, steps, word, bit, low, high, ties_move)
-            Q[0, 1] = _NEVER
+                not_finite |= _column(Q, old, tile, k, steps, word, bit, low, high, ties_move)
+            Q[0, 1] = _NEG_INF
     if frames & 1:
         Q[0] = Q[1]
-    if strange:
+    if not_finite:
         Q[0] = np.nan
 
 
@@ -195,7 +203,7 @@ def _last(q, may_end_early):
     last = q.shape[0] - 1
     if may_end_early and q[last] < q[last - 1]:
         last -= 1
-    return last if q[last] > _NEVER else -1
+    return last if q[last] > _NEG_INF else -1
 
 
 @_compiled
@@ -221,40 +229,40 @@ def _transpose(flat, first, stride_i, stride_j, low, high, width, tile):
 
 @_compiled
 def _column(Q, old, tile, k, steps, word, bit, low, high, ties_move):
-    """One frame without skips: Q[1 - old] from Q[old], and a bit in `steps`. True if a NaN or +inf turned up.
+    """One frame without skips: Q[1 - old] from Q[old], and a bit in `steps`. True if a NaN or +inf occurred.
 
-    Whole arrays and indices, not rows: making a row's view takes longer than the work on a hundred tokens.
+    Takes whole arrays and indices, not rows: making a view of a row takes longer than a hundred tokens.
     """
-    strange = False
+    not_finite = False
     for i in range(np.uint64(low), np.uint64(high)):
         stay, move = Q[old, i + np.uint64(2)], Q[old, i + np.uint64(1)]
         moves = (stay < move) | (ties_move & (stay == move))
         q = (move if moves else stay) + tile[k, i]
         Q[1 - old, i + np.uint64(2)] = q
         steps[word, i] |= np.uint32(moves) << bit
-        strange |= not q < np.float32(np.inf)
-    return strange
+        not_finite |= not q < np.float32(np.inf)
+    return not_finite
 
 
 @_compiled
 def _column_with_skips(Q, old, tile, k, steps, word, bit, low, high, ties_move, skips):
-    """As `_column`; the bit 16 higher says that the token before is skipped, whatever the lower one says."""
-    strange = False
+    """As `_column`. The bit 16 higher says that the token before is skipped; it overrides the lower bit."""
+    not_finite = False
     for i in range(np.uint64(low), np.uint64(high)):
         stay, move = Q[old, i + np.uint64(2)], Q[old, i + np.uint64(1)]
-        skip = Q[old, i] if skips[i] != 0 else _NEVER
+        skip = Q[old, i] if skips[i] != 0 else _NEG_INF
         moves = (stay < move) | (ties_move & (stay == move))
         best = move if moves else stay
         jumps = best < skip
         q = (skip if jumps else best) + tile[k, i]
         Q[1 - old, i + np.uint64(2)] = q
         steps[word, i] |= (np.uint32(moves) | np.uint32(jumps) << np.uint32(_WORD)) << bit
-        strange |= not q < np.float32(np.inf)
-    return strange
+        not_finite |= not q < np.float32(np.inf)
+    return not_finite
 
 
 @_compiled
-def _backward(steps, i, frames, durations):
+def _search_backward(steps, i, frames, durations):
     """Walks back from token i at the last frame, counting frames."""
     for j in range(frames - 1, 0, -1):
         durations[i] += 1

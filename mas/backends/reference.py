@@ -1,18 +1,21 @@
-"""The definition of correct: plain PyTorch, slow, to be read.
+"""The search in plain PyTorch: slow, easy to read, and the definition of the right result.
 
-B batch, T text tokens, S speech frames; i counts tokens, j frames, x[i, j] scores frame j in token i.
+B batch, T text tokens, S speech frames; i counts tokens, j counts frames; x[i, j] is the score of frame j in
+token i.
 
-The best score of any path that is in token i at frame j, added up in float32, in frame order:
+Q[i, j] is the best score of all paths that are in token i at frame j. It is added up in float32, in frame
+order:
 
     Q[i, j] = max(Q[i, j-1]      stay: the frame before was in the same token,
                   Q[i-1, j-1]    move: it was in the token before,
                   Q[i-2, j-1]    skip: it was two tokens before, if token i-1 is skippable) + x[i, j]
 
-A path starts at Q[0, 0] = x[0, 0] or, if token 0 is skippable and there is a token 1, at Q[1, 0] = x[1, 0].
-It ends in token T-1 or, if that is skippable and there is a token T-2, in token T-2. Ties: stay before move
-before skip, and the last token before the last but one. Max hands on NaN. Cells that no path can visit (too
-late for the frame, or too early to reach the end) are not looked at. An item whose best score is not finite
-has no path. Of two neighbouring tokens at most one may be skippable; otherwise the item has no path either.
+Start: Q[0, 0] = x[0, 0]; also Q[1, 0] = x[1, 0] if token 0 is skippable and there is a token 1.
+End: token T-1; also token T-2 if token T-1 is skippable and there is a token T-2.
+Ties: stay before move before skip, and the last token before the last but one.
+Max propagates NaN. Cells that no path can visit are never read: tokens too late for the frame, or too early
+to reach the end. An item has no path if its best score is not finite, or if two neighbouring tokens are
+skippable.
 
 Source: Kim et al., "Glow-TTS", 2020, algorithm 1; the tie rule is that of jaywalnut310/glow-tts,
 monotonic_align/core.pyx. Skipping is the optional state of hidden Markov models for speech.
@@ -21,13 +24,20 @@ monotonic_align/core.pyx. Skipping is the optional state of hidden Markov models
 import torch
 from torch import Tensor
 
-_NEVER = float("-inf")
+_NEG_INF = float("-inf")
 
 
 def durations(
     scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor, skippable: Tensor | None = None
 ) -> Tensor:
-    """Scores `[B, T, S]` -> int64 `[B, T]`; 0 in the padding, a row of -1 for an item without a path."""
+    """Durations int64 `[B, T]`: 0 in the padding, a row of -1 for an item without a path.
+
+    Args:
+        scores: `[B, T, S]`, any float type.
+        text_lengths: `[B]`.
+        speech_lengths: `[B]`.
+        skippable: bool `[B, T]` or None.
+    """
     result = torch.zeros(scores.shape[:2], dtype=torch.int64)
     for b, (tokens, frames) in enumerate(zip(text_lengths.tolist(), speech_lengths.tolist(), strict=True)):
         may_skip = torch.zeros(scores.shape[1], dtype=torch.bool) if skippable is None else skippable[b].cpu()
@@ -40,15 +50,14 @@ def durations(
 
 
 def best_path(x: Tensor, skippable: Tensor) -> Tensor | None:
-    """The token of each frame, int64 `[S]`, from float32 scores `[T, S]` and bool `[T]`; None for no path."""
+    """The token of each frame, int64 `[S]`, from float32 `[T, S]` and bool `[T]`; None if no path exists."""
     if bool((skippable[1:] & skippable[:-1]).any()):
         return None
     T, S = x.shape
-    x = x.masked_fill(~visitable(skippable, S), _NEVER)
-    may_skip_to = torch.cat([torch.zeros(2), skippable[1:-1]])[
-        :T
-    ].bool()  # token i-1 is skippable and i-2 exists
-    Q = torch.full((T, S), _NEVER)
+    x = x.masked_fill(~visitable(skippable, S), _NEG_INF)
+    # whether a path may skip to token i: token i-1 is skippable, and there is a token i-2
+    may_skip_to = torch.cat([torch.zeros(2), skippable[1:-1]])[:T].bool()
+    Q = torch.full((T, S), _NEG_INF)
     Q[0, 0] = x[0, 0]
     if T > 1 and skippable[0]:
         Q[1, 0] = x[1, 0]
@@ -77,7 +86,7 @@ def best_path(x: Tensor, skippable: Tensor) -> Tensor | None:
 
 def visitable(skippable: Tensor, S: int) -> Tensor:
     """Cells `[T, S]` that lie on some path, given which tokens `[T]` are skippable (no neighbours)."""
-    needed = (~skippable).long()  # the frames a token takes at least
+    needed = (~skippable).long()  # the least number of frames of a token
     before = needed.cumsum(0) - needed
     after = needed.sum() - needed - before
     j = torch.arange(S)
@@ -85,8 +94,8 @@ def visitable(skippable: Tensor, S: int) -> Tensor:
 
 
 def _predecessors(q: Tensor, may_skip_to: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Best scores `[T]` one frame earlier, as seen by each token when it stays, moves or skips."""
-    never = q.new_full((2,), _NEVER)
-    move = torch.cat([never[:1], q[:-1]])
-    skip = torch.cat([never, q[:-2]])[: len(q)].masked_fill(~may_skip_to, _NEVER)
+    """Best scores `[T]` one frame earlier, for each token: if the path stays, moves or skips."""
+    outside = q.new_full((2,), _NEG_INF)
+    move = torch.cat([outside[:1], q[:-1]])
+    skip = torch.cat([outside, q[:-2]])[: len(q)].masked_fill(~may_skip_to, _NEG_INF)
     return q, move, skip

@@ -1,9 +1,10 @@
-"""The search in plain Triton: right on every card Triton serves, and in its interpreter on a CPU.
+"""The search in Triton, for every GPU that Triton serves, and for its interpreter on a CPU.
 
-B batch, T text tokens, S speech frames; i counts tokens, j frames. Q as in reference.py.
+B batch, T text tokens, S speech frames; i counts tokens, j counts frames. Q as in reference.py.
 
-One program an item holds a column of Q in registers and walks the frames. It writes which way each cell was
-entered, a bit a cell (two where tokens may be skipped), and a second kernel walks back through those.
+The forward kernel has one program for each item. It holds a column of Q in registers and goes through the
+frames. For each cell it writes one bit, stay or move (two bits where tokens may be skipped). The backward
+kernel follows those bits from the end.
 """
 
 import torch
@@ -15,9 +16,15 @@ from torch import Tensor
 def durations(
     scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor, skippable: Tensor | None = None
 ) -> Tensor:
-    """Scores `[B, T, S]` of any strides -> int64 `[B, T]`, as `mas.reference.durations`; waits for nothing.
+    """Durations int64 `[B, T]`, as `reference.durations`. Never waits for the GPU.
 
     Memory: `B * T * S` bits, twice that with `skippable`.
+
+    Args:
+        scores: `[B, T, S]`, any float type and strides.
+        text_lengths: `[B]`.
+        speech_lengths: `[B]`.
+        skippable: bool `[B, T]` or None.
     """
     if scores.dtype == torch.float64:
         scores = scores.float()
@@ -31,12 +38,12 @@ def durations(
     may_skip = scores if skippable is None else skippable.contiguous()
     block = triton.next_power_of_2(T)
     with torch.cuda.device_of(scores):
-        _forward[(B,)](
+        _search_forward_kernel[(B,)](
             scores, *scores.stride(), text_lengths, speech_lengths, may_skip, T, S, steps, words, last,
             result, BLOCK=block, SKIPS=skippable is not None, WORD=frames_a_word,
             num_warps=min(16, max(1, block // 128)),
         )  # fmt: skip
-        _backward[(B,)](
+        _search_backward_kernel[(B,)](
             steps, words, last, speech_lengths, T, result,
             WORD=frames_a_word, SKIPS=skippable is not None, num_warps=1,
         )  # fmt: skip
@@ -44,12 +51,12 @@ def durations(
 
 
 @triton.jit
-def _forward(
+def _search_forward_kernel(
     scores, stride_b, stride_i, stride_j, text_lengths, speech_lengths, skippable, T, S, steps, words, last,
     result, BLOCK: tl.constexpr, SKIPS: tl.constexpr, WORD: tl.constexpr,
 ):  # fmt: skip
     """Writes `steps` `[B, words, T]`, the `last` token `[B]` (-1: no path), 0 or -1 to `result`."""
-    NEVER: tl.constexpr = float("-inf")
+    NEG_INF: tl.constexpr = float("-inf")
     b = tl.program_id(0).to(tl.int64)
     tokens = tl.load(text_lengths + b)
     frames = tl.load(speech_lengths + b)
@@ -79,21 +86,21 @@ def _forward(
     frames = tl.where(fits, frames, 0)
 
     cell = scores + b * stride_b + i.to(tl.int64) * stride_i
-    Q = tl.load(cell, mask=spoken & starts & (after < frames), other=NEVER).to(tl.float32)
+    Q = tl.load(cell, mask=spoken & starts & (after < frames), other=NEG_INF).to(tl.float32)
     column = steps + b * words * T + i
     stride_j = tl.full([], 1, tl.int64) * stride_j  # an argument of 1 arrives as a constant
     word = tl.zeros([BLOCK], tl.int32)
-    x = tl.load(cell + stride_j, mask=spoken & (before <= 1) & (after < frames - 1), other=NEVER).to(
+    x = tl.load(cell + stride_j, mask=spoken & (before <= 1) & (after < frames - 1), other=NEG_INF).to(
         tl.float32
     )
     for j in range(1, frames):
         next_visitable = spoken & (before <= j + 1) & (after < frames - 1 - j)
-        x_next = tl.load(cell + (j + 1) * stride_j, mask=next_visitable, other=NEVER).to(tl.float32)
+        x_next = tl.load(cell + (j + 1) * stride_j, mask=next_visitable, other=NEG_INF).to(tl.float32)
         move = _shifted(Q, 1, i)
         best = tl.maximum(Q, move, propagate_nan=tl.PropagateNan.ALL)
         word |= (move > Q).to(tl.int32) << (j % WORD)
         if SKIPS:
-            skip = tl.where(skips, _shifted(Q, 2, i), NEVER)
+            skip = tl.where(skips, _shifted(Q, 2, i), NEG_INF)
             word |= (best < skip).to(tl.int32) << (WORD + j % WORD)
             best = tl.maximum(best, skip, propagate_nan=tl.PropagateNan.ALL)
         Q = best + x
@@ -106,23 +113,25 @@ def _forward(
     q = tl.sum(tl.where(i == end, Q, 0.0))
     if SKIPS:
         q_before = tl.sum(tl.where(i == end - 1, Q, 0.0))
-        q_before = tl.where(ends_early, q_before, NEVER)
+        q_before = tl.where(ends_early, q_before, NEG_INF)
         end = tl.where(q < q_before, end - 1, end)
         q = tl.maximum(q, q_before, propagate_nan=tl.PropagateNan.ALL)
-    fits = fits & (q > NEVER) & (q < -NEVER)
+    fits = fits & (q > NEG_INF) & (q < -NEG_INF)
     tl.store(last + b, tl.where(fits, end, -1))
     tl.store(result + b * T + i, tl.where(fits, 0, -1) + tl.zeros([BLOCK], tl.int64), mask=i < T)
 
 
 @triton.jit
 def _shifted(Q, by: tl.constexpr, i):
-    """Q of the token `by` before each."""
+    """For each token, Q of the token `by` places before it."""
     return tl.where(i >= by, tl.gather(Q, tl.maximum(i - by, 0), 0), float("-inf"))
 
 
 @triton.jit
-def _backward(steps, words, last, speech_lengths, T, result, WORD: tl.constexpr, SKIPS: tl.constexpr):
-    """Writes into `result` `[B, T]`, filled by `_forward`, the frames of the tokens that have any."""
+def _search_backward_kernel(
+    steps, words, last, speech_lengths, T, result, WORD: tl.constexpr, SKIPS: tl.constexpr
+):
+    """Stores the frames of each token that has any in `result` `[B, T]`, already filled."""
     b = tl.program_id(0).to(tl.int64)
     i = tl.load(last + b)
     steps += b * words * T
@@ -140,61 +149,3 @@ def _backward(steps, words, last, speech_lengths, T, result, WORD: tl.constexpr,
                 i -= step
             run += 1
         tl.store(result + i, run)
-
-
-def dense_path(durations: Tensor, n_frames: int, speech_first: bool, dtype: torch.dtype) -> Tensor:
-    """As `mas.dense_path`: one launch that writes every element once and reads next to nothing."""
-    B, T = durations.shape
-    shape = (B, n_frames, T) if speech_first else (B, T, n_frames)
-    path = torch.empty(shape, dtype=dtype, device=durations.device)
-    if path.numel() == 0:
-        return path
-    durations = durations.contiguous()
-    with torch.cuda.device_of(durations):
-        if speech_first:
-            _path_speech_first[(triton.cdiv(n_frames, 16), B)](
-                durations, path, T, n_frames, FRAMES=16, TOKENS=256
-            )
-        else:
-            _path_text_first[(triton.cdiv(T, 4), B)](
-                durations, path, T, n_frames, ALL=triton.next_power_of_2(T), TOKENS=4, FRAMES=1024
-            )
-    return path
-
-
-@triton.jit
-def _path_text_first(
-    durations, path, T, S, ALL: tl.constexpr, TOKENS: tl.constexpr, FRAMES: tl.constexpr
-):  # fmt: skip
-    """A few tokens' whole rows."""
-    b = tl.program_id(1).to(tl.int64)
-    i0 = tl.program_id(0) * TOKENS
-    every = tl.arange(0, ALL)
-    earlier = tl.load(durations + b * T + every, mask=every < i0, other=0).to(tl.int32)
-    i = i0 + tl.arange(0, TOKENS)
-    own = tl.maximum(tl.load(durations + b * T + i, mask=i < T, other=0).to(tl.int32), 0)
-    ends = tl.sum(tl.maximum(earlier, 0)) + tl.cumsum(own)
-    starts = ends - own
-    rows = path + (b * T + i)[:, None] * S
-    for j0 in range(0, S, FRAMES):
-        j = j0 + tl.arange(0, FRAMES)[None, :]
-        inside = (j >= starts[:, None]) & (j < ends[:, None])
-        tl.store(rows + j, inside.to(path.dtype.element_ty), mask=(i < T)[:, None] & (j < S))
-
-
-@triton.jit
-def _path_speech_first(durations, path, T, S, FRAMES: tl.constexpr, TOKENS: tl.constexpr):
-    """A few frames' whole rows."""
-    b = tl.program_id(1).to(tl.int64)
-    j = tl.program_id(0) * FRAMES + tl.arange(0, FRAMES)
-    rows = path + (b * S + j)[:, None] * T
-    start = 0
-    for i0 in range(0, T, TOKENS):
-        i = i0 + tl.arange(0, TOKENS)
-        own = tl.maximum(tl.load(durations + b * T + i, mask=i < T, other=0).to(tl.int32), 0)
-        ends = start + tl.cumsum(own)
-        inside = (j[:, None] >= (ends - own)[None, :]) & (j[:, None] < ends[None, :])
-        tl.store(
-            rows + i[None, :], inside.to(path.dtype.element_ty), mask=(j < S)[:, None] & (i < T)[None, :]
-        )
-        start += tl.sum(own)

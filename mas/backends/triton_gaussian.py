@@ -1,7 +1,9 @@
-"""gaussian_search on a GPU: Triton writes the scores tile by tile, straight from the inputs and only where a
-path can pass, for as many items at a time as fit a fixed memory.
+"""gaussian_search on a GPU, in Triton.
 
-B batch, T text tokens, S speech frames, C channels; i counts tokens, j frames.
+B batch, T text tokens, S speech frames, C channels; i counts tokens, j counts frames.
+
+A kernel computes the scores tile by tile, only where a path can pass. Then the search runs over them. As many
+items as fit into a fixed memory are processed at a time.
 """
 
 import math
@@ -12,10 +14,10 @@ import triton.language as tl
 from torch import Tensor
 
 _TOKENS, _FRAMES, _CHANNELS = 64, 128, 32  # of a tile
-_MEMORY_BYTES = 64 << 20  # for scores, though one item's are always held whole
+_MEMORY_BYTES = 64 << 20  # for scores; those of one item are always held whole
 
 
-def durations(
+def gaussian_durations(
     mean: Tensor,
     log_scale: Tensor | None,
     speech: Tensor,
@@ -24,7 +26,17 @@ def durations(
     precision: str,
     backend: str,
 ) -> Tensor:
-    """int64 `[B, T]`, a row of -1 for an item without a path; arguments as of `mas.gaussian_search`."""
+    """Durations int64 `[B, T]`, with a row of -1 for an item without a path.
+
+    Args:
+        mean: float32 `[B, T, C]`, on a GPU, as all others.
+        log_scale: float32 `[B, T, C]`, natural log of the standard deviation; None is unit variance.
+        speech: float32 `[B, S, C]`.
+        text_lengths: `[B]`.
+        speech_lengths: `[B]`.
+        precision: "ieee", "tf32x3" or "tf32", as in `mas.gaussian_search`.
+        backend: of the search; "" is the default one.
+    """
     B, T, _ = mean.shape
     S = speech.shape[1]
     padded = triton.cdiv(S, 4) * 4  # rows that begin at 16 bytes are read faster
@@ -36,12 +48,12 @@ def durations(
         own = scores[: group.stop - group.start]
         lengths = text_lengths[group], speech_lengths[group]
         scale = None if log_scale is None else log_scale[group]
-        _fill(own, mean[group], scale, speech[group], *lengths, precision)
-        found.append(torch.ops.mas.search(own, *lengths, None, "", backend, False))
+        _fill_scores(own, mean[group], scale, speech[group], *lengths, precision)
+        found.append(torch.ops.mas.search(own, *lengths, None, "gaussian_search", backend, False))
     return found[0] if len(found) == 1 else torch.cat(found)
 
 
-def _fill(
+def _fill_scores(
     scores: Tensor,
     mean: Tensor,
     log_scale: Tensor | None,
@@ -50,13 +62,13 @@ def _fill(
     speech_lengths: Tensor,
     precision: str,
 ) -> None:
-    """`log_likelihood` into `scores` `[B, T, S]` where some path passes; the rest is left as it is."""
+    """Writes `log_likelihood` into `scores` `[B, T, S]` where a path can pass; the rest stays as it is."""
     B, T, C = mean.shape
     S = speech.shape[1]
     text_lengths, speech_lengths = text_lengths.contiguous(), speech_lengths.contiguous()
     grid = (triton.cdiv(S, _FRAMES), triton.cdiv(T, _TOKENS), B)
     with torch.cuda.device_of(mean):
-        _scores[grid](
+        _gaussian_scores_kernel[grid](
             mean, *mean.stride(), log_scale, *(mean if log_scale is None else log_scale).stride(),
             speech, *speech.stride(), text_lengths, speech_lengths, scores, *scores.stride()[:2],
             T, S, C, -0.5 * C * math.log(2 * math.pi),
@@ -66,7 +78,7 @@ def _fill(
 
 
 @triton.jit
-def _scores(
+def _gaussian_scores_kernel(
     mean, mean_b, mean_i, mean_c, log_scale, scale_b, scale_i, scale_c, speech, speech_b, speech_j, speech_c,
     text_lengths, speech_lengths, scores, scores_b, scores_i, T, S, C, constant,
     HAS_SCALE: tl.constexpr, PRECISION: tl.constexpr,

@@ -55,7 +55,7 @@ def test_defaults_are_written_out_in_every_part():
     full = instantiate(combined(MEL, ENERGY), Frontend).configuration()
     mel, energy = full["init_args"]["frontends"]
     assert mel["init_args"]["preset"] == "vits"
-    assert mel["init_args"]["mels"] is None
+    assert mel["init_args"]["mels"] == 80  # of the preset
     assert energy["init_args"]["hop_samples"]
     assert instantiate(full, Frontend).configuration() == full
 

@@ -117,7 +117,7 @@ def test_bad_utterances_stop_no_other(
     out = faulty / "out"
     assert align(checkpoint, faulty / "faulty", out, "--json") == 0
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (summary["utterances"], summary["aligned"], summary["failed"]) == (15, 12, 3)
+    assert (summary["utterances"], summary["aligned"], summary["failed"]) == (23, 20, 3)
     failed = dict(table(out / "failed.tsv")[1:])
     assert failed.keys() == {"lost", "unknown", "long"}
     assert "lost.wav" in failed["lost"]

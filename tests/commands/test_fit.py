@@ -1,6 +1,7 @@
 """`aligner fit`: settings, resuming, interrupting, what is printed."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,12 @@ import pytest
 import torch
 import yaml
 
+from aligner.aligner import Aligner
 from aligner.cli import main
 from aligner.errors import AlignerError
 from aligner.frontends import Yingram
-from aligner.instantiate import in_full
 from aligner.training.lightning_cli import LAST, find_config
-from aligner.training.module import Aligner
+from aligner.training.module import AlignerModule
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +36,11 @@ def test_a_run_leaves_a_checkpoint_its_settings_and_what_tensorboard_shows(
     trained: Path, tiny_corpus: Path
 ) -> None:
     aligner = Aligner.load(trained / LAST)
-    assert aligner.symbols == ("sil", "a", "e", "m", "s", "t")
-    assert aligner.hparams["text"] == {"phonemizer": "characters", "language": "en-us", "options": {}}
+    assert aligner.vocabulary.symbols == ("sil", "a", "e", "m", "s", "t")
+    assert aligner.settings()["text"] == {"phonemizer": "characters", "language": "en-us", "options": {}}
     settings = yaml.safe_load((trained / "config.yaml").read_text())
     assert settings["data"]["data_dir"] == str(tiny_corpus)
-    assert settings["model"]["encoder"]["init_args"]["components"] == [1, 1, 1, 1, 2, 2]
+    assert settings["model"]["training"]["init_args"]["gaussians"] == {"4": 2}
     assert [path.name for path in (trained / "checkpoints").iterdir()] == ["last.ckpt"]
     events = b"".join(path.read_bytes() for path in trained.glob("events.out.tfevents.*"))
     assert all(name in events for name in (b"loss", b"phones_error_ms", b"words_error_ms", b"alignment"))
@@ -64,16 +65,16 @@ def test_nothing_need_be_measured(
 def test_ctrl_c_leaves_what_can_be_used_and_gone_on_from(
     tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    end = Aligner.on_validation_epoch_end
+    end = AlignerModule.on_validation_epoch_end
 
-    def interrupted(self):
+    def interrupted(self: AlignerModule) -> None:
         end(self)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Aligner, "on_validation_epoch_end", interrupted)
+    monkeypatch.setattr(AlignerModule, "on_validation_epoch_end", interrupted)
     assert fit(tiny_corpus, tmp_path) == 130
     monkeypatch.undo()
-    assert len(Aligner.load(tmp_path / LAST).symbols) == 6
+    assert len(Aligner.load(tmp_path / LAST).vocabulary.symbols) == 6
     assert fit(tiny_corpus, tmp_path, "--resume", "--json") == 0
     assert last_line(capsys)["epochs"] == 6
 
@@ -101,14 +102,16 @@ def test_there_must_be_a_checkpoint_to_go_on_from(
         (["--model.sed", "1"], "model.sed"),
         (["--model.seed", "one"], "model.seed"),
         (["--data.batch_duration", "3"], "batch_duration"),
-        (["--model.frontend.init_args.hop", "80"], "takes no hop"),
-        (["--model.frontend.hop_samples", "80"], "under init_args"),
+        (["--model.frontend.init_args.hop", "80"], "'hop' is not accepted"),
+        (["--model.frontend.hop", "80"], "'hop' is not accepted"),
         (["--model.frontend.init_args.preset", "16khz"], "16khz"),
-        (["--model.frontend.init_args.preset.name", "16khz"], "no such place in the frontend"),
-        (["--model.frontend.init_args.frontends", '[{"class_path": "x.Y"}]'], "'x.Y' cannot be imported"),
-        (["--model.frontend", "aligner.frontends.Mel"], "write '{class_path"),
-        (["--model.encoder.class_path", "aligner.encoders.phone_mixtures.PhoneMixture"], "is not a"),
-        (["--model.encoder.init_args.state", "2"], "takes no state"),
+        (["--model.frontend.init_args.preset.name", "16khz"], "preset"),
+        (["--model.frontend", '{"class_path": "x.Y"}'], "No module named 'x'"),
+        (["--model.frontend", "aligner.encoders.PhoneMixtures"], "PhoneMixtures"),
+        (["--model.encoder.class_path", "aligner.encoders.PhoneMixture"], "no attribute 'PhoneMixture'"),
+        (["--model.encoder.init_args.state", "2"], "'state' is not accepted"),
+        (["--model.training.init_args.components", "[1]"], "'components' is not accepted"),
+        (["--trainer.max_epochs", "3"], "set model.training.init_args.epochs"),
     ],
 )
 def test_settings_that_do_not_exist_are_refused(
@@ -122,14 +125,15 @@ def test_settings_that_do_not_exist_are_refused(
 def test_settings_inside_frontend_and_encoder_are_taken_over_those_of_the_file(
     tiny_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = ["--model.frontend.init_args.floor", "1e-7", "--model.encoder.init_args.components=[1,2]"]
+    more = ["--model.frontend.init_args.floor", "1e-7", "--model.training.init_args.epochs=2"]
     assert fit(tiny_corpus, tmp_path, *more, "--model.seed=3", "--json") == 0
     assert last_line(capsys)["epochs"] == 2
-    settings = Aligner.load(tmp_path / LAST).hparams
+    settings = Aligner.load(tmp_path / LAST).settings()
     assert settings["frontend"]["init_args"]["floor"] == 1e-7
-    assert settings["frontend"]["init_args"]["cepstra"] == 13  # of the file
-    assert settings["encoder"]["init_args"]["components"] == [1, 2]
-    assert settings["seed"] == 3
+    assert settings["frontend"]["init_args"]["mels"] == 23  # of the file
+    model = yaml.safe_load((tmp_path / "config.yaml").read_text())["model"]
+    assert model["training"]["init_args"]["epochs"] == 2
+    assert model["seed"] == 3
 
 
 MEL = {
@@ -140,7 +144,7 @@ YINGRAM = {
     "class_path": "aligner.frontends.Yingram",
     "init_args": {"sample_rate_hz": 16000, "hop_samples": 160, "frame_rule": "center", "bins": 8},
 }
-SHORT = ["--model.encoder.init_args.components", "[1, 2]", "--data.n_validation", "1"]
+SHORT = ["--model.training.init_args.epochs", "2", "--data.n_validation", "1"]
 
 
 def combined(*frontends: dict[str, Any]) -> dict[str, Any]:
@@ -151,32 +155,28 @@ def test_frontends_made_of_frontends_train_save_load_and_align(
     tiny_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "mel-yingram.yaml"
-    views = {"views": [r"c\d+$", "c[0-8]$|^yin"], "components": [1, 1, 1, 2]}
-    encoder = {"class_path": "aligner.encoders.phone_mixtures.PhoneMixtures", "init_args": views}
-    config.write_text(yaml.safe_dump({"model": {"frontend": combined(MEL, YINGRAM), "encoder": encoder}}))
+    streams = {"streams": [r"c\d+$", "c[0-8]$|^yin"]}
+    model = {
+        "frontend": combined(MEL, YINGRAM),
+        "encoder": {"class_path": "aligner.encoders.PhoneMixtures", "init_args": streams},
+        "training": {"class_path": "aligner.training.EM", "init_args": {"epochs": 4, "gaussians": {3: 2}}},
+    }
+    config.write_text(yaml.safe_dump({"model": model}))
     out = tmp_path / "run"
-    assert (
-        fit(tiny_corpus, out, "--model.frontend.init_args.frontends.1.init_args.bins", "9", config=config)
-        == 0
-    )
+    wider = {**YINGRAM, "init_args": {**YINGRAM["init_args"], "bins": 9}}
+    parts = json.dumps([MEL, wider])
+    assert fit(tiny_corpus, out, "--model.frontend.init_args.frontends", parts, config=config) == 0
     aligner = Aligner.load(out / LAST)
     assert aligner.frontend.channel_names[-1].startswith("yin ")
     assert aligner.frontend.channels == 13 + 9
-    wider = {**YINGRAM, "init_args": {**YINGRAM["init_args"], "bins": 9}}
-    assert aligner.hparams["frontend"] == in_full(combined(MEL, wider))
-    assert yaml.safe_load((out / "config.yaml").read_text())["model"]["frontend"] == combined(MEL, wider)
+    mel, yingram = aligner.settings()["frontend"]["init_args"]["frontends"]
+    assert MEL["init_args"].items() <= mel["init_args"].items()
+    assert wider["init_args"].items() <= yingram["init_args"].items()
+    written = yaml.safe_load((out / "config.yaml").read_text())["model"]["frontend"]
+    assert written["init_args"]["frontends"][1]["init_args"]["bins"] == 9
     capsys.readouterr()
-    align = [
-        "align",
-        "--checkpoint",
-        out / LAST,
-        "--data",
-        tiny_corpus,
-        "--out",
-        tmp_path / "aligned",
-        "--json",
-    ]
-    assert main([str(word) for word in align]) == 0
+    align = ["align", "--checkpoint", out / LAST, "--data", tiny_corpus, "--json"]
+    assert main([*map(str, align), "--out", str(tmp_path / "aligned")]) == 0
     assert last_line(capsys)["aligned"] == 20
     assert main(["evaluate", str(tmp_path / "aligned"), "--reference", str(tiny_corpus), "--json"]) == 0
     assert last_line(capsys)["phones"]["mean_ms"] < 10
@@ -184,7 +184,9 @@ def test_frontends_made_of_frontends_train_save_load_and_align(
 
 def test_a_whole_frontend_is_taken_over_the_file_s(tiny_corpus: Path, tmp_path: Path) -> None:
     assert fit(tiny_corpus, tmp_path, *SHORT, "--model.frontend", json.dumps(combined(MEL))) == 0
-    assert Aligner.load(tmp_path / LAST).hparams["frontend"] == in_full(combined(MEL))
+    (mel,) = Aligner.load(tmp_path / LAST).settings()["frontend"]["init_args"]["frontends"]
+    assert mel["class_path"] == "aligner.frontends.Mel"
+    assert MEL["init_args"].items() <= mel["init_args"].items()
 
 
 def test_features_kept_on_disk_are_not_computed_again(
@@ -215,8 +217,8 @@ def test_features_kept_on_disk_are_not_computed_again(
 def test_several_configurations_are_laid_over_one_another(tiny_corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "more.yaml").write_text("model: {seed: 5}\n")
     assert fit(tiny_corpus, tmp_path / "out", "--config", tmp_path / "more.yaml") == 0
-    settings = Aligner.load(tmp_path / "out" / LAST).hparams
-    assert (settings["seed"], settings["encoder"]["init_args"]["states"]) == (5, 1)
+    model = yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())["model"]
+    assert (model["seed"], model["encoder"]["init_args"]["states"]) == (5, 1)
 
 
 def test_what_is_missing_is_said(
@@ -235,3 +237,21 @@ def test_configurations_are_found_by_name() -> None:
     shipped = ", ".join(sorted(path.stem for path in (Path(__file__).parents[2] / "configs").glob("*.yaml")))
     with pytest.raises(AlignerError, match=f"one of {shipped}"):
         find_config("ljspeach")
+
+
+@pytest.mark.parametrize("config", ["ljspeech", "ljspeech-glow", "ljspeech-nansy"])
+def test_print_config_explains_every_setting(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(["fit", "--config", config, "--print_config"])
+    assert done.value.code == 0
+    printed = capsys.readouterr().out
+    assert yaml.safe_load(printed)["model"]["encoder"]["class_path"].startswith("aligner.encoders.")
+    unexplained, comment = [], ""
+    for line in map(str.strip, printed[printed.index("\nmodel:") + 7 :].splitlines()):
+        if line.startswith("#"):
+            comment += line.removeprefix("#")
+        elif re.match(r"[a-z_]+:", line):
+            if not line.startswith(("class_path:", "data:")) and comment.lstrip()[:1] in ("", "("):
+                unexplained.append(line)
+            comment = ""
+    assert unexplained == []

@@ -69,11 +69,11 @@ def batches(draw, max_tokens: int = 6, max_frames: int = 14, max_items: int = 3)
 
 
 def random_batch(
-    seed: int, B: int, T: int, S: int, *, skips: bool = False, strange: bool = False, device: str = "cpu"
+    seed: int, B: int, T: int, S: int, *, skips: bool = False, odd_values: bool = False, device: str = "cpu"
 ) -> Batch:
     """Ragged; some items full size, some with one token, one frame or as many tokens as frames.
 
-    strange: also scores with ties, of extreme size, NaN and infinite, and items without a path.
+    odd_values: also scores with ties, of extreme size, NaN and infinite, and items without a path.
     """
     rng = np.random.default_rng(seed)
     scores = rng.standard_normal((B, T, S)).astype(np.float32)
@@ -82,23 +82,23 @@ def random_batch(
     tokens[::5] = np.minimum(T, frames[::5])
     frames[::7], tokens[::7] = S, min(T, S)
     frames[3::11] = np.minimum(tokens[3::11], S)
-    if strange:
+    if odd_values:
         kind = rng.integers(0, 8, B)
         scores[kind == 0] = rng.integers(-2, 3, scores[kind == 0].shape)
         scores[kind == 1] *= 1e30
         scores[kind == 2] *= 1e-38
         scores[kind == 3] -= 1e9
-        odd = rng.random(scores.shape) < 0.02
-        scores[(kind == 4)[:, None, None] & odd] = -np.inf
-        scores[(kind == 5)[:, None, None] & odd & (rng.random(scores.shape) < 0.3)] = np.nan
-        scores[(kind == 6)[:, None, None] & odd & (rng.random(scores.shape) < 0.3)] = np.inf
+        some = rng.random(scores.shape) < 0.02
+        scores[(kind == 4)[:, None, None] & some] = -np.inf
+        scores[(kind == 5)[:, None, None] & some & (rng.random(scores.shape) < 0.3)] = np.nan
+        scores[(kind == 6)[:, None, None] & some & (rng.random(scores.shape) < 0.3)] = np.inf
         lost = kind == 7
         tokens[lost] = rng.integers(-1, T + 3, lost.sum())
         frames[lost] = rng.integers(-1, S + 3, lost.sum())
     skippable = None
     if skips:
         some = rng.random((B, T)) < 0.4
-        skippable = torch.from_numpy(some if strange and seed % 5 == 0 else without_neighbours(some))
+        skippable = torch.from_numpy(some if odd_values and seed % 5 == 0 else without_neighbours(some))
     batch = Batch(
         torch.from_numpy(scores),
         torch.from_numpy(tokens),

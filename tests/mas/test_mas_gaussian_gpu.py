@@ -1,4 +1,4 @@
-"""gaussian_search on a card: `pytest -m gpu tests/test_gaussian_gpu.py`. Without one: its kernel compiles."""
+"""gaussian_search on a GPU: `pytest -m gpu tests/mas/test_mas_gaussian_gpu.py`. Elsewhere it compiles."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import mas
-from mas import gaussian_hopper
+from mas.backends.hopper import gaussian as hopper_gaussian
 
 
 def test_compiles_ahead_of_time() -> None:
@@ -17,14 +17,14 @@ def test_compiles_ahead_of_time() -> None:
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 import triton
-from mas import gaussian_gpu
-types = dict.fromkeys(gaussian_gpu._scores.arg_names[:-5], "i64")
+from mas.backends import triton_gaussian
+types = dict.fromkeys(triton_gaussian._gaussian_scores_kernel.arg_names[:-5], "i64")
 types |= dict.fromkeys(["mean", "log_scale", "speech", "scores"], "*fp32") | dict(constant="fp32")
 types |= dict.fromkeys(["text_lengths", "speech_lengths"], "*i64") | dict.fromkeys("TSC", "i32")
 for arch, precision in (80, "tf32"), (90, "tf32x3"), (100, "ieee"):
     constants = dict(HAS_SCALE=True, PRECISION=precision, TOKENS=64, FRAMES=128, CHANNELS=32)
     target = GPUTarget("cuda", arch, 32)
-    triton.compile(ASTSource(gaussian_gpu._scores, types, constants), target=target)
+    triton.compile(ASTSource(triton_gaussian._gaussian_scores_kernel, types, constants), target=target)
 print("done")
 """
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
@@ -35,7 +35,7 @@ print("done")
 def test_the_cuda_kernels_compile_ahead_of_time() -> None:
     pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed")
     for warps, stages, *layout in (2, 4, False, True, True), (3, 3, True, False, True):
-        code = gaussian_hopper.compile_kernels(90, warps, stages, gaussian_hopper.Layout(*layout))
+        code = hopper_gaussian.compile_kernels(90, warps, stages, hopper_gaussian.MemoryLayout(*layout))
         assert code[:4] == b"\x7fELF"
 
 
@@ -49,7 +49,7 @@ def test_paths_are_those_of_exact_scores(
     scaled: bool, precision: mas.gaussian.Precision, shape: tuple[int, int, int, int]
 ) -> None:
     if not torch.cuda.is_available():
-        pytest.skip("no CUDA card")
+        pytest.skip("no CUDA GPU")
     B, T, S, C = shape
     torch.manual_seed(1)
     mean = torch.randn(B, T, C, device="cuda")
@@ -77,7 +77,7 @@ def _inputs(B: int, T: int, S: int, C: int) -> tuple[torch.Tensor, ...]:
 
 
 on_hopper = pytest.mark.skipif(
-    not (torch.cuda.is_available() and torch.cuda.get_device_capability() == (9, 0)), reason="no Hopper card"
+    not (torch.cuda.is_available() and torch.cuda.get_device_capability() == (9, 0)), reason="no Hopper GPU"
 )
 
 
@@ -102,7 +102,7 @@ def test_scores_are_off_by_less_than_two_bfloat16_allow(unit: bool, shape: tuple
     i, j = torch.arange(T, device="cuda")[:, None], torch.arange(S, device="cuda")
     visited = (j >= i) & (j <= (frames - text)[:, None, None] + i) & (i < text[:, None, None])
     for view in views:
-        found = gaussian_hopper.scores(view[0], None if unit else view[1], view[2], text, frames)
+        found = hopper_gaussian.gaussian_scores(view[0], None if unit else view[1], view[2], text, frames)
         error = ((found - exact).abs() / (largest + 1))[visited]
         assert error.max() < 2**-15
 
@@ -117,19 +117,19 @@ def test_scores_are_off_by_less_than_two_bfloat16_allow(unit: bool, shape: tuple
 def test_fused_paths_are_those_of_the_scores(unit: bool, shape: tuple[int, ...]) -> None:
     mean, log_scale, speech, text, frames = _inputs(*shape)
     scale = None if unit else log_scale
-    scores = gaussian_hopper.scores(mean, scale, speech, text, frames)
+    scores = hopper_gaussian.gaussian_scores(mean, scale, speech, text, frames)
     expected = mas.search(scores, text, frames)
     for warps in 2, 3:
-        fused = gaussian_hopper._shape(shape[1], warps)
+        fused = hopper_gaussian._fused_shape(shape[1], warps)
         for helpers in 0, 1, 0, 2, 0:
             helped = fused._replace(blocks=min(16, fused.blocks + helpers))
-            found = gaussian_hopper._search_fused(helped, mean, scale, speech, text, frames)
+            found = hopper_gaussian._search_fused(helped, mean, scale, speech, text, frames)
             assert torch.equal(found, expected)
 
 
 @pytest.mark.gpu
 @on_hopper
-def test_fused_names_items_without_a_path_and_takes_little_memory() -> None:
+def test_fused_names_items_without_a_path_in_little_memory() -> None:
     mean, log_scale, speech, text, frames = _inputs(16, 2048, 8192, 80)
     speech[3, 4000] = float("nan")
     frames[5], text[5], frames[3] = 7, 8, 8192

@@ -1,14 +1,15 @@
-"""The CUDA backend's own choices. test_gpu.py compares it, like every backend, with the reference.
+"""The CUDA backend: what only it has. test_mas_triton.py compares it, like every backend, with the reference.
 
-On a machine with a card: `pytest -m gpu tests/test_hopper.py`.
+On a machine with a GPU: `pytest -m gpu tests/mas/test_mas_hopper.py`.
 """
 
 import pytest
 import torch
 from search_cases import random_batch
 
-from mas import cpu, hopper
-from mas.hopper import Shape
+from mas.backends import cpu
+from mas.backends.hopper import search as hopper
+from mas.backends.hopper.search import Loader, Shape
 
 # Every way of spreading the tokens: one warp, several in a block, several blocks, both, and 2 or 4 a lane.
 SHAPES = [
@@ -35,14 +36,21 @@ def test_compiles_ahead_of_time(architecture: int, score_type: int, rows: int) -
 
 def test_what_does_not_compile_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed")
-    with pytest.raises(RuntimeError, match=r"hopper\.cu"):
+    with pytest.raises(RuntimeError, match=r"search\.cu"):
         hopper.compile_kernel(90, Shape(rows=3, warps=1, blocks=1, stages=4), 0)
+
+
+def test_sizes_that_disagree_do_not_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed")
+    monkeypatch.setattr(hopper, "_INBOX_BYTES", hopper._INBOX_BYTES - 256)
+    with pytest.raises(RuntimeError, match="allots an inbox"):
+        hopper.compile_kernel(90, Shape(rows=2, warps=1, blocks=1, stages=4), 0)
 
 
 def test_every_text_length_finds_room() -> None:
     for T in range(1, 4097):
         for B in (1, 16, 1000):
-            shape = hopper._shape(T, B, 132)
+            shape = hopper._choose_shape(T, B, 132)
             assert 32 * shape.rows * shape.warps * shape.blocks >= T
             assert shape.blocks <= 8
             assert shape.shared_bytes <= hopper._SHARED_BYTES - 2048  # less the barriers
@@ -60,23 +68,23 @@ def test_histories_of_every_item_find_room(rows: int) -> None:
 
 def test_how_scores_are_read() -> None:
     scores = torch.zeros(3, 8, 12)
-    assert hopper._loader(scores) == 0
-    assert hopper._loader(scores[:, :, :11]) == 0
-    assert hopper._loader(scores[:, :, 1:]) == 1
-    assert hopper._loader(scores[:, :, ::2]) == 1
-    assert hopper._loader(torch.zeros(3, 8, 11)) == 1
-    assert hopper._loader(torch.zeros(3, 12, 8).mT) == 2
+    assert hopper._loader(scores) == Loader.ALIGNED_ROWS
+    assert hopper._loader(scores[:, :, :11]) == Loader.ALIGNED_ROWS
+    assert hopper._loader(scores[:, :, 1:]) == Loader.ROWS_ONE_BY_ONE
+    assert hopper._loader(scores[:, :, ::2]) == Loader.ROWS_ONE_BY_ONE
+    assert hopper._loader(torch.zeros(3, 8, 11)) == Loader.ROWS_ONE_BY_ONE
+    assert hopper._loader(torch.zeros(3, 12, 8).mT) == Loader.COLUMNS_ONE_BY_ONE
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_every_shape_equals_the_reference(monkeypatch: pytest.MonkeyPatch, shape: Shape) -> None:
     if not hopper.serves(torch.device("cuda")):
-        pytest.skip("this card is not served")
-    monkeypatch.setattr(hopper, "_shape", lambda T, B, processors: shape)
+        pytest.skip("this GPU is not served")
+    monkeypatch.setattr(hopper, "_choose_shape", lambda T, B, processors: shape)
     most = 32 * shape.rows * shape.warps * shape.blocks
     for seed, (T, S) in enumerate([(most, 2 * most + 5), (most - 1, most), (1, 40), (min(most, 70), 2049)]):
-        batch = random_batch(seed, 9, T, S, strange=True)
+        batch = random_batch(seed, 9, T, S, odd_values=True)
         found = hopper.durations(*batch.to("cuda"))
         assert torch.equal(found.cpu(), cpu.durations(*batch)), (T, S)
 
@@ -84,6 +92,6 @@ def test_every_shape_equals_the_reference(monkeypatch: pytest.MonkeyPatch, shape
 @pytest.mark.gpu
 def test_a_device_that_is_not_the_current_one() -> None:
     if torch.cuda.device_count() < 2:
-        pytest.skip("needs two cards")
+        pytest.skip("needs two GPUs")
     batch = random_batch(1, 4, 50, 200)
     assert torch.equal(hopper.durations(*batch.to("cuda:1")).cpu(), cpu.durations(*batch))

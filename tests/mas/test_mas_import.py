@@ -2,6 +2,10 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
+from typing import get_args
+
+from mas.search import Backend
 
 
 def _run(code: str) -> str:
@@ -12,7 +16,18 @@ def _run(code: str) -> str:
 def test_import_brings_neither_the_trainer_nor_its_libraries() -> None:
     loaded = _run("import mas, sys; print(*{name.split('.')[0] for name in sys.modules})").split()
     assert "torch" in loaded
-    assert not {"aligner", "lightning", "librosa", "lhotse", "numba", "triton"} & set(loaded)
+    assert not {"aligner", "lightning", "librosa", "lhotse", "numba", "triton", "cuda"} & set(loaded)
+
+
+def test_backends_have_the_names_of_their_files() -> None:
+    for name in get_args(Backend):
+        spec = find_spec(f"mas.backends.{name}")
+        assert spec is not None, name
+
+
+def test_triton_backend_imports_the_triton_package() -> None:
+    code = "import mas.backends.triton as t, triton; print(t.triton is triton, t.__name__)"
+    assert _run(code) == "True mas.backends.triton\n"
 
 
 def test_works_without_triton() -> None:

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from search_cases import Batch, batches, brute_force
 
-from mas import reference
+from mas.backends import reference
 
 
 @settings(max_examples=300, deadline=None)
@@ -28,7 +28,7 @@ def test_ties_stay() -> None:
     assert path.tolist() == [0, 1, 2, 2, 2, 2]
 
 
-def test_ties_prefer_moving_to_skipping_and_the_last_token_to_the_one_before() -> None:
+def test_ties_prefer_move_to_skip_and_the_last_token() -> None:
     skippable = torch.tensor([True, False, True])
     path = reference.best_path(torch.zeros(3, 3), skippable)
     assert path is not None

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from search_cases import Batch, batches, random_batch
 
 import mas
-from mas import reference
+from mas.backends import reference
 
 
 def test_all_ties_stay() -> None:
@@ -198,7 +198,7 @@ def test_compiles_without_graph_breaks() -> None:
 
 def test_the_operation_is_what_it_says() -> None:
     batch = random_batch(7, 4, 7, 20, skips=True)
-    torch.library.opcheck(torch.ops.mas.search, (*batch, "", "", True))
+    torch.library.opcheck(torch.ops.mas.search, (*batch, "search BTS", "", True))
     durations = mas.search(*batch[:3])
     torch.library.opcheck(torch.ops.mas.dense_path, (durations, 20, True, torch.float32))
 

@@ -1,11 +1,13 @@
-"""CUDA C++ without a compiler at the user's: NVRTC, which comes with PyTorch's wheels, compiles a source file
-for the card at hand, the driver loads and launches what it made.
+"""CUDA C++ without an installed compiler.
+
+NVRTC, which comes with PyTorch's wheels, compiles a source file for the GPU at hand. The CUDA driver loads
+and launches the result.
 """
 
 import ctypes
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -15,17 +17,23 @@ _NON_PORTABLE_CLUSTER = 14  # CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWE
 _MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 
 
-def compile_source(source: pathlib.Path, architecture: int, defines: Sequence[str]) -> bytes:
-    """Machine code for cards of compute capability `architecture` (90, 100, ...). Needs no card.
+def compile_source(source: pathlib.Path, architecture: int, defines: Mapping[str, int]) -> bytes:
+    """Machine code of a source file. Needs no GPU.
 
-    source may include the .cu files beside it. defines: such as "R=2".
-    Raises ImportError where cuda-bindings or NVRTC are missing, RuntimeError with the compiler's words.
+    Args:
+        source: a .cu file; it may include .cu and .cuh files of its folder.
+        architecture: the compute capability of the GPU as one number (90, 100, ...).
+        defines: names and values for -D.
+
+    Raises:
+        ImportError: cuda-bindings or NVRTC is missing.
+        RuntimeError: the source does not compile; the message is the compiler's.
     """
     from cuda.bindings import nvrtc
 
     options = [f"--gpu-architecture=sm_{architecture}a", "--std=c++17", "--fmad=false"]
-    options += [f"-D{define}" for define in defines]
-    beside = [file for file in sorted(source.parent.glob("*.cu")) if file != source]
+    options += [f"-D{name}={value}" for name, value in defines.items()]
+    beside = [file for file in sorted(source.parent.glob("*.cu*")) if file != source]
     headers, names = [file.read_bytes() for file in beside], [file.name.encode() for file in beside]
     program = _checked(
         nvrtc.nvrtcCreateProgram(source.read_bytes(), source.name.encode(), len(beside), headers, names)
@@ -44,7 +52,7 @@ def compile_source(source: pathlib.Path, architecture: int, defines: Sequence[st
 
 
 def architecture(index: int) -> int:
-    """The compute capability of a card, as `compile_source` takes it."""
+    """The compute capability of a GPU, as `compile_source` takes it."""
     major, minor = torch.cuda.get_device_capability(index)
     return 10 * major + minor
 
@@ -58,7 +66,7 @@ def _checked(answer: tuple) -> Any:
 
 
 class _Attribute(ctypes.Structure):
-    """`CUlaunchAttribute` of the driver, as far as cluster dimensions go."""
+    """`CUlaunchAttribute` of the driver, for cluster dimensions only."""
 
     _fields_ = [("id", ctypes.c_int32), ("pad", ctypes.c_int32), ("value", ctypes.c_uint32 * 16)]
 
@@ -86,10 +94,19 @@ def _driver() -> ctypes.CDLL:
 
 
 class Kernel:
-    """A function of compiled code, loaded on one device.
+    """A kernel of compiled code, loaded on one device.
 
-    cluster: thread blocks in each cluster. threads: of a block. shared_bytes: dynamic, of a block.
-    Raises OSError without a driver, RuntimeError with the driver's words.
+    Args:
+        index: of the device.
+        code: machine code from `compile_source`.
+        name: of the kernel.
+        threads: of a thread block.
+        shared_bytes: dynamic shared memory of a thread block.
+        cluster: thread blocks in each cluster.
+
+    Raises:
+        OSError: there is no driver.
+        RuntimeError: the driver reports an error; the message is the driver's.
     """
 
     def __init__(
@@ -109,18 +126,18 @@ class Kernel:
         self._attributes = ctypes.pointer(_Attribute(_CLUSTER_DIMENSION, 0, (cluster, 1, 1)))
 
     def launch(self, blocks: int, *arguments: ctypes.Structure) -> None:
-        """Queues it on the device's current stream."""
+        """Launches so many thread blocks on the current stream of the device."""
         index = self._index
         if torch.cuda.current_device() != index:
             with torch.cuda.device(index):
                 return self.launch(blocks, *arguments)
-        stream = torch._C._cuda_getCurrentRawStream(index)  # what current_stream() asks, 40 times as fast
+        stream = torch._C._cuda_getCurrentRawStream(index)  # as current_stream(), 40 times as fast
         config = self._config(blocks, stream, self._attributes)
         addresses = (ctypes.c_void_p * len(arguments))(*map(ctypes.addressof, arguments))
         self._check(self._cuda.cuLaunchKernelEx(ctypes.byref(config), self._function, addresses, None))
 
     def clusters_at_once(self, blocks: int) -> int:
-        """How many clusters of so many thread blocks the device can hold, if nothing else runs on it."""
+        """How many clusters of so many thread blocks fit on the device at once, if nothing else runs."""
         count, cluster = ctypes.c_int(), ctypes.pointer(_Attribute(_CLUSTER_DIMENSION, 0, (blocks, 1, 1)))
         config = self._config(blocks, None, cluster)
         with torch.cuda.device(self._index):

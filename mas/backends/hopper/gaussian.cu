@@ -1,4 +1,4 @@
-// Gaussian scores by tensor cores, for hopper.cu, which includes this file; see there for names and conventions.
+// Gaussian scores by tensor cores, for search.cu, which includes this file; see there for names and conventions.
 //
 //     x[i, j] = sum_c -0.5 w z^2 + w m z  +  constant - sum_c (log_scale + 0.5 w m^2),    w = exp(-2 log_scale)
 //
@@ -24,14 +24,21 @@ struct Gaussians {
   float constant;  // -0.5 C log(2 pi)
 };
 
-// TOKENS_BY_FOURS, FRAMES_BY_FOURS: whether channels lie side by side, so that four from a multiple of four on can be read at
-// once, or anyhow.
+static_assert(sizeof(Gaussians) == GAUSSIANS_BYTES, "gaussian.py has the same structure");
+
+// gaussian.py passes, with -D:
+//   UNIT_VARIANCE     whether there are no scales
+//   TOKENS_BY_FOURS, FRAMES_BY_FOURS   whether channels lie side by side, so that four from a multiple of four on can be
+//                     read at once
+//   SIDE              tokens and frames of a tile
+//   TEAM              threads that make a tile
+//   QUARTERS          quarter tiles in the ring of a dp warp: see "for the search, as it goes"
+//   TILE_BYTES, RING_FLOATS, MOST_TOKENS, GAUSSIANS_BYTES   for assertions
 constexpr bool SCALED = !UNIT_VARIANCE;
-constexpr int TEAM = 256;                    // threads that make a tile
-constexpr int SIDE = 128;                    // tokens and frames of a tile
 constexpr int SLICE_BYTES = 2 * SIDE * 128;  // 128 bytes a token, then 128 a frame
 constexpr int CONSTANTS = 4 * SIDE;          // of a tile: each token's is the sum of four
-constexpr int TILE_BYTES = 2 * SLICE_BYTES + 2 * CONSTANTS * 4;
+static_assert(SIDE == 128 && TEAM == 256, "a thread's part of a tile, and of its sums");
+static_assert(TILE_BYTES == 2 * SLICE_BYTES + 2 * CONSTANTS * 4, "gaussian.py allots shared memory for a team");
 constexpr int STEP = SCALED ? 16 : 32;       // channels a slice
 
 // The 128 bytes of a token or frame are 8 pieces of 8 bfloat16: large parts of kind 0, kind 1, then small parts of both,
@@ -40,13 +47,9 @@ constexpr int STEP = SCALED ? 16 : 32;       // channels a slice
 DEVICE int piece(int row, int index) { return row * 128 + ((index ^ (row & 7)) << 4); }
 constexpr int KIND_PIECE = 32, SMALL_PIECE = 64;  // to be flipped in the address of a piece
 
-#define MEMBER __device__ __forceinline__
+constexpr float MINUS_2_LOG2_E = -2.885390082f;   // exp(-2 x) is 2 to this times x
 
-DEVICE u32 two_bfloats(float first, float second) {
-  u32 r;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(second), "f"(first));
-  return r;
-}
+#define MEMBER __device__ __forceinline__
 
 // Four channels as large and small parts to where those of kind 0 are.
 DEVICE void store_split(u32 to, int kind, const float (&v)[4]) {
@@ -56,14 +59,9 @@ DEVICE void store_split(u32 to, int kind, const float (&v)[4]) {
     large[n] = two_bfloats(v[2 * n], v[2 * n + 1]);
     small[n] = two_bfloats(v[2 * n] - __uint_as_float(large[n] << 16), v[2 * n + 1] - __uint_as_float(large[n] & 0xffff0000u));
   }
-  auto store = [](u32 address, const u32 (&v)[2]) {
-    asm volatile("st.shared.v2.u32 [%0], {%1, %2};" ::"r"(address), "r"(v[0]), "r"(v[1]) : "memory");
-  };
-  store(to ^ kind * KIND_PIECE, large);
-  store(to ^ (kind * KIND_PIECE + SMALL_PIECE), small);
+  store2(to ^ kind * KIND_PIECE, large);
+  store2(to ^ (kind * KIND_PIECE + SMALL_PIECE), small);
 }
-
-DEVICE void team_sync() { asm volatile("bar.sync 1, 256;" ::: "memory"); }
 
 struct Tile {
   float sums[64];  // of a thread: see Maker::put
@@ -71,28 +69,6 @@ struct Tile {
 
 // What wgmma wants to know of 16 channels of some rows (a multiple of 8, 1024 bytes for each 8) in shared memory.
 DEVICE u64 operand(u32 address) { return 1ull << 62 | 64ull << 32 | 1ull << 16 | (address & 0x3ffff) >> 4; }
-
-// sums (+)= 64 tokens by 128 frames by 16 channels; by 4 warps together, and done when products_wait says so.
-DEVICE void multiply(float (&d)[64], u64 tokens, u64 frames, int add) {
-#define FOUR(n) "+f"(d[n]), "+f"(d[n + 1]), "+f"(d[n + 2]), "+f"(d[n + 3])
-#define SIXTEEN(n) FOUR(n), FOUR(n + 4), FOUR(n + 8), FOUR(n + 12)
-  asm volatile(
-      "{\n.reg .pred add;\nsetp.ne.b32 add, %66, 0;\n"
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
-      "%64, %65, add, 1, 1, 0, 0;\n}"
-      : SIXTEEN(0), SIXTEEN(16), SIXTEEN(32), SIXTEEN(48) : "l"(tokens), "l"(frames), "r"(add));
-#undef SIXTEEN
-#undef FOUR
-}
-
-DEVICE void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
-DEVICE void products_queued() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-DEVICE void products_wait() { asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory"); }
-DEVICE void show_to_tensor_cores() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
 // Half of the team has 64 tokens of the tile.
 DEVICE void multiply_slice(Tile& t, u32 slice, int half, bool first) {
@@ -132,16 +108,14 @@ template <bool BY_FOURS>
 DEVICE void read_channels(float (&v)[4], const float* at, int step, bool all, int left) {
   if (all) {  // with this branch, what is read is asked for here and not later
     if (BY_FOURS) {
-      asm volatile("ld.global.nc.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(v[0]), "=f"(v[1]), "=f"(v[2]), "=f"(v[3]) : "l"(at));
+      read4(v, at);
     } else {
 #pragma unroll
-      for (int k = 0; k < 4; ++k) asm volatile("ld.global.nc.f32 %0, [%1];" : "=f"(v[k]) : "l"(at + k * step));
+      for (int k = 0; k < 4; ++k) read1(v[k], at + k * step);
     }
   } else {
 #pragma unroll
-    for (int k = 0; k < 4; ++k)
-      asm volatile("{\n.reg .pred there;\nsetp.gt.s32 there, %2, 0;\nmov.f32 %0, 0f00000000;\n@there ld.global.nc.f32 %0, [%1];\n}"
-                   : "=&f"(v[k]) : "l"(at + k * step), "r"(left - k));
+    for (int k = 0; k < 4; ++k) read1_if_left(v[k], at + k * step, left - k);
   }
 }
 
@@ -193,8 +167,7 @@ struct Maker {
       float& mean = m[n][k];
       float& more = other[n][k];
       if (SCALED) {
-        float w;  // exp(-2 log_scale)
-        asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(w) : "f"(-2.885390082f * more));
+        const float w = power_of_2(MINUS_2_LOG2_E * more);  // exp(-2 log_scale)
         const float wm = w * mean;
         constant[n] = fmaf(2.0f, more, fmaf(mean, wm, constant[n]));
         mean = wm, more = -0.5f * w;
@@ -227,7 +200,7 @@ struct Maker {
       split_token(n, tokens + Tokens::place(thread, n));
       if (last) {
         const u32 at = constants(constants_of) + (Tokens::channel(thread, n) / 4 * SIDE + Tokens::row(thread, n)) * 4;
-        asm volatile("st.shared.f32 [%0], %1;" ::"r"(at), "f"(-0.5f * constant[n]) : "memory");
+        store1(at, -0.5f * constant[n]);
         constant[n] = 0.0f;
       }
       read_token(n, all);
@@ -245,7 +218,7 @@ struct Maker {
     for (int n = 0; n < 2; ++n) read_token(n, STEP <= g.C), read_frame(n, STEP <= g.C);
     split(buffer, parity, next);
     show_to_tensor_cores();
-    team_sync();
+    threads_sync<TEAM>();
   }
 
   // The tile whose first slice is ready. meanwhile() is called once.
@@ -263,7 +236,7 @@ struct Maker {
       if (there) split(buffer, done + STEP < g.C ? parity : parity ^ 1, next);
       show_to_tensor_cores();
       products_wait();
-      team_sync();
+      threads_sync<TEAM>();
     }
     if (g.C <= STEP) meanwhile();
     parity ^= 1;
@@ -276,7 +249,7 @@ struct Maker {
       const u32 own = constants(parity ^ 1) + ((thread >> 5) * 16 + 8 * m + (thread >> 2 & 7)) * 4;
       float v[4];
 #pragma unroll
-      for (int k = 0; k < 4; ++k) asm volatile("ld.shared.f32 %0, [%1];" : "=f"(v[k]) : "r"(own + k * SIDE * 4));
+      for (int k = 0; k < 4; ++k) v[k] = load1(own + k * SIDE * 4);
       of[m] = g.constant + ((v[0] + v[1]) + (v[2] + v[3]));
     }
   }
@@ -329,16 +302,18 @@ extern "C" __global__ void __launch_bounds__(TEAM, 2) scores(const Arguments a, 
 // Each dp warp has a ring of quarter tiles in global memory, which its loader reads and which stays in the cache: of 128 rows
 // and 32 columns counted from the warp's row0. 8 rows and 16 columns lie together, as a warp of the team has them.
 // Two tiles are what it takes to go on; the ninth quarter saves waiting, and 64 MB hold no tenth at 16 texts of 2048 tokens.
-constexpr int QUARTERS = 9, QUARTER_FLOATS = SIDE * 32, RING_FLOATS = QUARTERS * QUARTER_FLOATS;
+constexpr int QUARTER_FLOATS = SIDE * 32;
+static_assert(RING_FLOATS == QUARTERS * QUARTER_FLOATS, "gaussian.py allots a ring for each dp warp");
 
 // Where four columns of a row lie, in floats.
 DEVICE constexpr int place_in_quarter(int row, int column) {
   return (row / 8 * 2 + column / 16) * 128 + (row & 7) * 16 + (column & 15);
 }
 
-DEVICE int tiles_of(const Item& item, const Share& w) { return (item.slack + w.rows - 1) / SIDE + 1; }
+DEVICE int tiles_of(const Item& item, const Share& share) { return (item.slack + share.rows - 1) / SIDE + 1; }
 
 constexpr int MOST_WARPS = 34;  // dp warps of an item: 11 thread blocks of 3 for 4096 tokens, or 16 of 2
+static_assert(MOST_TOKENS <= MOST_WARPS * ROWS, "gaussian.py sends longer texts elsewhere");
 
 // The tiles of an item, shared out evenly to its thread blocks, in the order in which they will be wanted: round by round,
 // warp after warp, of which each is 8 stages, or two tiles, behind the one before. A tile can be put where it belongs once all
@@ -391,7 +366,7 @@ DEVICE void produce(const Gaussians& g, const Item& item, int b, float* rings, u
   maker.prepare(begin_next);
 #pragma unroll 1
   for (; order.more(); order.next()) {
-    const int tile = order.tile(), w = order.warp();
+    const int tile = order.tile(), warp = order.warp();
     Tile t;
     maker.make(t, begin_next, say_produced);
     float constant[2];
@@ -400,17 +375,17 @@ DEVICE void produce(const Gaussians& g, const Item& item, int b, float* rings, u
 #pragma unroll
     for (int quarter = 0; quarter < 4; ++quarter) {
       if (thread % 32 == 0)
-        while (load_in_cluster(freed + 4 * w) <= 4 * tile + quarter - QUARTERS) __nanosleep(20);
+        while (load_in_cluster(freed + 4 * warp) <= 4 * tile + quarter - QUARTERS) __nanosleep(20);
       __syncwarp();
-      float* const to = rings + (w * QUARTERS + slot) * QUARTER_FLOATS;
+      float* const to = rings + (warp * QUARTERS + slot) * QUARTER_FLOATS;
       maker.put(t, constant, 32 * quarter, [&](int token, int frame, float4 v) {
         *(float4*)(to + place_in_quarter(token, frame & 31)) = v;
       });
       slot = slot + 1 == QUARTERS ? 0 : slot + 1;
     }
-    produced_now = in_block(produced + (w % W * 2 + tile % 2) * 8, w / W);
+    produced_now = in_block(produced + (warp % W * 2 + tile % 2) * 8, warp / W);
     __syncwarp();
-    if (g.C <= STEP) team_sync();  // this tile's constants may be overwritten from here on
+    if (g.C <= STEP) threads_sync<TEAM>();  // this tile's constants may be overwritten from here on
   }
   say_produced();
 }

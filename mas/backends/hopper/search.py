@@ -1,13 +1,14 @@
-"""The search in CUDA C++ for cards with thread block clusters: Hopper and later. The kernel is hopper.cu.
+"""The search in CUDA C++: compiles and launches the kernel in search.cu.
 
-NVRTC, which comes with PyTorch's wheels, compiles it for the card at hand when it is first needed; no
-compiler has to be installed. Where anything of that is missing, `serves` says no and plain Triton (gpu.py)
+NVRTC, which comes with PyTorch's wheels, compiles it for the GPU at hand when it is first needed, so no
+compiler has to be installed. Where something is missing, `serves` returns False, and the `triton` backend
 does the work.
 
 B batch, T text tokens, S speech frames.
 """
 
 import ctypes
+import enum
 import functools
 import pathlib
 from typing import NamedTuple
@@ -15,34 +16,57 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mas.cuda import Kernel, architecture, compile_source
+from mas.backends.hopper.cuda_driver import Kernel, architecture, compile_source
 
 SOURCE = pathlib.Path(__file__).with_suffix(".cu")
-_SCORE_TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+_FLOAT_TYPES = {"FLOAT32": 0, "FLOAT16": 1, "BFLOAT16": 2}  # values of SCORE_TYPE
+_SCORE_TYPES = {
+    torch.float32: _FLOAT_TYPES["FLOAT32"],
+    torch.float16: _FLOAT_TYPES["FLOAT16"],
+    torch.bfloat16: _FLOAT_TYPES["BFLOAT16"],
+}
 _MAX_TOKENS = 4096
-_INBOX_BYTES = 8 * 256  # as in hopper.cu
-_WINDOW = 8 * 96 + 4  # as in hopper.cu
-_SHARED_BYTES = 227 * 1024  # a block's share on Hopper and on Blackwell for servers; smaller cards have less
+_SHARED_BYTES = 227 * 1024  # of a thread block on Hopper and on Blackwell for servers; smaller GPUs have less
+
+# Sizes that search.cu gets with -D. It has static assertions for those that follow from others.
+_FRAMES = 32  # of a stage
+_INBOX = 8  # stages of boundary values that a warp can be ahead of the next
+_INBOX_BYTES = _INBOX * 256
+_TILE = 8  # blocks of 32 columns in a tile of the way back
+_WINDOW = _TILE * 96 + 4  # rows that the path can be in during a tile and the two before it
+
+
+class Loader(enum.IntEnum):
+    """How the kernel reads scores."""
+
+    ALIGNED_ROWS = 0  # four frames of a token at once
+    ROWS_ONE_BY_ONE = 1  # one frame at a time
+    COLUMNS_ONE_BY_ONE = 2  # one token at a time
 
 
 class Shape(NamedTuple):
-    """How an item's tokens are spread: `blocks` thread blocks, `warps` each, 32 * `rows` tokens a warp;
-    `stages` of 32 frames are buffered."""
+    """How the tokens of an item are spread over the GPU."""
 
-    rows: int
-    warps: int
-    blocks: int
-    stages: int
+    rows: int  # tokens of a lane; a warp has 32 lanes
+    warps: int  # that search, in each thread block
+    blocks: int  # thread blocks of the item's cluster
+    stages: int  # of 32 frames, in the ring buffer of scores
+
+    @property
+    def ring_bytes(self) -> int:
+        """Size of the ring buffer of one warp."""
+        return 32 * self.rows * self.stages * _FRAMES * 4
 
     @property
     def shared_bytes(self) -> int:
-        rings = self.warps * (32 * self.rows * self.stages * 128 + _INBOX_BYTES) + _INBOX_BYTES
+        """Dynamic shared memory of a thread block: rings and inboxes, later three windows of the way back."""
+        forward = self.warps * (self.ring_bytes + _INBOX_BYTES) + _INBOX_BYTES
         tokens = 32 * self.rows * self.warps * self.blocks
-        return max(rings, 3 * 8 * 4 * min(_WINDOW, tokens) + 4 * tokens)
+        return max(forward, 3 * _TILE * 4 * min(_WINDOW, tokens) + 4 * tokens)
 
 
 def serves(device: torch.device) -> bool:
-    """Whether this backend runs on `device`."""
+    """Whether this backend runs on a device."""
     if not torch.cuda.is_available():
         return False
     return _serves(device.index if device.index is not None else torch.cuda.current_device())
@@ -56,7 +80,7 @@ def _serves(index: int) -> bool:
     if properties.shared_memory_per_block_optin < _SHARED_BYTES:  # type: ignore[attr-defined]
         return False
     try:
-        _kernel(index, _shape(64, 1, 1), 0)
+        _kernel(index, _choose_shape(64, 1, 1), _SCORE_TYPES[torch.float32])
     except (ImportError, OSError, RuntimeError):
         return False
     return True
@@ -65,20 +89,26 @@ def _serves(index: int) -> bool:
 def durations(
     scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor, skippable: Tensor | None = None
 ) -> Tensor:
-    """Scores `[B, T, S]` of any strides -> int64 `[B, T]`, as `mas.reference.durations`; waits for nothing.
+    """Durations int64 `[B, T]`, as `reference.durations`. Never waits for the GPU.
 
-    Memory: one bit a score that a path can visit. Longer texts than 4096 tokens and skippable tokens are
-    served by plain Triton.
+    Memory: one bit for each score that a path can visit. The `triton` backend serves texts of more than 4096
+    tokens and skippable tokens.
+
+    Args:
+        scores: `[B, T, S]`, any float type and strides.
+        text_lengths: `[B]`.
+        speech_lengths: `[B]`.
+        skippable: bool `[B, T]` or None.
     """
     B, T, S = scores.shape
     if skippable is not None or T > _MAX_TOKENS:
-        from mas import gpu
+        from mas.backends import triton
 
-        return gpu.durations(scores, text_lengths, speech_lengths, skippable)
+        return triton.durations(scores, text_lengths, speech_lengths, skippable)
     if scores.dtype == torch.float64:
         scores = scores.float()
     device = scores.device
-    shape = _shape(T, B, _processors(device.index))
+    shape = _choose_shape(T, B, _processors(device.index))
     result = torch.empty((B, T), dtype=torch.int64, device=device)
     words = history_words(T, S, shape.rows)
     histories = torch.empty(B * words, dtype=torch.int32, device=device)
@@ -94,10 +124,15 @@ def durations(
 
 @functools.lru_cache(maxsize=4096)
 def history_words(T: int, S: int, rows: int) -> int:
-    """32-bit words that the histories of an item of at most T tokens and S frames can take (see hopper.cu).
+    """The largest number of 32-bit words that the histories of an item can take (see search.cu).
 
-    An item of t tokens and s frames takes at most (t + 3) * ((s - t) / 32 + rows + 1); this is the most of
-    it over t.
+    An item of t tokens and s frames takes at most (t + 3) * ((s - t) / 32 + rows + 1) words. This is the
+    maximum over t.
+
+    Args:
+        T: the largest number of tokens.
+        S: the largest number of frames.
+        rows: tokens of a lane.
     """
     columns = S + 32 * (rows + 1)
     t = min(T, (columns - 3) // 2)
@@ -105,10 +140,10 @@ def history_words(T: int, S: int, rows: int) -> int:
 
 
 @functools.lru_cache(maxsize=4096)
-def _shape(T: int, B: int, processors: int) -> Shape:
+def _choose_shape(T: int, B: int, processors: int) -> Shape:
     """Two tokens a lane finish one item sooner, four do less work for each score; measured on an H100.
 
-    Where there are processors to spare, deeper buffers let each block have its processor for itself.
+    Where there are enough multiprocessors, deeper rings give each thread block a multiprocessor of its own.
     """
     if T <= 256:
         return Shape(rows=2, warps=-(-T // 64), blocks=1, stages=4 if processors < B else 6)
@@ -124,13 +159,12 @@ def _processors(index: int) -> int:
     return torch.cuda.get_device_properties(index).multi_processor_count
 
 
-def _loader(scores: Tensor) -> int:
-    """How the kernel reads: 0 four frames of a token at once, 1 one frame at a time, 2 token after token."""
+def _loader(scores: Tensor) -> Loader:
     stride_b, stride_i, stride_j = scores.stride()
     aligned = scores.data_ptr() % (4 * scores.element_size()) == 0
     if aligned and stride_j == 1 and stride_i % 4 == 0 and stride_b % 4 == 0:
-        return 0
-    return 2 if abs(stride_i) < abs(stride_j) else 1
+        return Loader.ALIGNED_ROWS
+    return Loader.COLUMNS_ONE_BY_ONE if abs(stride_i) < abs(stride_j) else Loader.ROWS_ONE_BY_ONE
 
 
 @functools.cache
@@ -140,13 +174,35 @@ def _kernel(index: int, shape: Shape, score_type: int) -> Kernel:
 
 
 def compile_kernel(architecture: int, shape: Shape, score_type: int) -> bytes:
-    """Machine code of the search for a card of compute capability `architecture`; see `compile_source`."""
-    defines = f"R={shape.rows}", f"D={shape.stages}", f"SCORE_TYPE={score_type}"
-    return compile_source(SOURCE, architecture, defines)
+    """Machine code of the search.
+
+    Args:
+        architecture: the compute capability of the GPU, as in `compile_source`.
+        shape: only its rows and stages are compiled in.
+        score_type: 0 float32, 1 float16, 2 bfloat16.
+    """
+    return compile_source(SOURCE, architecture, sizes(shape, score_type))
+
+
+def sizes(shape: Shape, score_type: int) -> dict[str, int]:
+    """What search.cu is compiled for, and the sizes that it shares with this file."""
+    return {
+        "R": shape.rows,
+        "D": shape.stages,
+        "SCORE_TYPE": score_type,
+        **_FLOAT_TYPES,
+        **{loader.name: loader.value for loader in Loader},
+        "INBOX": _INBOX,
+        "INBOX_BYTES": _INBOX_BYTES,
+        "RING_BYTES": shape.ring_bytes,
+        "TILE": _TILE,
+        "WINDOW": _WINDOW,
+        "ARGUMENTS_BYTES": ctypes.sizeof(Arguments),
+    }
 
 
 class Arguments(ctypes.Structure):
-    """`struct Arguments` of hopper.cu."""
+    """`struct Arguments` of search.cu."""
 
     _fields_ = [
         ("scores", ctypes.c_uint64),

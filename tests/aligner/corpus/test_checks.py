@@ -28,6 +28,7 @@ def test_usual_ids_pass() -> None:
 def test_every_kind_of_bad_utterance_is_refused_with_its_reason(tmp_path: Path) -> None:
     good = tone(tmp_path / "good.wav")
     (tmp_path / "torn.wav").write_bytes(b"RIFFnonsense")
+    (tmp_path / "headless.raw").write_bytes(bytes(100))
     soundfile.write(tmp_path / "empty.wav", np.zeros(0, np.float32), RATE_HZ)
     soundfile.write(tmp_path / "zeros.wav", np.zeros(RATE_HZ, np.float32), RATE_HZ)
     hum = np.float32(0.3) + np.random.default_rng(0).uniform(-3e-5, 3e-5, RATE_HZ).astype(np.float32)
@@ -38,6 +39,7 @@ def test_every_kind_of_bad_utterance_is_refused_with_its_reason(tmp_path: Path) 
     assert refusal(RawUtterance("a", tmp_path / "absent.wav", "hi")) == "audio missing"
     assert refusal(RawUtterance("a", None, "hi")) == "audio missing"
     assert refusal(RawUtterance("a", tmp_path / "torn.wav", "hi")) == "audio undecodable"
+    assert refusal(RawUtterance("a", tmp_path / "headless.raw", "hi")) == "audio undecodable"
     assert refusal(RawUtterance("a", tmp_path / "empty.wav", "hi")) == "audio too short"
     assert refusal(RawUtterance("a", good, "hi", duration_s=2.0)) == "audio too short"
     assert refusal(RawUtterance("a", tmp_path / "zeros.wav", "hi")) == "audio silent"

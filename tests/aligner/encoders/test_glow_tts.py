@@ -5,17 +5,18 @@ import math
 import pytest
 import torch
 
-from aligner import encoder as encoder_file
-from aligner.encoders.glow_tts import TextEncoder, _RelativeAttention
+from aligner.encoders import glow_tts
+from aligner.encoders.glow_tts import GlowTTSEncoder, _RelativeAttention
 
 VOCAB, CHANNELS = 11, 5
+NAMES = [f"c{i}" for i in range(CHANNELS)]
 
 
-def make(**changes) -> TextEncoder:
+def make(**changes) -> GlowTTSEncoder:
     """A small encoder in float64, in eval mode, with the prenet's projection not zero, so that it matters."""
     torch.manual_seed(0)
     sizes = {"hidden": 16, "heads": 2, "layers": 2, "filter_channels": 24, "relative_window": 2}
-    model = TextEncoder(VOCAB, CHANNELS, **{**sizes, **changes}).double().eval()
+    model = GlowTTSEncoder(VOCAB, NAMES, **{**sizes, **changes}).double().eval()
     if model.prenet is not None:
         torch.nn.init.normal_(model.prenet.project.weight)
     return model
@@ -84,7 +85,7 @@ def test_chunks_do_not_change_results_or_gradients(monkeypatch: pytest.MonkeyPat
     ids, lengths = sentences(9, 6)
     gradients = []
     for chunk_tokens in (1000, 12, 1):  # all windows, four, one at a time
-        monkeypatch.setattr(encoder_file, "_CHUNK_TOKENS", chunk_tokens)
+        monkeypatch.setattr(glow_tts, "_CHUNK_TOKENS", chunk_tokens)
         mean, log_scale = model(ids, lengths)
         with torch.no_grad():
             torch.testing.assert_close(model(ids, lengths)[0], mean, rtol=1e-9, atol=1e-9)
@@ -122,7 +123,7 @@ def test_attention_equals_its_formula(n_tokens: int, window: int) -> None:
 
 
 def test_defaults_are_the_published_size_and_start() -> None:
-    model = TextEncoder(148, 80)
+    model = GlowTTSEncoder(148, [f"mel {i}" for i in range(80)])
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(6.85e6, rel=0.01)
     assert model.embedding.weight.std().item() == pytest.approx(192**-0.5, rel=0.02)
     assert model.prenet is not None
@@ -149,7 +150,7 @@ def test_mean_only_has_unit_variance() -> None:
 
 
 def test_half_precision_stays_finite() -> None:
-    model = TextEncoder(VOCAB, CHANNELS, hidden=16, layers=1, context_tokens=1).eval()
+    model = GlowTTSEncoder(VOCAB, NAMES, hidden=16, layers=1, context_tokens=1).eval()
     with torch.autocast("cpu", torch.bfloat16):
         mean, log_scale = model(*sentences(9, 1))
     assert mean.isfinite().all()

@@ -62,3 +62,9 @@ def test_a_manifest_without_times_is_an_error(tmp_path: Path) -> None:
         AlignmentLookup(tmp_path / "a.jsonl")
     with pytest.raises(AlignerError, match="no such file"):
         AlignmentLookup(tmp_path / "none")
+
+
+def test_alignments_in_memory_are_looked_up_without_reading(tmp_path: Path) -> None:
+    lookup = AlignmentLookup(tmp_path / "none", alignments=[example(id="anna-u1")])
+    assert lookup.find("u1").id == "anna-u1"
+    assert lookup.path == tmp_path / "none"

@@ -48,6 +48,7 @@ def librosa_log_mel(audio: np.ndarray, frontend: Mel) -> np.ndarray:
     return np.log(np.maximum(mel, s.floor)).T[: frontend.frame_count(n_samples)]
 
 
+@pytest.mark.filterwarnings("ignore:n_fft=.* is too large for input signal:UserWarning")  # librosa's
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("n_samples", [11025, 11024, 300])
 @pytest.mark.parametrize("power", [1.0, 2.0])

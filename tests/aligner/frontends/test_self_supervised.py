@@ -8,10 +8,10 @@ import torch
 import torchaudio
 from sounds import noise
 
-from aligner.commands.fit import LAST, find_config, train
+from aligner.aligner import Aligner
 from aligner.errors import AlignerError
 from aligner.frontends import SelfSupervised
-from aligner.training.module import Aligner
+from aligner.training.lightning_cli import LAST, find_config, train
 
 WIDTH = 16  # of TINY's states
 

@@ -1,0 +1,120 @@
+"""The choice of pronunciations, under emissions that say which one was spoken.
+
+"." is a frame of pause, every letter a frame of that phone; "ab|b" a word with two pronunciations.
+"""
+
+from dataclasses import replace
+
+import pytest
+from stub_encoder import StubEncoder, emissions_of, features_of, transcript_of
+
+from aligner.errors import AlignerError
+from aligner.search import choose_pronunciations, pronunciation
+from aligner.search.pronunciation import Choice
+from aligner.text.transcript import Tokens, Transcript
+from aligner.text.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary(["sil", *"abcwxyz"])
+
+
+def choose(
+    spoken: list[str], transcripts: list[Transcript], encoder: StubEncoder | None = None
+) -> list[Choice]:
+    return choose_pronunciations(
+        encoder or StubEncoder(),
+        VOCABULARY,
+        emissions_of(VOCABULARY, "".join(spoken)),
+        features_of(*(len(frames) for frames in spoken)),
+        transcripts,
+        [f"u{number}" for number in range(len(transcripts))],
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoken", "chosen"),
+    [(".xaabby.", 0), ("xx.bba.yy", 1), (".x.c.y...", 2), ("xaaccy", 3), ("x..aabbccy", 0)],
+)
+def test_the_pronunciation_that_was_spoken_is_chosen(spoken: str, chosen: int) -> None:
+    assert choose([spoken], [transcript_of("x", "ab|ba|c|ac", "y")]) == [(0, chosen, 0)]
+
+
+def test_every_word_of_every_utterance_has_its_own_choice() -> None:
+    transcripts = [
+        transcript_of("a|b", "c", "ab|ba", "x"),
+        transcript_of("c"),
+        transcript_of("y|z", "a|b|x"),
+    ]
+    assert choose([".bb.ccbbaax.", "cc", ".yyy..xx."], transcripts) == [(1, 0, 1, 0), (0,), (0, 2)]
+
+
+def test_pauses_between_words_do_not_matter() -> None:
+    transcript = transcript_of("ab|ba", "ca|cb", "x")
+    for spoken in ("...bbaa....ccbb..xx.", "baccbxxxx", "bbaa.ccbb.x..."):
+        assert choose([spoken], [transcript]) == [(1, 1, 0)]
+
+
+@pytest.mark.parametrize("word", ["a|b|c", "b|c|a"])
+def test_of_equally_likely_pronunciations_the_earlier_is_chosen(word: str) -> None:
+    assert choose([".xxxx."], [transcript_of(word)]) == [(0,)]
+    assert choose([".xxxx."], [transcript_of(f"x{word.replace('|', '|x')}|x")]) == [(3,)]
+
+
+def test_of_equally_likely_better_ones_the_earlier_is_chosen() -> None:
+    """A later one that is better than the first, and no better than the second, is not taken."""
+    assert choose([".aaxx."], [transcript_of("bc|ab|ac|aw")]) == [(1,)]
+
+
+def test_a_pronunciation_with_more_phones_than_frames_is_not_chosen() -> None:
+    transcript = transcript_of("a|bbbb|bbb|b")
+    assert choose(["bbb"], [transcript]) == [(2,)]
+    assert choose(["bb"], [transcript]) == [(3,)]
+    assert choose(["bbbb"], [transcript_of("a|bcbcb")]) == [(0,)]
+
+
+def test_states_of_a_phone_count_against_the_frames() -> None:
+    """The stub needs a frame for each of two states a phone."""
+    emissions = emissions_of(VOCABULARY, "...").repeat(1, 2)[:, : 1 + 2 * 7]
+    chosen = choose_pronunciations(
+        StubEncoder(states=2), VOCABULARY, emissions, features_of(3), [transcript_of("a|bc|b")], ["u0"]
+    )
+    assert chosen == [(0,)]
+
+
+def test_fixed_tokens_keep_the_first() -> None:
+    transcript = replace(transcript_of("a|b", "a|b"), fixed=Tokens(("a", "a"), (0, 1), (False, False)))
+    assert choose([".bbb.", ".bbb."], [transcript, transcript_of("a|b")]) == [(0, 0), (1,)]
+
+
+def test_an_encoder_with_context_takes_the_first() -> None:
+    transcripts = [transcript_of("a|b", "x"), transcript_of("a|b")]
+    assert choose(["bbx", "bb"], transcripts, StubEncoder(context_free=False)) == [(0, 0), (0,)]
+    assert choose(["bbx", "bb"], transcripts) == [(1, 0), (1,)]
+
+
+def test_a_second_round_takes_up_what_neighbours_have_become(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside "p" (x for short) the second word best begins with w, a poor y; beside "xy" it need not."""
+    transcript = transcript_of("b|xy", "wz|z")
+    spoken = "xxyyzz"
+    emissions = emissions_of(VOCABULARY, spoken)
+    emissions[2:4, VOCABULARY.index["w"]] = -0.5
+
+    def chosen() -> list[Choice]:
+        return choose_pronunciations(
+            StubEncoder(), VOCABULARY, emissions, features_of(6), [transcript], ["u0"]
+        )
+
+    assert chosen() == [(1, 1)]
+    monkeypatch.setattr(pronunciation, "_ROUNDS", 1)
+    assert chosen() == [(1, 0)]
+
+
+@pytest.mark.parametrize("word", ["q|a", "a|aq", "a|b|q"])
+def test_an_unknown_symbol_in_any_pronunciation_names_the_utterance(word: str) -> None:
+    transcripts = [transcript_of("a|b"), transcript_of("b", word)]
+    with pytest.raises(AlignerError, match="^u1: the aligner has not learnt q;"):
+        choose(["aaa", ".baa."], transcripts)
+
+
+def test_more_tokens_than_frames_name_the_utterance() -> None:
+    with pytest.raises(AlignerError, match="^u1: 3 tokens in 2 frames"):
+        choose(["aaa", "ab"], [transcript_of("a|b"), transcript_of("abc")])

@@ -1,0 +1,29 @@
+"""What the tests of `mas` share."""
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _poisoned_memory() -> Iterator[None]:
+    """Fills what `torch.empty` returns with NaN, or large integers: no backend may read it before writing it.
+
+    `torch.empty.__wrapped__` is the original function.
+    """
+    empty = torch.empty
+
+    @functools.wraps(empty)
+    def poisoned(*arguments: Any, **options: Any) -> torch.Tensor:
+        tensor = empty(*arguments, **options)
+        if tensor.dtype == torch.bool:
+            return tensor.fill_(True)
+        floats = tensor.is_floating_point() or tensor.is_complex()
+        return tensor.fill_(float("nan") if floats else torch.iinfo(tensor.dtype).max // 3)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "empty", poisoned)
+        yield
