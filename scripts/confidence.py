@@ -14,16 +14,16 @@ Prints tables; writes confidence.json and confidence.png into --out.
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from aligner import Aligner
 from aligner.alignment import Alignment, Interval, is_pause
 from aligner.corpus.prepared import Utterance, load_utterances
+from aligner.corpus.recording import load_recording
 from aligner.errors import AlignerError
-from aligner.training.module import Aligner
 from aligner.formats.timit import merge_phones
 from aligner.text.transcript import Transcript
 
@@ -79,17 +79,20 @@ def main() -> None:
 
 
 def _aligned(aligner: Aligner, utterances: Sequence[Utterance]) -> list[Alignment]:
+    rate_hz = aligner.frontend.sample_rate_hz
     return [
         alignment
         for start in range(0, len(utterances), BATCH)
-        for alignment in aligner.align_utterances(utterances[start : start + BATCH])
+        for alignment in aligner.align_batch(
+            [load_recording(utterance, rate_hz) for utterance in utterances[start : start + BATCH]]
+        )
     ]
 
 
 def _score(aligner: Aligner, utterance: Utterance, text: Transcript) -> float:
     """0 for a text too long for the audio."""
     try:
-        (alignment,) = aligner.align_utterances([replace(utterance, transcript=text)])
+        (alignment,) = aligner.align_batch([load_recording(utterance, aligner.frontend.sample_rate_hz, text)])
     except AlignerError:
         return 0.0
     return alignment.score or 0.0

@@ -1,4 +1,4 @@
-"""Frames to seconds: where each token begins, put right by loudness at pauses and by the spectrum elsewhere."""
+"""Frames to seconds: the times of tokens, corrected by loudness at pauses and by the spectrum elsewhere."""
 
 from aligner.boundaries.correction import BoundaryCorrection
 from aligner.boundaries.refine import BoundaryRefiner

@@ -1,4 +1,4 @@
-"""Boundaries between phones finer than a frame: where the spectrum changes most, near where the search put them.
+"""Boundaries between phones, finer than a frame: where the spectrum changes most near what the search found.
 
 The search decides on frames of 10 ms and 20 ms wide, and where one mixture becomes likelier than the next is
 not where a person puts a boundary. A person looks for the fastest change; so does this.

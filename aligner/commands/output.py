@@ -12,8 +12,6 @@ from rich.markup import escape
 from rich.progress import Progress, track
 from rich.table import Table
 
-from aligner.formats.atomic import atomic_write
-
 SHOWN = 10  # failed utterances listed on the terminal; the file beside the output has all
 Item = TypeVar("Item")
 
@@ -41,6 +39,8 @@ def progress_bar(what: str) -> Iterator[Callable[[float, float], None]]:
 
 def write_tsv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a tab-separated table. Tabs and line ends inside a field become spaces."""
+    from aligner.formats.atomic import atomic_write  # imports numpy, which --help does not need
+
     with atomic_write(path) as file:
         for row in (header, *rows):
             file.write("\t".join(" ".join(str(field).split()) for field in row).encode() + b"\n")

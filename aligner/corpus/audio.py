@@ -5,7 +5,7 @@ N samples, C channels.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.errors import AlignerError
-
-if TYPE_CHECKING:
-    from aligner.corpus.prepared import Utterance
 
 # What soundfile raises for a file that is missing, damaged, not sound, or shorter than where reading starts;
 # TypeError for `.raw`, which has no header and so no known rate.
@@ -89,36 +86,6 @@ def read_audio_part(
     if found_hz != rate_hz or samples.shape[1] <= max(channels):
         raise AlignerError(f"{path} is not the file it was: run `aligner prepare` again")
     return samples[:, channels].mean(axis=1)
-
-
-def load_audio(utterance: "Utterance", sample_rate_hz: int) -> Tensor:
-    """The audio of an utterance, channels averaged and resampled; the same samples every time.
-
-    Args:
-        utterance: an utterance of a prepared corpus.
-        sample_rate_hz: the wanted rate.
-
-    Returns:
-        The samples `[N]`, float32.
-
-    Raises:
-        AlignerError: naming the utterance, if the file cannot be read or is no longer what was prepared.
-    """
-    try:
-        audio = read_audio_part(
-            utterance.audio,
-            utterance.start_s,
-            utterance.n_samples,
-            utterance.channels,
-            utterance.audio_rate_hz,
-        )
-    except AlignerError as error:
-        raise AlignerError(f"{utterance.id}: {error}") from error
-    if len(audio) < utterance.n_samples:
-        raise AlignerError(
-            f"{utterance.id}: {utterance.audio} is shorter than when prepared; run `aligner prepare` again"
-        )
-    return resample(audio, utterance.audio_rate_hz, sample_rate_hz)
 
 
 def resample(samples: NDArray[np.float32], rate_hz: int, wanted_hz: int) -> Tensor:

@@ -40,22 +40,19 @@ def check_corpus(
     rejected: Rejected = []
     spoken = list(_check_texts(progress(raw, "texts", len(raw)), phonemize, known_symbols, rejected))
 
-    def check(item: tuple[RawUtterance, Transcript | None]) -> Utterance | RejectedUtterance:
-        try:
-            utterance = check_audio(*item)
-            check_symbols(utterance.transcript, known_symbols)
-            return utterance
-        except RejectedUtterance as error:
-            return error
+    def check(found: RawUtterance, transcript: Transcript | None) -> Utterance:
+        utterance = check_audio(found, transcript)
+        check_symbols(utterance.transcript, known_symbols)
+        return utterance
 
     utterances: list[Utterance] = []
     with ThreadPoolExecutor(max(1, jobs)) as pool:  # libsndfile decodes outside Python's lock
-        results = progress(pool.map(check, spoken), "audio", len(spoken))
-        for (found, _), result in zip(spoken, results, strict=True):
-            if isinstance(result, RejectedUtterance):
-                rejected.append((found, result))
-            else:
-                utterances.append(result)
+        checked = [pool.submit(check, *item) for item in spoken]
+        for (found, _), future in zip(spoken, progress(checked, "audio", len(spoken)), strict=True):
+            try:
+                utterances.append(future.result())
+            except RejectedUtterance as error:
+                rejected.append((found, error))
     return utterances, rejected
 
 

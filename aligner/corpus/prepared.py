@@ -12,8 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from aligner.alignment import Alignment, Interval
-from aligner.corpus.audio import audio_format
+from aligner.corpus.audio import audio_format, read_audio_part, resample
 from aligner.errors import AlignerError
 from aligner.formats import from_cut
 from aligner.formats.atomic import atomic_write
@@ -148,6 +150,36 @@ def save_corpus(
             packed.write(json.dumps(cut.to_dict(), ensure_ascii=False, sort_keys=True).encode() + b"\n")
     with atomic_write(folder / INFO) as file:
         file.write(json.dumps(asdict(info), ensure_ascii=False, indent=1).encode() + b"\n")
+
+
+def load_audio(utterance: Utterance, sample_rate_hz: int) -> Tensor:
+    """The audio of an utterance, channels averaged and resampled; the same samples every time.
+
+    Args:
+        utterance: an utterance of a prepared corpus.
+        sample_rate_hz: the wanted rate.
+
+    Returns:
+        The samples `[N]`, float32.
+
+    Raises:
+        AlignerError: naming the utterance, if the file cannot be read or is no longer what was prepared.
+    """
+    try:
+        audio = read_audio_part(
+            utterance.audio,
+            utterance.start_s,
+            utterance.n_samples,
+            utterance.channels,
+            utterance.audio_rate_hz,
+        )
+    except AlignerError as error:
+        raise AlignerError(f"{utterance.id}: {error}") from error
+    if len(audio) < utterance.n_samples:
+        raise AlignerError(
+            f"{utterance.id}: {utterance.audio} is shorter than when prepared; run `aligner prepare` again"
+        )
+    return resample(audio, utterance.audio_rate_hz, sample_rate_hz)
 
 
 def vocabulary(transcripts: Iterable[Transcript]) -> tuple[str, ...]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from aligner.corpus.audio import load_audio
-from aligner.corpus.prepared import Utterance
+from aligner.corpus.prepared import Utterance, load_audio
 from aligner.text.transcript import Transcript
 
 

@@ -1,7 +1,9 @@
 """Batches of a prepared corpus for training.
 
-B batch, T tokens, N samples. Cuts of like length go together (lhotse's bucketing sampler, which also shares
-them among the processes of a DDP run: build the Trainer with `use_distributed_sampler=False`).
+B batch, T text tokens, N samples.
+
+Utterances of similar length share a batch (lhotse's bucketing sampler). It also shares them among the
+processes of a DDP run: build the Trainer with `use_distributed_sampler=False`.
 """
 
 from collections.abc import Sequence
@@ -14,8 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from aligner.corpus.audio import load_audio
-from aligner.corpus.prepared import CUTS, CorpusInfo, Utterance, load_info, load_utterances
+from aligner.corpus.prepared import CUTS, CorpusInfo, Utterance, load_audio, load_info, load_utterances
 from aligner.errors import AlignerError
 from aligner.text.transcript import Transcript
 from aligner.training.feature_store import FeatureStore
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from lhotse import CutSet
     from lhotse.dataset.sampling.base import CutSampler
 
-MAX_BUCKETS = 10
+MAX_BUCKETS = 10  # lhotse's usual number; more make little difference
 
 
 @dataclass
 class Batch:
-    """B utterances. Padding is 0 in `audio`, `token_ids` (the pause) and `skippable`; only lengths tell it apart.
+    """B utterances, padded with 0 to the longest; only the lengths tell what is padding.
 
     Args:
         utterances: B of them.

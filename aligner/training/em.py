@@ -76,7 +76,7 @@ class EM(TrainingMethod):
         batch: Batch,
         versions: Sequence[PackedFeatures],
     ) -> None:
-        """The E-step on a batch, by the paths of the first version; after an epoch's last batch the M-step."""
+        """The E-step on a batch, by the paths of its first version; the M-step after an epoch's last."""
         epoch, encoder, features = module.current_epoch, _mixtures(aligner), versions[0]
         if epoch == 0:
             states = [self._first_states(aligner, batch, features)] * len(encoder.streams)
@@ -157,7 +157,7 @@ class MStep(torch.optim.Optimizer):
 
     def __init__(self, encoder: PhoneMixtures) -> None:
         # An optimizer must have parameters; it never looks at these.
-        super().__init__([stream.phones.mean for stream in encoder.streams], {})  # type: ignore[union-attr,misc]
+        super().__init__([stream.phones.mean for stream in encoder.streams], {})  # type: ignore[union-attr,misc,arg-type]
         self._encoder = encoder
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]

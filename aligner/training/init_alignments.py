@@ -53,7 +53,12 @@ class InitialAlignment:
 
 @dataclass
 class InitialAlignments:
-    """Initial alignments by utterance id, and for each utterance without one, which starts flat, the reason."""
+    """What was found for a corpus.
+
+    Args:
+        matched: Initial alignments by utterance id.
+        unmatched: For each utterance without one, which has a flat start, the reason.
+    """
 
     matched: dict[str, InitialAlignment] = field(default_factory=dict)
     unmatched: dict[str, str] = field(default_factory=dict)

@@ -13,8 +13,7 @@ import torch
 import aligner as package
 from aligner.aligner import Aligner
 from aligner.alignment import Alignment
-from aligner.corpus.audio import load_audio
-from aligner.corpus.prepared import Utterance, load_utterances
+from aligner.corpus.prepared import Utterance, load_audio, load_utterances
 from aligner.corpus.recording import Recording, load_recording
 from aligner.encoders import PhoneMixtures
 from aligner.errors import AlignerError

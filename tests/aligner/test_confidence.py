@@ -1,38 +1,93 @@
-"""What the evidence is made of, and the line through it."""
+"""Goodness of pronunciation, the evidence made of it, and the line through it.
+
+T text tokens, F packed frames, V symbols.
+"""
 
 import importlib
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from aligner.confidence import _logistic, _probability, utterance_evidence
+from aligner.confidence import (
+    Calibration,
+    _logistic,
+    _probability,
+    goodness_of_pronunciation,
+    is_phone,
+    utterance_evidence,
+)
 from aligner.text.transcript import Tokens
+from aligner.text.vocabulary import Reading
+
+FRAME_S = 0.010
 
 
-def tokens(*symbols):
+def tokens(*symbols: str) -> Tokens:
     return Tokens(symbols, tuple(range(len(symbols))), (False,) * len(symbols))
 
 
-def test_a_word_passed_over_as_a_pause_makes_the_worst_stretch():
+def test_goodness_is_the_mean_log_posterior_of_each_tokens_own_symbol() -> None:
+    """Two tokens, "b" (symbol 2) for two frames and "a" (symbol 1) for one."""
+    posteriors = torch.tensor([[0.1, 0.2, 0.7], [0.1, 0.8, 0.1], [0.5, 0.25, 0.25]]).log()
+    reading = Reading("u1", tokens("b", "a"), [2, 1])
+    (found,) = goodness_of_pronunciation(posteriors, [0], [np.array([2, 1])], [reading])
+    assert found == pytest.approx([(math.log(0.7) + math.log(0.1)) / 2, math.log(0.25)])
+
+
+def test_goodness_of_a_batch_starts_at_each_utterances_first_frame() -> None:
+    """A token without frames gets 0; frames outside all tokens are not looked at."""
+    posteriors = -torch.arange(24.0).reshape(8, 3)
+    readings = [Reading("u1", tokens("a", "sil"), [1, 0]), Reading("u2", tokens("sil", "b", "a"), [0, 2, 1])]
+    found = goodness_of_pronunciation(posteriors, [1, 5], [np.array([2, 1]), np.array([0, 1, 2])], readings)
+    assert found[0] == pytest.approx([-(4 + 7) / 2, -9])
+    assert found[1] == pytest.approx([0, -17, -(19 + 22) / 2])
+
+
+def test_phones_are_what_is_no_pause() -> None:
+    assert is_phone(tokens("sil", "a", "sil", "spn")).tolist() == [False, True, False, True]
+
+
+def test_evidence_by_hand() -> None:
+    said = tokens("sil", "a", "b", "c", "d", "sil")
+    goodness = np.array([-9.0, -1.0, -2.0, -5.0, -4.0, 0.0])
+    durations = np.array([2, 3, 2, 2, 4, 3])
+    mean, stretch, worst = utterance_evidence(goodness, said, durations, frame_s=0.03)  # 5 frames are 150 ms
+    assert mean == pytest.approx((-1 - 2 - 5 - 4) / 4)  # a phone counts once, however long it is
+    assert stretch == pytest.approx((2 * -5 + 3 * -4) / 5)  # the pause's 2 frames with 3 of a are -21
+    assert worst == pytest.approx((-2 - 5 - 4) / 3)
+    assert utterance_evidence(goodness, said, durations, frame_s=0.075)[1] == -9  # 2 frames: the pause
+
+
+def test_evidence_of_few_phones_and_frames() -> None:
+    """A stretch is never longer than the utterance, and two phones are the three worst."""
+    found = utterance_evidence(np.array([-1.0, -2.0]), tokens("a", "b"), np.array([1, 3]), FRAME_S)
+    assert found == pytest.approx([-1.5, -7 / 4, -1.5])
+    found = utterance_evidence(np.array([-7.0, 0.0]), tokens("sil", "a"), np.array([4, 0]), FRAME_S)
+    assert found.tolist() == [0, 0, 0]  # nobody speaks
+
+
+def test_a_word_passed_over_as_a_pause_makes_the_worst_stretch() -> None:
     said = tokens("sil", "a", "b", "sil", "c", "sil")
     durations = np.array([20, 10, 10, 30, 10, 20])
-    quiet = utterance_evidence(np.array([0.0, -0.5, -0.5, 0.0, -0.5, 0.0]), said, durations)
-    spoken = utterance_evidence(np.array([0.0, -0.5, -0.5, -6.0, -0.5, 0.0]), said, durations)
+    quiet = utterance_evidence(np.array([0.0, -0.5, -0.5, 0.0, -0.5, 0.0]), said, durations, FRAME_S)
+    spoken = utterance_evidence(np.array([0.0, -0.5, -0.5, -6.0, -0.5, 0.0]), said, durations, FRAME_S)
     assert quiet == pytest.approx([-0.5, -0.5, -0.5])
     assert spoken == pytest.approx([-0.5, -6.0, -0.5])
 
 
-def test_a_pause_that_nobody_made_counts_for_nothing():
+def test_a_pause_that_nobody_made_counts_for_nothing() -> None:
     said = tokens("a", "sil", "b", "c", "d")
     evidence = utterance_evidence(
-        np.array([-1.0, 0.0, -2.0, -3.0, -4.0]), said, np.array([15, 0, 30, 30, 15])
+        np.array([-1.0, 0.0, -2.0, -3.0, -4.0]), said, np.array([15, 0, 30, 30, 15]), FRAME_S
     )
     assert evidence == pytest.approx([-2.5, -4.0, -3.0])
 
 
-def test_more_evidence_never_means_less_confidence():
+def test_more_evidence_never_means_less_confidence() -> None:
     generator = np.random.default_rng(0)
     fitting, other = generator.normal(0, 1, (200, 2)), generator.normal(0, 1, (200, 2))
     other[:, 0] -= 2  # tells them apart
@@ -43,7 +98,76 @@ def test_more_evidence_never_means_less_confidence():
     assert (_probability(fitting, line) > 0.5).mean() > 0.8 > 0.2 > (_probability(other, line) > 0.5).mean()
 
 
-def test_areas_and_bins_of_the_script(monkeypatch):
+def clouds(seed: int = 0) -> dict[str, NDArray[np.float64]]:
+    """Goodness around -0.5 where the text is right, around -4 where it is wrong."""
+    draw = np.random.default_rng(seed)
+    return {
+        "right_phones": draw.normal(-0.5, 0.4, 400),
+        "wrong_phones": draw.normal(-4, 1, 200),
+        "right_utterances": draw.normal((-0.5, -1, -1.5), 0.4, (50, 3)),
+        "wrong_utterances": draw.normal((-3, -4, -5), 1, (150, 3)),
+    }
+
+
+def test_a_fit_separates_two_known_clouds() -> None:
+    calibration, known = Calibration(), clouds()
+    calibration.fit(**known)
+    right = np.array(calibration.phones(known["right_phones"]))
+    wrong = np.array(calibration.phones(known["wrong_phones"]))
+    assert (right > 0.5).mean() > 0.97
+    assert (wrong < 0.5).mean() > 0.97
+    assert right.mean() > 0.95
+    assert wrong.mean() < 0.05
+    assert min(calibration.utterance(evidence) for evidence in known["right_utterances"]) > 0.8
+    assert max(calibration.utterance(evidence) for evidence in known["wrong_utterances"]) < 0.4
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_probabilities_rise_with_goodness(swapped: bool) -> None:
+    """They do not fall even where the clouds lie the wrong way round."""
+    known = clouds()
+    if swapped:
+        known = {
+            name.replace("right", "x").replace("wrong", "right").replace("x", "wrong"): values
+            for name, values in known.items()
+        }
+    calibration = Calibration()
+    calibration.fit(**known)
+    assert (calibration.phone[:-1] >= 0).all()
+    assert (calibration.whole[:-1] >= 0).all()
+    rising = calibration.phones(np.linspace(-8, 0, 50))
+    assert all(0 <= score <= 1 for score in rising)
+    assert (np.diff(rising) >= 0).all()
+    assert (rising[-1] > rising[0]) == (not swapped)
+    for column in range(3):
+        evidence = np.full((50, 3), -2.0)
+        evidence[:, column] = np.linspace(-8, 0, 50)
+        assert (np.diff([calibration.utterance(row) for row in evidence]) >= 0).all()
+
+
+def test_both_clouds_weigh_alike_however_many_examples_they_have() -> None:
+    draw = np.random.default_rng(0)
+    right, wrong = draw.normal(-1, 0.5, 4000), draw.normal(-3, 0.5, 200)
+    line = torch.from_numpy(_logistic(right[:, None], wrong[:, None]))
+    assert _probability(np.array([[-2.0]]), line) == pytest.approx([0.5], abs=0.1)
+
+
+def test_clouds_apart_leave_finite_weights() -> None:
+    line = _logistic(np.array([[-1.0], [-1.1]]), np.array([[-5.0], [-5.1]]))
+    assert 0 < line[0] < 10
+    assert -30 < line[1] < 30
+
+
+def test_a_calibration_is_saved_with_its_weights() -> None:
+    fitted, loaded = Calibration(), Calibration()
+    fitted.fit(**clouds())
+    assert loaded.phones(np.array([-2.0])) != fitted.phones(np.array([-2.0]))
+    loaded.load_state_dict(fitted.state_dict())
+    assert loaded.phones(np.array([-2.0])) == fitted.phones(np.array([-2.0]))
+    assert loaded.utterance(np.full(3, -2.0)) == fitted.utterance(np.full(3, -2.0))
+
+
+def test_areas_and_bins_of_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
     confidence = importlib.import_module("confidence")
     assert confidence._area(np.array([0.9, 0.8, 0.3]), np.array([0.1, 0.3])) == pytest.approx(5.5 / 6)

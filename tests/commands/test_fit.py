@@ -79,6 +79,13 @@ def test_ctrl_c_leaves_what_can_be_used_and_gone_on_from(
     assert last_line(capsys)["epochs"] == 6
 
 
+def test_a_run_can_resume_from_another_checkpoint(
+    tiny_corpus: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(tiny_corpus, tmp_path, "--resume", trained / LAST, "--json") == 0
+    assert last_line(capsys)["epochs"] == 6
+
+
 def test_a_finished_run_is_not_overwritten(
     tiny_corpus: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,6 +105,7 @@ def test_there_must_be_a_checkpoint_to_go_on_from(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (["--ckpt_path", "last"], "ckpt_path"),
         (["--trainer.max_epoch", "3"], "max_epoch"),
         (["--model.sed", "1"], "model.sed"),
         (["--model.seed", "one"], "model.seed"),

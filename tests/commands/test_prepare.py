@@ -9,8 +9,7 @@ import pytest
 import soundfile
 
 from aligner.cli import main
-from aligner.corpus.audio import load_audio
-from aligner.corpus.prepared import load_info, load_utterances
+from aligner.corpus.prepared import load_audio, load_info, load_utterances
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("ALIGNER_TEST_DATA", CHECKOUT.parent / "shared" / "data"))

@@ -8,8 +8,8 @@ import soundfile
 import torch
 from corpus_cases import RATE_HZ, checked, prepared, tone
 
-from aligner.corpus.audio import audio_format, load_audio, read_audio, read_audio_part, write_wav
-from aligner.corpus.prepared import load_utterances
+from aligner.corpus.audio import audio_format, read_audio, read_audio_part, write_wav
+from aligner.corpus.prepared import load_audio, load_utterances
 from aligner.corpus.readers import RawUtterance
 from aligner.errors import AlignerError
 

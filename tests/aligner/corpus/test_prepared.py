@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from corpus_cases import RATE_HZ, checked, prepared, timit_recording, tone
 
-from aligner.corpus.audio import load_audio
-from aligner.corpus.prepared import CorpusInfo, load_info, load_utterances, vocabulary
+from aligner.corpus.prepared import CorpusInfo, load_audio, load_info, load_utterances, vocabulary
 from aligner.corpus.readers import RawUtterance
 from aligner.errors import AlignerError
 from aligner.text.phonemizer import load_phonemizer

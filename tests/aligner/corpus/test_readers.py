@@ -7,8 +7,7 @@ import soundfile
 import torch
 from corpus_cases import RATE_HZ, checked, prepared, tone
 
-from aligner.corpus.audio import load_audio
-from aligner.corpus.prepared import load_utterances
+from aligner.corpus.prepared import load_audio, load_utterances
 from aligner.corpus.readers import read_corpus
 from aligner.errors import AlignerError
 

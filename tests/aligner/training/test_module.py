@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from aligner.corpus.audio import load_audio
-from aligner.corpus.prepared import load_utterances
+from aligner.corpus.prepared import load_audio, load_utterances
 from aligner.errors import AlignerError
 from aligner.training import Perturbation
 from aligner.training.data import Batch

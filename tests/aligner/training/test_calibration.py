@@ -1,0 +1,153 @@
+"""Wrong texts for calibration, and which texts an aligner is shown with which recordings."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from stub_encoder import transcript_of
+
+from aligner.aligner import Aligner, Decoded
+from aligner.alignment import FrameGrid
+from aligner.confidence import Calibration
+from aligner.corpus.prepared import Utterance
+from aligner.corpus.recording import Recording
+from aligner.search import TokenFrames
+from aligner.text.transcript import Tokens, Transcript
+from aligner.text.vocabulary import Vocabulary
+from aligner.training import calibration
+from aligner.training.calibration import calibrate, with_a_word, without_a_word
+
+OWN = replace(transcript_of("a", "b"), fixed=Tokens(("a", "b"), (0, 1), (False, False)))
+
+
+def texts(transcript: Transcript) -> list[str]:
+    return [word.text for word in transcript.words]
+
+
+def generator(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def test_exactly_one_word_is_left_out() -> None:
+    words = ["a", "b", "c", "d"]
+    transcript, draw = transcript_of(*words), generator()
+    found = [texts(without_a_word(transcript, draw)) for _ in range(60)]
+    without = [words[:place] + words[place + 1 :] for place in range(4)]
+    assert sorted(map(tuple, without)) == sorted(set(map(tuple, found)))  # each word at times
+    assert texts(transcript) == words
+    assert len(without_a_word(transcript, draw).tokens()) == 7  # three phones and the pauses around them
+
+
+def test_exactly_one_word_of_the_other_text_is_put_in() -> None:
+    words, others = ["a", "b", "c"], ["x", "y"]
+    transcript, other, draw = transcript_of(*words), transcript_of(*others), generator()
+    found = {tuple(texts(with_a_word(transcript, other, draw))) for _ in range(120)}
+    expected = {(*words[:place], word, *words[place:]) for place in range(4) for word in others}
+    assert found == expected
+    assert texts(transcript) == words
+
+
+def test_the_users_own_tokens_are_left_alone() -> None:
+    assert without_a_word(OWN, generator()) is OWN
+    assert with_a_word(OWN, transcript_of("x"), generator()) is OWN
+
+
+def test_what_cannot_be_altered_stays() -> None:
+    assert without_a_word(transcript_of("a"), generator()) == transcript_of("a")
+    assert with_a_word(transcript_of("a"), Transcript(()), generator()) == transcript_of("a")
+
+
+def test_equal_seeds_alter_equal_words() -> None:
+    transcript, other = transcript_of(*"abcdefgh"), transcript_of(*"qrstuvw")
+    for seed in range(5):
+        assert without_a_word(transcript, generator(seed)) == without_a_word(transcript, generator(seed))
+        assert with_a_word(transcript, other, generator(seed)) == with_a_word(
+            transcript, other, generator(seed)
+        )
+
+
+class StubAligner:
+    """Knows what each recording says, and finds each phone that is not among it badly pronounced."""
+
+    def __init__(self, said: dict[str, Transcript]) -> None:
+        self.said = said
+        self.calibration = Calibration()
+        self.frontend = SimpleNamespace(grid=FrameGrid(160, 16000))
+        self.shown: list[tuple[str, list[str]]] = []
+
+    def decode(self, recordings: Sequence[Recording]) -> Decoded:
+        vocabulary = Vocabulary(["sil", *"abcdefghij"])
+        readings, frames, goodness = [], [], []
+        for recording in recordings:
+            self.shown.append((recording.id, texts(recording.transcript)))
+            reading = vocabulary.reading(recording.id, recording.transcript.tokens())
+            known = {"sil", *self.said[recording.id].symbols()}
+            readings.append(reading)
+            frames.append(TokenFrames(np.full(len(reading.tokens), 5), ()))
+            goodness.append(np.array([-0.1 if s in known else -6.0 for s in reading.tokens.symbols]))
+        return Decoded(readings, frames, goodness)
+
+
+def calibrated(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, Transcript], n_samples: int = 16000, seed: int = 0
+) -> StubAligner:
+    def load(utterance: Utterance, sample_rate_hz: int, transcript: Transcript | None = None) -> Recording:
+        text = transcript or utterance.transcript
+        return Recording(utterance.id, torch.zeros(n_samples), text, n_samples / sample_rate_hz)
+
+    monkeypatch.setattr(calibration, "load_recording", load)
+    aligner = StubAligner(said)
+    utterances = [
+        Utterance(id, Path(f"{id}.wav"), 16000, 1.0, " ".join(texts(transcript)), transcript)
+        for id, transcript in said.items()
+    ]
+    calibrate(cast(Aligner, aligner), utterances, seed)
+    return aligner
+
+
+SAID = {"u1": transcript_of("a", "b"), "u2": transcript_of("c", "d"), "u3": transcript_of("e", "f")}
+
+
+def test_each_recording_meets_its_own_text_and_three_wrong_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    aligner = calibrated(monkeypatch, SAID)
+    for id, transcript in SAID.items():
+        own = texts(transcript)
+        shown = [words for name, words in aligner.shown if name == id]
+        assert len(shown) == 4
+        assert shown[0] == own
+        assert shown[1] != own
+        assert shown[1] in [texts(other) for other in SAID.values()]
+        assert len(shown[2]) == 1
+        assert set(shown[2]) < set(own)
+        assert len(shown[3]) == 3
+        assert set(shown[3]) > set(own)
+
+
+def test_calibration_tells_right_texts_from_wrong_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = calibrated(monkeypatch, SAID).calibration
+    right, wrong = found.phones(np.array([-0.1, -6.0]))
+    assert right > 0.9 > 0.1 > wrong
+    # 3 texts that are right, and 3 of 9 wrong ones that only lack a word, sound like this: 3/4
+    assert found.utterance(np.array([-0.1, -0.1, -0.1])) == pytest.approx(0.75, abs=0.02)
+    assert found.utterance(np.array([-6.0, -6.0, -6.0])) < 0.1
+
+
+def test_texts_too_long_for_a_recording_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"u1": transcript_of("a", "b"), "u2": transcript_of("cdefghij", "c")}
+    aligner = calibrated(monkeypatch, said, n_samples=5 * 160)  # six frames
+    assert [words for _, words in aligner.shown if len("".join(words)) > 6] == []
+    assert ("u1", ["a", "b"]) in aligner.shown
+
+
+def test_a_corpus_without_an_utterance_that_fits_leaves_the_calibration_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    aligner = calibrated(monkeypatch, {"u1": transcript_of("abcdefghij")}, n_samples=160)
+    assert aligner.shown == []
+    for name, value in Calibration().named_buffers():
+        assert torch.equal(getattr(aligner.calibration, name), value)
