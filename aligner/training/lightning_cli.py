@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 LAST = Path("checkpoints", "last.ckpt")  # in the folder that a run writes
-_SHOWN = 10  # utterances that start flat
+_SHOWN = 10  # utterances that get a flat start
 
 
 class WrongSettings(AlignerError):
@@ -239,7 +239,7 @@ def _start_from(cli: "LightningCLI", path: Path) -> dict[str, int]:
             file=sys.stderr,
         )
         for id, reason in list(found.unmatched.items())[:_SHOWN]:
-            print(f"starts flat: {id}: {reason}", file=sys.stderr)
+            print(f"flat start: {id}: {reason}", file=sys.stderr)
     return counts
 
 

@@ -47,10 +47,10 @@ class TrainingMethod(Configurable):
         raise NotImplementedError
 
     def start_from(self, alignments: Mapping[str, InitialAlignment]) -> None:
-        """Start from known times, by utterance id, instead of flat; ids may be missing.
+        """Start from known times, by utterance id, instead of a flat start; ids may be missing.
 
         Raises:
-            AlignerError: If this method does not start flat.
+            AlignerError: If this method has no flat start to replace.
         """
         raise AlignerError(
             f"{type(self).__name__} cannot start from alignments (--init-alignments): "

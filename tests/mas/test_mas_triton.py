@@ -305,11 +305,12 @@ def test_nothing_the_size_of_the_scores_is_allocated(gpu: str, backend: str) -> 
 
 @on_gpu
 @every_backend
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 def test_nothing_waits_for_the_gpu_without_checks(gpu: str, backend: str) -> None:
     batch = random_batch(23, 8, 100, 300).to(gpu)
     _search(batch, backend)
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         durations = _search(batch, backend, check=False)
         mas.dense_path(durations, 300)
     finally:
@@ -346,6 +347,7 @@ def test_checks_refuse_cuda_graphs(gpu: str) -> None:
 
 
 @on_gpu
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inductor's own
 @every_backend
 @pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
 def test_torch_compile(gpu: str, backend: str, mode: str) -> None:

@@ -133,8 +133,8 @@ def test_a_run_starts_from_textgrids_and_says_which_utterances_do_not(corpus, tm
     said = capsys.readouterr()
     known = json.loads(said.out.splitlines()[-1])
     assert (known["started_known"], known["started_flat"], known["words_shared"]) == (6, 2, 0)
-    assert "starts flat: u06: it has" in said.err
-    assert "starts flat: u07: no reference" in said.err
+    assert "flat start: u06: it has" in said.err
+    assert "flat start: u07: no reference" in said.err
     assert known["phones_error_ms"] < 10
 
 
