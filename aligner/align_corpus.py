@@ -25,9 +25,9 @@ class AlignedCorpus:
     """What became of the utterances of a corpus.
 
     Args:
-        aligned: ids of the utterances in the manifest.
-        failed: id -> reason, of the utterances that could not be aligned.
-        audio_s: seconds of audio of all of them together.
+        aligned: Ids of the utterances in the manifest.
+        failed: Id -> reason, of the utterances that could not be aligned.
+        audio_s: Seconds of audio of all of them together.
     """
 
     aligned: set[str] = field(default_factory=set)
@@ -52,17 +52,17 @@ def align_corpus(
     may depend on the batch. A batch that fails is aligned again one utterance at a time.
 
     Args:
-        checkpoint: a trained aligner, written by `aligner fit`.
-        data: a prepared corpus, written by `aligner prepare`.
-        out: the folder to write. `aligner.formats.read_alignments` and `aligner.formats.export` read its
+        checkpoint: A trained aligner, written by `aligner fit`.
+        data: A prepared corpus, written by `aligner prepare`.
+        out: The folder to write. `aligner.formats.read_alignments` and `aligner.formats.export` read its
             manifest.
         device: "cpu", "cuda", "cuda:1".
-        batch_duration_s: seconds of audio in a batch at most, padding counted.
-        trust: allow the checkpoint to use classes from outside this package.
-        on_progress: called after every batch with seconds of audio done and seconds in all.
+        batch_duration_s: Seconds of audio in a batch at most, padding counted.
+        trust: Allow the checkpoint to use classes from outside this package.
+        on_progress: Called after every batch with seconds of audio done and seconds in all.
 
     Raises:
-        AlignerError: the checkpoint or the corpus cannot be read, or `out` holds alignments by another
+        AlignerError: The checkpoint or the corpus cannot be read, or `out` holds alignments by another
             checkpoint, of another corpus or with another `batch_duration_s`.
     """
     checkpoint, data, out = Path(checkpoint), Path(data), Path(out)
@@ -88,8 +88,8 @@ def batches(utterances: Sequence[Utterance], duration_s: float) -> Iterator[list
     """Batches of utterances of similar length, the longest first.
 
     Args:
-        utterances: in any order, which does not change the batches.
-        duration_s: seconds of audio in a batch at most, padding counted. An utterance longer than that is a
+        utterances: In any order, which does not change the batches.
+        duration_s: Seconds of audio in a batch at most, padding counted. An utterance longer than that is a
             batch of its own.
     """
     batch: list[Utterance] = []

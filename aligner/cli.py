@@ -22,7 +22,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """The parser of the command line.
 
     Args:
-        command: the command whose arguments are added; None: only the list of commands. Other commands are
+        command: The command whose arguments are added; None: only the list of commands. Other commands are
             not imported, so that help comes at once.
     """
     parser = argparse.ArgumentParser(
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: the words after `aligner`; None: those that the program was called with.
+        argv: The words after `aligner`; None: those that the program was called with.
 
     Returns:
         The exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.

@@ -38,11 +38,11 @@ class Comparison:
     """The boundary errors of one utterance, and what of it could not be compared.
 
     Args:
-        id: the utterance's id.
-        speaker: the speaker's name, "" if unknown.
-        word_starts_ms: error of each matched word's start, positive where the aligner is late.
-        word_ends_ms: error of each matched word's end.
-        phones_ms: error of each phone boundary.
+        id: The utterance's id.
+        speaker: The speaker's name, "" if unknown.
+        word_starts_ms: Error of each matched word's start, positive where the aligner is late.
+        word_ends_ms: Error of each matched word's end.
+        phones_ms: Error of each phone boundary.
         words_skipped: (reason, word) for each word of the reference that was not compared.
         phones_skipped: (reason, phone) for each phone of the reference that was not compared.
     """
@@ -60,8 +60,8 @@ def compare(alignment: Alignment, reference: Alignment) -> Comparison:
     """The boundary errors of one utterance.
 
     Args:
-        alignment: what an aligner made.
-        reference: the times it is compared with.
+        alignment: What an aligner made.
+        reference: The times it is compared with.
     """
     result = Comparison(alignment.id, alignment.speaker or reference.speaker)
     pairs = _match_words(alignment.words, reference.words)
@@ -85,8 +85,8 @@ def evaluate(alignments: Iterable[Alignment], references: AlignmentLookup) -> di
     """A summary of the boundary errors of many utterances.
 
     Args:
-        alignments: what an aligner made.
-        references: the times they are compared with.
+        alignments: What an aligner made.
+        references: The times they are compared with.
 
     Returns:
         Plain JSON types. `words` and `phones`: what `boundary_figures` gives, the mean signed error (words:
@@ -96,7 +96,7 @@ def evaluate(alignments: Iterable[Alignment], references: AlignmentLookup) -> di
         skipped, by reason. Figures are None where there is nothing to take them over.
 
     Raises:
-        AlignerError: no boundary could be compared.
+        AlignerError: No boundary could be compared.
     """
     comparisons: list[Comparison] = []
     reasons: dict[str, list[str]] = defaultdict(list)
@@ -135,7 +135,7 @@ def boundary_figures(errors_ms: Iterable[float]) -> dict[str, float | int | None
     """The usual figures of boundary errors.
 
     Args:
-        errors_ms: signed errors in ms.
+        errors_ms: Signed errors in ms.
 
     Returns:
         n, and of the absolute errors mean_ms, median_ms, within_10ms .. within_100ms and beyond_100ms (these

@@ -54,9 +54,9 @@ def plot_alignment(
     to TensorBoard.
 
     Args:
-        alignment: the utterance.
-        audio: its recording, `[N]`.
-        sample_rate_hz: sample rate of `audio`.
+        alignment: The utterance.
+        audio: Its recording, `[N]`.
+        sample_rate_hz: Sample rate of `audio`.
         reference: hand-made times of the same utterance, drawn as dashed lines: those of words in the row of
             words, those of phones in the row of phones and in the log-mel.
         title: None: the utterance's id.
@@ -96,10 +96,10 @@ def plot_features(
     """A picture of features: a panel for each frontend, channels by name over the time in seconds.
 
     Args:
-        frontends: by the name to show; all with the same frame grid.
-        features: what each of them made of one recording, `[S, C]`, by the same names. Colours suit channels
+        frontends: By the name to show; all with the same frame grid.
+        features: What each of them made of one recording, `[S, C]`, by the same names. Colours suit channels
             of mean 0 and deviation 1.
-        title: of the picture.
+        title: Of the picture.
     """
     grid = next(iter(frontends.values())).grid
     heights = [1.2 if frontend.channels == 1 else 3.2 for frontend in frontends.values()]
@@ -128,9 +128,9 @@ def save_picture(figure: "Figure", path: str | Path, dpi: int = _DOTS_AN_INCH) -
     """Write a figure as a PNG file, atomically.
 
     Args:
-        figure: what `plot_alignment` or `plot_features` gave.
-        path: the file.
-        dpi: dots an inch.
+        figure: What `plot_alignment` or `plot_features` gave.
+        path: The file.
+        dpi: Dots an inch.
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)

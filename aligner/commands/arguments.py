@@ -46,7 +46,7 @@ def find_checkpoint(name: str) -> Path:
     """The file of a trained model. Every command takes its `--checkpoint` from here.
 
     Raises:
-        AlignerError: there is no such file.
+        AlignerError: There is no such file.
     """
     path = Path(name)
     if not path.is_file():
@@ -58,7 +58,7 @@ def read_device(args: argparse.Namespace) -> str:
     """The device that `--device` names, or the default: the GPU if there is one.
 
     Raises:
-        AlignerError: this machine has no such device.
+        AlignerError: This machine has no such device.
     """
     import torch
 
@@ -74,7 +74,7 @@ def load_aligner(args: argparse.Namespace) -> "Aligner":
     """The model that the arguments of `add_checkpoint` name.
 
     Raises:
-        AlignerError: there is no such device or file, or the file is no checkpoint.
+        AlignerError: There is no such device or file, or the file is no checkpoint.
     """
     from aligner.aligner import Aligner
 
@@ -114,7 +114,7 @@ def read_grid(args: argparse.Namespace) -> "FrameGrid | None":
     """The frames that the arguments of `add_grid` ask for; None: each format's own.
 
     Raises:
-        AlignerError: a hop, a sample rate or a frame rule without the other two, or beside a preset.
+        AlignerError: A hop, a sample rate or a frame rule without the other two, or beside a preset.
     """
     from aligner.alignment import FrameGrid
     from aligner.formats import PRESETS

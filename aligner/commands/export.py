@@ -156,7 +156,7 @@ def _report_refused(results: dict[str, dict[str, Any]], roots: dict[str, Path], 
     """List what each format refused in its refused.txt and on the terminal.
 
     Raises:
-        AlignerError: a format refused every utterance, or with `strict` any.
+        AlignerError: A format refused every utterance, or with `strict` any.
     """
     from aligner.formats.atomic import atomic_write
 

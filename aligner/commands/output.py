@@ -20,9 +20,9 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
     """`items`, with a progress bar on stderr while they are iterated, if stderr is a terminal.
 
     Args:
-        items: what to iterate.
-        what: the text beside the bar.
-        total: how many items there are, where `len(items)` does not say.
+        items: What to iterate.
+        what: The text beside the bar.
+        total: How many items there are, where `len(items)` does not say.
     """
     console = Console(stderr=True)
     return track(items, what, total, console=console, disable=not console.is_terminal, transient=True)
@@ -64,11 +64,11 @@ def print_table(
     """Print a table with a header.
 
     Args:
-        header: names of the columns.
-        rows: one text a column.
-        title: printed above.
-        caption: printed below.
-        figures: no borders; columns after the first are right-aligned, and nothing wraps.
+        header: Names of the columns.
+        rows: One text a column.
+        title: Printed above.
+        caption: Printed below.
+        figures: No borders; columns after the first are right-aligned, and nothing wraps.
     """
     table = Table(title=title, caption=caption, title_justify="left", box=box.HEAVY_HEAD)
     if figures:
@@ -84,9 +84,9 @@ def print_failures(what: str, reasons: Sequence[str], listing: Path | None = Non
     """List on stderr the first reasons why utterances were left out, and where the others are listed.
 
     Args:
-        what: what was not done, the start of every line.
-        reasons: one an utterance.
-        listing: the file that has all reasons.
+        what: What was not done, the start of every line.
+        reasons: One an utterance.
+        listing: The file that has all reasons.
     """
     for reason in reasons[:SHOWN]:
         print(f"{what}: {reason}", file=sys.stderr)

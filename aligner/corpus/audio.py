@@ -26,7 +26,7 @@ class AudioFormat:
     """What the header of a sound file says.
 
     Args:
-        rate_hz: samples a second.
+        rate_hz: Samples a second.
         n_channels: C, the channels.
         n_samples: N, the samples of each channel.
     """
@@ -40,7 +40,7 @@ def audio_format(path: str | Path) -> AudioFormat:
     """The sample rate, channels and length of a sound file, without decoding it.
 
     Raises:
-        AlignerError: naming the file, if it is not a sound file that can be read.
+        AlignerError: Naming the file, if it is not a sound file that can be read.
     """
     try:
         with soundfile.SoundFile(path) as file:
@@ -56,7 +56,7 @@ def read_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
         The samples `[N]` and their rate in Hz.
 
     Raises:
-        AlignerError: naming the file, if it cannot be read or is empty.
+        AlignerError: Naming the file, if it cannot be read or is empty.
     """
     samples, rate_hz = _decode(path)
     if not len(samples):
@@ -70,17 +70,17 @@ def read_audio_part(
     """A part of a sound file at the file's own rate, with the chosen channels averaged.
 
     Args:
-        path: the sound file.
-        start_s: where the part begins, in seconds.
-        n_samples: its length; None reads to the end. It comes out shorter where the file ends before.
-        channels: the channels to average, from 0.
-        rate_hz: the rate that the file is known to have.
+        path: The sound file.
+        start_s: Where the part begins, in seconds.
+        n_samples: Its length; None reads to the end. It comes out shorter where the file ends before.
+        channels: The channels to average, from 0.
+        rate_hz: The rate that the file is known to have.
 
     Returns:
         The samples `[N]`.
 
     Raises:
-        AlignerError: naming the file, if it cannot be read, has another rate or lacks a channel.
+        AlignerError: Naming the file, if it cannot be read, has another rate or lacks a channel.
     """
     samples, found_hz = _decode(path, round(start_s * rate_hz), n_samples)
     if found_hz != rate_hz or samples.shape[1] <= max(channels):

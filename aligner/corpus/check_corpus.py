@@ -27,11 +27,11 @@ def check_corpus(
     """Check every utterance: first ids and texts, then the audio of those that are left.
 
     Args:
-        raw: the utterances as found. Of several with one id, the first is kept.
-        phonemize: turns a text into a transcript; None: take the phones of the reference times.
-        known_symbols: a model's vocabulary, if the corpus is for one; otherwise empty.
-        jobs: audio files decoded at a time.
-        progress: called with an iterable, what is checked ("texts" or "audio") and the number of items;
+        raw: The utterances as found. Of several with one id, the first is kept.
+        phonemize: Turns a text into a transcript; None: take the phones of the reference times.
+        known_symbols: A model's vocabulary, if the corpus is for one; otherwise empty.
+        jobs: Audio files decoded at a time.
+        progress: Called with an iterable, what is checked ("texts" or "audio") and the number of items;
             returns the iterable, for example with a progress bar.
 
     Returns:

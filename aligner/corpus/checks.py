@@ -26,8 +26,8 @@ class RejectedUtterance(AlignerError):
     """An utterance cannot be used.
 
     Args:
-        reason: the kind of fault in a few words, by which rejected utterances are counted.
-        detail: the message: what exactly is wrong.
+        reason: The kind of fault in a few words, by which rejected utterances are counted.
+        detail: The message: what exactly is wrong.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -41,12 +41,12 @@ def check_text(
     """The transcript of an utterance whose id and text can be used.
 
     Args:
-        raw: the utterance as found.
-        phonemize: turns its text into a transcript.
-        known_symbols: a model's vocabulary, if the corpus is for one; otherwise empty.
+        raw: The utterance as found.
+        phonemize: Turns its text into a transcript.
+        known_symbols: A model's vocabulary, if the corpus is for one; otherwise empty.
 
     Raises:
-        RejectedUtterance: if the id or the text cannot be used.
+        RejectedUtterance: If the id or the text cannot be used.
     """
     check_id(raw.id)
     if raw.problem:
@@ -65,7 +65,7 @@ def check_id(id: str) -> None:
     """Check that an id can be a file name and a field of a text file: no separators, white space or `..`.
 
     Raises:
-        RejectedUtterance: if it cannot.
+        RejectedUtterance: If it cannot.
     """
     if not SAFE_ID.fullmatch(id) or ".." in id or id.startswith((".", "-")):
         raise RejectedUtterance(
@@ -77,7 +77,7 @@ def check_symbols(transcript: Transcript, known_symbols: frozenset[str]) -> None
     """Check that a transcript uses no symbol outside `known_symbols`; if these are empty, any will do.
 
     Raises:
-        RejectedUtterance: naming the unknown symbols.
+        RejectedUtterance: Naming the unknown symbols.
     """
     if known_symbols and (unknown := transcript.symbols() - known_symbols - {PAUSE}):
         raise RejectedUtterance("unknown symbols", f"not in the vocabulary: {' '.join(sorted(unknown))}")
@@ -87,11 +87,11 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> Utterance:
     """The utterance, if the whole of its audio can be decoded and used.
 
     Args:
-        raw: the utterance as found.
-        transcript: what is said; None to take the phones of the reference times, which then must exist.
+        raw: The utterance as found.
+        transcript: What is said; None to take the phones of the reference times, which then must exist.
 
     Raises:
-        RejectedUtterance: if its audio or its reference times cannot be used.
+        RejectedUtterance: If its audio or its reference times cannot be used.
     """
     if raw.audio is None or not raw.audio.is_file():
         raise RejectedUtterance(

@@ -32,9 +32,9 @@ class Event:
 
     Args:
         kind: `WORD_EVENT`, `PHONE_EVENT` or another of eSpeak's kinds.
-        character: where in the text it is, from 0.
-        sample: where in the sound it starts, from 0.
-        name: the phone in IPA with stress marks; "" for other kinds, and for sound that eSpeak does not name.
+        character: Where in the text it is, from 0.
+        sample: Where in the sound it starts, from 0.
+        name: The phone in IPA with stress marks; "" for other kinds, and for sound that eSpeak does not name.
     """
 
     kind: int
@@ -50,10 +50,10 @@ class Espeak:
     depends on what it said before (the phase of the voice goes on), so one corpus is made by one instance.
 
     Args:
-        seed: of the noise in its voices.
+        seed: Of the noise in its voices.
 
     Raises:
-        AlignerError: if `espeakng-loader` is not installed, or the library does not start.
+        AlignerError: If `espeakng-loader` is not installed, or the library does not start.
     """
 
     def __init__(self, seed: int) -> None:
@@ -84,15 +84,15 @@ class Espeak:
         """Speak a text.
 
         Args:
-            text: the text.
-            voice: one of eSpeak's voices, such as "en-us+f1".
-            speed_wpm: words a minute.
+            text: The text.
+            voice: One of eSpeak's voices, such as "en-us+f1".
+            speed_wpm: Words a minute.
 
         Returns:
             The samples `[N]` at `sample_rate_hz`, and the events in them in order.
 
         Raises:
-            AlignerError: if eSpeak has no such voice.
+            AlignerError: If eSpeak has no such voice.
         """
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise AlignerError(f"eSpeak has no voice {voice!r}: see `espeak-ng --voices`")

@@ -35,16 +35,16 @@ class Utterance:
     """One utterance of a prepared corpus: its audio, its transcript and, if known, its times.
 
     Args:
-        id: its name, unique in the corpus and fit for a file name.
-        audio: the sound file.
-        audio_rate_hz: the file's own sample rate.
-        duration_s: the length of the utterance in seconds.
-        text: what is said, as written.
-        transcript: what is said, as words and phones.
-        speaker: the speaker's name; "" if unknown.
-        start_s: where in the file the utterance begins, in seconds.
-        channels: the file's channels that are averaged, from 0.
-        reference: known times of words or phones; None if there are none.
+        id: Its name, unique in the corpus and fit for a file name.
+        audio: The sound file.
+        audio_rate_hz: The file's own sample rate.
+        duration_s: The length of the utterance in seconds.
+        text: What is said, as written.
+        transcript: What is said, as words and phones.
+        speaker: The speaker's name; "" if unknown.
+        start_s: Where in the file the utterance begins, in seconds.
+        channels: The file's channels that are averaged, from 0.
+        reference: Known times of words or phones; None if there are none.
     """
 
     id: str
@@ -69,16 +69,16 @@ class CorpusInfo:
     """What a prepared corpus holds, and how its texts became tokens.
 
     Args:
-        symbols: every phone of every pronunciation, sorted, the pause first. It is a model's vocabulary: a
+        symbols: Every phone of every pronunciation, sorted, the pause first. It is a model's vocabulary: a
             token's index is its place here.
-        phonemizer: the name that `load_phonemizer` takes, or "reference".
-        language: the language that `load_phonemizer` takes.
-        options: the other arguments that `load_phonemizer` takes.
-        utterances: how many there are.
-        speakers: how many there are.
-        hours: the length of all audio.
-        with_reference: how many utterances have reference times.
-        refused: how many utterances were rejected.
+        phonemizer: The name that `load_phonemizer` takes, or "reference".
+        language: The language that `load_phonemizer` takes.
+        options: The other arguments that `load_phonemizer` takes.
+        utterances: How many there are.
+        speakers: How many there are.
+        hours: The length of all audio.
+        with_reference: How many utterances have reference times.
+        refused: How many utterances were rejected.
     """
 
     symbols: tuple[str, ...]
@@ -101,7 +101,7 @@ def load_info(folder: str | Path) -> CorpusInfo:
     """The `corpus.json` of a prepared corpus.
 
     Raises:
-        AlignerError: if there is none, or it cannot be read.
+        AlignerError: If there is none, or it cannot be read.
     """
     path = Path(folder) / INFO
     try:
@@ -119,7 +119,7 @@ def load_utterances(folder: str | Path) -> list[Utterance]:
     """The utterances of a prepared corpus, in the manifest's order.
 
     Raises:
-        AlignerError: if there is no manifest, or it cannot be read.
+        AlignerError: If there is no manifest, or it cannot be read.
     """
     from lhotse.serialization import load_manifest_lazy
 
@@ -138,10 +138,10 @@ def save_corpus(
     """Write `cuts.jsonl.gz` and `corpus.json`, each atomically; the same input gives the same bytes.
 
     Args:
-        folder: where to write; it is made if it is not there.
-        utterances: the utterances, in the order to store.
-        info: the content of `corpus.json`.
-        relative_paths: store audio paths relative to `folder`, so that corpus and audio can move together.
+        folder: Where to write; it is made if it is not there.
+        utterances: The utterances, in the order to store.
+        info: The content of `corpus.json`.
+        relative_paths: Store audio paths relative to `folder`, so that corpus and audio can move together.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / CUTS) as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
@@ -156,14 +156,14 @@ def load_audio(utterance: Utterance, sample_rate_hz: int) -> Tensor:
     """The audio of an utterance, channels averaged and resampled; the same samples every time.
 
     Args:
-        utterance: an utterance of a prepared corpus.
-        sample_rate_hz: the wanted rate.
+        utterance: An utterance of a prepared corpus.
+        sample_rate_hz: The wanted rate.
 
     Returns:
         The samples `[N]`, float32.
 
     Raises:
-        AlignerError: naming the utterance, if the file cannot be read or is no longer what was prepared.
+        AlignerError: Naming the utterance, if the file cannot be read or is no longer what was prepared.
     """
     try:
         audio = read_audio_part(

@@ -32,15 +32,15 @@ class RawUtterance:
     """One utterance as it was found, not yet checked.
 
     Args:
-        id: its name.
-        audio: the sound file; None if there is none.
-        text: what is said; "" if there is no text.
-        speaker: the speaker's name; "" if unknown.
-        start_s: where in the file it begins, in seconds.
-        duration_s: its length in seconds; None if it is the rest of the file.
-        channels: the channels to average, from 0; None for all.
-        reference: times of phones and words that came with a manifest.
-        problem: why it cannot be used, where that is known already.
+        id: Its name.
+        audio: The sound file; None if there is none.
+        text: What is said; "" if there is no text.
+        speaker: The speaker's name; "" if unknown.
+        start_s: Where in the file it begins, in seconds.
+        duration_s: Its length in seconds; None if it is the rest of the file.
+        channels: The channels to average, from 0; None for all.
+        reference: Times of phones and words that came with a manifest.
+        problem: Why it cannot be used, where that is known already.
     """
 
     id: str
@@ -58,14 +58,14 @@ def read_corpus(path: str | Path, audio_root: str | Path | None = None) -> list[
     """The utterances of a corpus, in the order in which they are listed.
 
     Args:
-        path: an LJSpeech folder (`metadata.csv` and `wavs/`); a folder of lhotse manifests
+        path: An LJSpeech folder (`metadata.csv` and `wavs/`); a folder of lhotse manifests
             (`cuts*.jsonl.gz`, or `recordings*` and `supervisions*`); any other folder (audio files with a
             `.txt` or `.lab` of the same name, at any depth; the folder is the speaker); a lhotse cut
             manifest; or a file list of `wav|text` or `wav|speaker|text`.
-        audio_root: where the relative paths of a file list or manifest start; by default its own folder.
+        audio_root: Where the relative paths of a file list or manifest start; by default its own folder.
 
     Raises:
-        AlignerError: if `path` does not exist, is none of these, or has no utterances.
+        AlignerError: If `path` does not exist, is none of these, or has no utterances.
     """
     path = Path(path)
     if not path.exists():
@@ -246,7 +246,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     """The lines of a text file that are not empty, with their numbers.
 
     Raises:
-        AlignerError: if the file is not UTF-8.
+        AlignerError: If the file is not UTF-8.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")

@@ -21,15 +21,15 @@ def reference_beside(audio: Path, id: str, duration_s: float) -> Alignment | Non
     TIMIT's phones come merged (see `aligner.formats.timit`).
 
     Args:
-        audio: the sound file.
-        id: the utterance's id, for the result and for errors.
-        duration_s: the length of the audio.
+        audio: The sound file.
+        id: The utterance's id, for the result and for errors.
+        duration_s: The length of the audio.
 
     Returns:
         The times, made to end with the audio; None if there are no such files.
 
     Raises:
-        AlignerError: if the file cannot be read or its times do not fit the audio.
+        AlignerError: If the file cannot be read or its times do not fit the audio.
     """
     if timit_files := reference_files(audio):
         reference = read_timit(timit_files[0], id)  # reads both, whichever is named
@@ -46,7 +46,7 @@ def transcript_of_reference(reference: Alignment | None) -> Transcript:
     """The reference's own phones as fixed tokens, so that boundaries can be compared phone by phone.
 
     Raises:
-        AlignerError: if there is no reference or it has no phones.
+        AlignerError: If there is no reference or it has no phones.
     """
     if reference is None or not any(
         token.word >= 0 or not is_pause(token.symbol) for token in reference.tokens

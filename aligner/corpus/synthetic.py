@@ -57,8 +57,8 @@ class SyntheticUtterance:
     """One utterance that eSpeak spoke.
 
     Args:
-        audio_path: its sound file.
-        alignment: its exact times, with the id, the speaker and the text.
+        audio_path: Its sound file.
+        alignment: Its exact times, with the id, the speaker and the text.
     """
 
     audio_path: Path
@@ -92,18 +92,18 @@ def synthesise_corpus(
     arguments give the same bytes.
 
     Args:
-        out_dir: the folder to write.
-        utterances: how many sentences to speak; beyond their number they are repeated in another order.
+        out_dir: The folder to write.
+        utterances: How many sentences to speak; beyond their number they are repeated in another order.
         voices: eSpeak's voices, which take turns.
-        speeds_wpm: speeds in words a minute; one is drawn for each utterance.
-        seed: of everything drawn: the order, speeds, silences at the ends, and noise in the voices.
-        sentences: what to speak.
+        speeds_wpm: Speeds in words a minute; one is drawn for each utterance.
+        seed: Of everything drawn: the order, speeds, silences at the ends, and noise in the voices.
+        sentences: What to speak.
 
     Returns:
         The utterances, in order.
 
     Raises:
-        AlignerError: if eSpeak is not installed, a voice is unknown or has sound in its pauses, a speed is
+        AlignerError: If eSpeak is not installed, a voice is unknown or has sound in its pauses, a speed is
             outside 80 to 390, or a sentence has a word that is not spoken.
     """
     _check(utterances, voices, speeds_wpm, sentences)

@@ -17,7 +17,7 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     threads may write the same path at the same time: the last one to finish wins.
 
     Args:
-        path: the file to write. Its folder must exist.
+        path: The file to write. Its folder must exist.
 
     Returns:
         A context manager that gives a binary file, open for writing.

@@ -19,11 +19,11 @@ def read_ctm(phones_path: str | Path, words_path: str | Path | None = None) -> I
     CTM does not say how long a recording is, so each utterance ends with its last phone.
 
     Args:
-        phones_path: the CTM file of the phones; the lines of an utterance stand together.
-        words_path: the same for words. None: `words.ctm` beside `phones.ctm`, if it is there.
+        phones_path: The CTM file of the phones; the lines of an utterance stand together.
+        words_path: The same for words. None: `words.ctm` beside `phones.ctm`, if it is there.
 
     Raises:
-        AlignerError: a line is not CTM, or an utterance's phones overlap.
+        AlignerError: A line is not CTM, or an utterance's phones overlap.
     """
     phones_path = Path(phones_path)
     beside = phones_path.with_name(WORDS_FILE)

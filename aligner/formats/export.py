@@ -50,9 +50,9 @@ class Exported:
     """What an export wrote in one format.
 
     Args:
-        utterances: how many utterances were written.
-        files: how many files were written.
-        refused: the reason for each utterance that was left out.
+        utterances: How many utterances were written.
+        files: How many files were written.
+        refused: The reason for each utterance that was left out.
     """
 
     utterances: int = 0
@@ -69,8 +69,8 @@ def export(
     tokens) is left out of that format and named in the result.
 
     Args:
-        alignments: the utterances.
-        roots: the output folder of each format, by the format's name in `WRITERS`.
+        alignments: The utterances.
+        roots: The output folder of each format, by the format's name in `WRITERS`.
         settings: None: the defaults. Without a grid in them, a format named after a consumer takes that
             consumer's preset.
 
@@ -78,7 +78,7 @@ def export(
         What was written, by the format's name.
 
     Raises:
-        AlignerError: a format is unknown, two ids give the same file name, or a format in frames has no grid.
+        AlignerError: A format is unknown, two ids give the same file name, or a format in frames has no grid.
     """
     settings = settings or ExportSettings()
     results = {name: Exported() for name in roots}
@@ -111,10 +111,10 @@ def read_symbols(path: str | Path) -> dict[str, str]:
     """New names of tokens, by their old names, from a file of `old new` lines.
 
     Args:
-        path: a UTF-8 text file.
+        path: A UTF-8 text file.
 
     Raises:
-        AlignerError: a line is not `old new`.
+        AlignerError: A line is not `old new`.
     """
     names = {}
     for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
@@ -130,10 +130,10 @@ def read_tokens(path: str | Path) -> dict[str, tuple[str, ...]]:
     """Token sequences by utterance id, from a file of `id|TOKEN TOKEN ...` lines.
 
     Args:
-        path: a UTF-8 text file.
+        path: A UTF-8 text file.
 
     Raises:
-        AlignerError: a line is not `id|TOKEN TOKEN ...`.
+        AlignerError: A line is not `id|TOKEN TOKEN ...`.
     """
     tokens = {}
     for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):

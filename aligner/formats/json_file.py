@@ -12,7 +12,7 @@ def alignment_to_json(alignment: Alignment) -> dict[str, Any]:
     """An alignment as plain JSON types; `alignment_from_json` is the inverse.
 
     Args:
-        alignment: one utterance.
+        alignment: One utterance.
     """
     return {
         "id": alignment.id,
@@ -36,7 +36,7 @@ def alignment_from_json(data: dict[str, Any]) -> Alignment:
     """The inverse of `alignment_to_json`.
 
     Args:
-        data: what `alignment_to_json` gave.
+        data: What `alignment_to_json` gave.
 
     Raises:
         KeyError, TypeError: something is missing in `data`.
@@ -63,7 +63,7 @@ def read_json(path: Path) -> Alignment:
     """The alignment in a JSON file. The id is the one in the file.
 
     Args:
-        path: a file that `aligner export --to json` wrote.
+        path: A file that `aligner export --to json` wrote.
 
     Raises:
         ValueError, KeyError, TypeError: the file is not JSON, or something is missing in it.

@@ -25,14 +25,14 @@ class AlignmentLookup:
     do not matter. An alignment belongs to one id only.
 
     Args:
-        path: a file or folder of alignments.
-        words_tier: name of the word tier in TextGrids; None: the usual names.
-        phones_tier: name of the phone tier in TextGrids; None: the usual names.
-        alignments: those that are in memory already: `path` is not read then, and only says where they are
+        path: A file or folder of alignments.
+        words_tier: Name of the word tier in TextGrids; None: the usual names.
+        phones_tier: Name of the phone tier in TextGrids; None: the usual names.
+        alignments: Those that are in memory already: `path` is not read then, and only says where they are
             from.
 
     Raises:
-        AlignerError: there is nothing to read at `path`, or it cannot be read.
+        AlignerError: There is nothing to read at `path`, or it cannot be read.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class AlignmentLookup:
         """The alignment of one utterance.
 
         Args:
-            id: the utterance's id.
+            id: The utterance's id.
 
         Raises:
-            NoMatch: there is no alignment for `id`, there are several, it belongs to another id, or its file
+            NoMatch: There is no alignment for `id`, there are several, it belongs to another id, or its file
                 cannot be read.
         """
         key = self._match(_key(id))

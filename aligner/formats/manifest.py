@@ -28,8 +28,8 @@ def to_cut(alignment: Alignment, cut: "Cut | None" = None) -> "Cut":
     """The alignment as a lhotse cut.
 
     Args:
-        alignment: one utterance.
-        cut: the cut that was aligned, whose recording, text and language are kept; None: there is none.
+        alignment: One utterance.
+        cut: The cut that was aligned, whose recording, text and language are kept; None: there is none.
     """
     from lhotse.serialization import deserialize_item
 
@@ -40,13 +40,13 @@ def from_cut(cut: "Cut") -> Alignment | None:
     """The alignment in a lhotse cut, made by `to_cut` or by any other program.
 
     Args:
-        cut: with one supervision.
+        cut: With one supervision.
 
     Returns:
         The alignment, or None if the cut has none.
 
     Raises:
-        AlignerError: the cut has several supervisions, or its phones overlap.
+        AlignerError: The cut has several supervisions, or its phones overlap.
     """
     recording = getattr(cut, "recording", None)
     supervisions = [supervision.to_dict() for supervision in cut.supervisions]
@@ -68,7 +68,7 @@ def read_alignments(path: str | Path) -> Iterator[Alignment]:
         path: `.jsonl` or `.jsonl.gz`, of cuts or of supervisions.
 
     Raises:
-        AlignerError: the manifest holds anything else.
+        AlignerError: The manifest holds anything else.
     """
     path = Path(path)
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as lines:
@@ -99,14 +99,14 @@ def write_alignments(path: str | Path, alignments: Iterable[Alignment]) -> int:
     """Write a manifest atomically, sorted by id.
 
     Args:
-        path: the manifest, `.jsonl.gz`.
-        alignments: the utterances.
+        path: The manifest, `.jsonl.gz`.
+        alignments: The utterances.
 
     Returns:
         How many utterances were written.
 
     Raises:
-        AlignerError: two utterances have the same id.
+        AlignerError: Two utterances have the same id.
     """
     with AlignmentWriter(path, resume=False) as writer:
         for alignment in alignments:
@@ -123,8 +123,8 @@ class AlignmentWriter:
     goes on from it: skip the utterances in `done`.
 
     Args:
-        path: the manifest, `.jsonl.gz`.
-        resume: go on from the partial file of an interrupted run, or add to a finished manifest. False: start
+        path: The manifest, `.jsonl.gz`.
+        resume: Go on from the partial file of an interrupted run, or add to a finished manifest. False: start
             anew.
     """
 
@@ -151,11 +151,11 @@ class AlignmentWriter:
         """Append an alignment.
 
         Args:
-            alignment: one utterance.
-            cut: the cut that was aligned, whose recording, text and language are kept; None: there is none.
+            alignment: One utterance.
+            cut: The cut that was aligned, whose recording, text and language are kept; None: there is none.
 
         Raises:
-            AlignerError: its id was written before.
+            AlignerError: Its id was written before.
         """
         if alignment.id in self._lines:
             raise AlignerError(f"{alignment.id}: aligned twice; utterance ids must differ")

@@ -26,12 +26,12 @@ def read(
     with "-" for "/", and the speaker is the folder.
 
     Args:
-        path: a file or folder.
-        words_tier: name of the word tier in TextGrids; None: the usual names.
-        phones_tier: name of the phone tier in TextGrids; None: the usual names.
+        path: A file or folder.
+        words_tier: Name of the word tier in TextGrids; None: the usual names.
+        phones_tier: Name of the phone tier in TextGrids; None: the usual names.
 
     Raises:
-        AlignerError: there is nothing to read, or a file cannot be read.
+        AlignerError: There is nothing to read, or a file cannot be read.
     """
     path = Path(path)
     if not path.exists():
@@ -51,10 +51,10 @@ def find_manifest(path: Path) -> Path | None:
     """The lhotse manifest that `path` is or, a folder, directly holds; None if there is none.
 
     Args:
-        path: a file or folder.
+        path: A file or folder.
 
     Raises:
-        AlignerError: a folder holds several, and none has a name that `aligner align` or `prepare` gives.
+        AlignerError: A folder holds several, and none has a name that `aligner align` or `prepare` gives.
     """
     if path.is_file():
         return path if path.name.endswith((".jsonl", ".jsonl.gz")) else None
@@ -73,7 +73,7 @@ def utterance_files(folder: Path) -> dict[str, Path]:
     """The files of single utterances (TextGrid, .phn/.wrd, .json) in a folder and below.
 
     Args:
-        folder: where to search, in depth.
+        folder: Where to search, in depth.
 
     Returns:
         The files by their path in the folder without suffix ("/" between the parts), in that order.
@@ -91,14 +91,14 @@ def read_utterance(
     """The alignment in a file of a single utterance, by the file's suffix.
 
     Args:
-        path: a TextGrid, .phn, .wrd or .json file.
-        id: the utterance's id (a .json file has its own).
-        speaker: the speaker's name, "" if unknown (a .json file has its own).
-        words_tier: as in `read`.
-        phones_tier: as in `read`.
+        path: A TextGrid, .phn, .wrd or .json file.
+        id: The utterance's id (a .json file has its own).
+        speaker: The speaker's name, "" if unknown (a .json file has its own).
+        words_tier: As in `read`.
+        phones_tier: As in `read`.
 
     Raises:
-        AlignerError: the file cannot be read, or its suffix is unknown.
+        AlignerError: The file cannot be read, or its suffix is unknown.
     """
     try:
         suffix = path.suffix.lower()

@@ -22,15 +22,15 @@ def read_textgrid(
     """The alignment in a Praat TextGrid, in any of its text forms.
 
     Args:
-        path: the TextGrid.
-        id: the utterance's id.
-        speaker: the speaker's name, "" if unknown.
-        words_tier: name of the word tier. None: "words" or the like, also behind a speaker's name as MFA
+        path: The TextGrid.
+        id: The utterance's id.
+        speaker: The speaker's name, "" if unknown.
+        words_tier: Name of the word tier. None: "words" or the like, also behind a speaker's name as MFA
             writes it ("anna - words").
-        phones_tier: name of the phone tier. None: "phones" or the like.
+        phones_tier: Name of the phone tier. None: "phones" or the like.
 
     Raises:
-        AlignerError: the file is not a TextGrid, a named tier is missing, neither tier is there, or several
+        AlignerError: The file is not a TextGrid, a named tier is missing, neither tier is there, or several
             tiers have the usual names.
     """
     from praatio import textgrid
@@ -55,8 +55,8 @@ def textgrid_text(duration_s: float, tiers: dict[str, list[TierInterval]]) -> st
     praatio, because it takes five times as long, which is felt where every utterance gets a file or two.
 
     Args:
-        duration_s: length of the recording in seconds.
-        tiers: the intervals of each tier by its name; they cover [0, duration_s].
+        duration_s: Length of the recording in seconds.
+        tiers: The intervals of each tier by its name; they cover [0, duration_s].
     """
     end = _seconds(duration_s)
     parts = [
@@ -84,8 +84,8 @@ def covering_tier(intervals: tuple[Interval, ...], duration_s: float) -> list[Ti
     """The intervals of a tier that covers [0, duration_s]: pauses stand where no interval is.
 
     Args:
-        intervals: tokens or words in order of time, without overlap.
-        duration_s: length of the recording in seconds.
+        intervals: Tokens or words in order of time, without overlap.
+        duration_s: Length of the recording in seconds.
     """
     tier, filled_s = [], 0.0
     for interval in intervals:

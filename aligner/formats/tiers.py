@@ -17,14 +17,14 @@ def alignment_from_entries(
     """The alignment of one utterance from its phone tier and its word tier.
 
     Args:
-        id: the utterance's id.
-        duration_s: length of the recording in seconds.
-        phones: entries of the phone tier in order of time; may be empty.
-        words: entries of the word tier in order of time; may be empty. Entries that are pauses are dropped.
-        speaker: the speaker's name, "" if unknown.
+        id: The utterance's id.
+        duration_s: Length of the recording in seconds.
+        phones: Entries of the phone tier in order of time; may be empty.
+        words: Entries of the word tier in order of time; may be empty. Entries that are pauses are dropped.
+        speaker: The speaker's name, "" if unknown.
 
     Raises:
-        AlignerError: phones overlap or end after the recording.
+        AlignerError: Phones overlap or end after the recording.
     """
     spoken = [word for word in words if not is_pause(word[0])]
     spans = tuple(Interval(w, start, end, score, i) for i, (w, start, end, score) in enumerate(spoken))
@@ -39,15 +39,15 @@ def tile(entries: Iterable[Entry], duration_s: float, id: str) -> tuple[Interval
     Entries without extent are dropped.
 
     Args:
-        entries: the tier's entries in order of time.
-        duration_s: length of the recording in seconds.
-        id: the utterance's id, for error messages.
+        entries: The tier's entries in order of time.
+        duration_s: Length of the recording in seconds.
+        id: The utterance's id, for error messages.
 
     Returns:
         The tokens; none if there are no entries.
 
     Raises:
-        AlignerError: an entry overlaps the one before it or ends after the recording.
+        AlignerError: An entry overlaps the one before it or ends after the recording.
     """
     entries = list(entries)
     if not entries:
@@ -81,8 +81,8 @@ def assign_words(tokens: tuple[Interval, ...], words: tuple[Interval, ...]) -> t
     """The tokens, each with the index of the word that its middle lies in, -1 for pauses and outside words.
 
     Args:
-        tokens: in order of time.
-        words: in order of time, without overlap.
+        tokens: In order of time.
+        words: In order of time, without overlap.
     """
     result, index = [], 0
     for token in tokens:

@@ -39,7 +39,7 @@ def reference_files(audio_path: Path) -> tuple[Path, ...]:
     """TIMIT's files of hand-made times beside a recording: its `.phn`, its `.wrd`, or both.
 
     Args:
-        audio_path: the recording, or any other file of the same name.
+        audio_path: The recording, or any other file of the same name.
 
     Returns:
         The files that exist, phones first; empty if there is none. Any of them can be given to `read_timit`.
@@ -54,13 +54,13 @@ def read_timit(path: Path, id: str, speaker: str = "") -> Alignment:
     The utterance ends with the last time in either file.
 
     Args:
-        path: one of the two files; the other one is read too if it is there.
-        id: the utterance's id.
-        speaker: the speaker's name, "" if unknown.
+        path: One of the two files; the other one is read too if it is there.
+        id: The utterance's id.
+        speaker: The speaker's name, "" if unknown.
 
     Raises:
-        AlignerError: phones overlap.
-        ValueError: a line is not `start end label`, or there is no line at all.
+        AlignerError: Phones overlap.
+        ValueError: A line is not `start end label`, or there is no line at all.
     """
     phones = _entries(_existing(path, PHONE_SUFFIXES))
     words = _entries(_existing(path, WORD_SUFFIXES))
@@ -74,7 +74,7 @@ def spoken_text(text: str) -> str:
     Text that does not begin with two numbers comes back unchanged.
 
     Args:
-        text: the file's content.
+        text: The file's content.
     """
     match = _TEXT_WITH_SAMPLES.fullmatch(text)
     return match[1] if match else text
@@ -84,7 +84,7 @@ def merge_phones(phones: tuple[Interval, ...]) -> tuple[Interval, ...]:
     """TIMIT's phones with closures merged into their stops, and silences joined into single pauses.
 
     Args:
-        phones: as TIMIT labels them, in order of time. Other phone sets come back unchanged, but pauses that
+        phones: As TIMIT labels them, in order of time. Other phone sets come back unchanged, but pauses that
             follow each other are joined there too.
     """
     merged: list[Interval] = []

@@ -48,7 +48,7 @@ class DurationWriter(Writer):
     """What writers of durations share: the consumer's frames, speakers, audio files and array files.
 
     Args:
-        root: the output folder.
+        root: The output folder.
         settings: `settings.grid` must be given.
     """
 
@@ -57,7 +57,7 @@ class DurationWriter(Writer):
         """The consumer's frames.
 
         Raises:
-            AlignerError: the settings have no grid.
+            AlignerError: The settings have no grid.
         """
         if self.settings.grid is None:
             raise AlignerError(f"say hop, sample rate and frame rule, or a preset ({', '.join(PRESETS)})")
@@ -67,7 +67,7 @@ class DurationWriter(Writer):
         """The speaker's name, for consumers that need one.
 
         Args:
-            alignment: the utterance.
+            alignment: The utterance.
         """
         return alignment.speaker or "default"
 
@@ -75,11 +75,11 @@ class DurationWriter(Writer):
         """The absolute path of the consumer's audio of an utterance.
 
         Args:
-            alignment: the utterance.
-            name: its file name without suffix.
+            alignment: The utterance.
+            name: Its file name without suffix.
 
         Raises:
-            NotExportable: neither the settings nor the alignment say where it is.
+            NotExportable: Neither the settings nor the alignment say where it is.
         """
         if self.settings.wavs is not None:
             return os.path.abspath(self.settings.wavs / f"{name}.wav")
@@ -93,7 +93,7 @@ class DurationWriter(Writer):
         """Write a `.npy` file at `root/parts...`.
 
         Args:
-            values: the array.
+            values: The array.
             *parts: as in `OutputFolder.file`.
         """
         with self.folder.file(*parts) as file:

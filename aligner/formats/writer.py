@@ -29,15 +29,15 @@ class ExportSettings:
     """What a writer needs to know besides the alignments.
 
     Args:
-        grid: the consumer's frames; None: the format's own preset, or a format in seconds.
-        blank: a symbol to put before, between and after the tokens, as VITS does; None: no blanks.
-        symbols: new names of tokens, by their old names.
-        tokens: the consumer's own token sequences by utterance id, to check the tokens against.
-        speaker: a speaker's name for all utterances; None: the alignments' own.
-        language: the language in file names (EveryVoice).
-        wavs: folder of the consumer's audio, files named `{id}.wav`; None: the recordings themselves.
-        validation_share: share of the utterances that goes to the validation list (FastSpeech2).
-        any_symbols: do not check symbols where the consumer's symbol set is known (FastSpeech2).
+        grid: The consumer's frames; None: the format's own preset, or a format in seconds.
+        blank: A symbol to put before, between and after the tokens, as VITS does; None: no blanks.
+        symbols: New names of tokens, by their old names.
+        tokens: The consumer's own token sequences by utterance id, to check the tokens against.
+        speaker: A speaker's name for all utterances; None: the alignments' own.
+        language: The language in file names (EveryVoice).
+        wavs: Folder of the consumer's audio, files named `{id}.wav`; None: the recordings themselves.
+        validation_share: Share of the utterances that goes to the validation list (FastSpeech2).
+        any_symbols: Do not check symbols where the consumer's symbol set is known (FastSpeech2).
     """
 
     grid: FrameGrid | None = None
@@ -55,10 +55,10 @@ def safe_name(id: str) -> str:
     """A file name made of an id: letters, digits, "_", "-" and "." stay, everything else becomes "_".
 
     Args:
-        id: an utterance id or a speaker's name.
+        id: An utterance id or a speaker's name.
 
     Raises:
-        AlignerError: no letter or digit is left, or the name is too long.
+        AlignerError: No letter or digit is left, or the name is too long.
     """
     name = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", id)).lstrip(".")
     if not name.strip("_.-"):
@@ -75,7 +75,7 @@ def label(symbol: str, space: str = " ") -> str:
     """A symbol or word as a label: never empty, and with `space` in place of any white space.
 
     Args:
-        symbol: a token's symbol or a word's text.
+        symbol: A token's symbol or a word's text.
         space: " ", or another character for formats that separate fields by white space.
     """
     return space.join(symbol.split()) or PAUSE
@@ -85,7 +85,7 @@ class OutputFolder:
     """A folder that a writer fills. It makes file names of ids, and refuses two ids that give the same name.
 
     Args:
-        root: the folder; it is made if it is not there.
+        root: The folder; it is made if it is not there.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -100,11 +100,11 @@ class OutputFolder:
         """The file name of an utterance; ask once for each.
 
         Args:
-            id: the utterance's id.
-            group: names must differ inside a group: a speaker, where each speaker has a folder.
+            id: The utterance's id.
+            group: Names must differ inside a group: a speaker, where each speaker has a folder.
 
         Raises:
-            AlignerError: an utterance of the group has this name already.
+            AlignerError: An utterance of the group has this name already.
         """
         name = safe_name(id)
         owner = self._owners.setdefault((group, name), id)
@@ -119,10 +119,10 @@ class OutputFolder:
         """The name of something that many files share; ask as often as you like.
 
         Args:
-            shared: a speaker or a language.
+            shared: A speaker or a language.
 
         Raises:
-            AlignerError: another speaker or language has this name already.
+            AlignerError: Another speaker or language has this name already.
         """
         name = safe_name(shared)
         owner = self._owners.setdefault(("/", name), shared)
@@ -149,7 +149,7 @@ class OutputFolder:
         """Write a UTF-8 text file with Unix line ends.
 
         Args:
-            content: the whole text.
+            content: The whole text.
             *parts: as in `file`.
         """
         with self.file(*parts) as file:
@@ -163,8 +163,8 @@ class Writer:
     end. Its lists appear when the `with` block ends without an error.
 
     Args:
-        root: the output folder.
-        settings: what the writer needs to know besides the alignments.
+        root: The output folder.
+        settings: What the writer needs to know besides the alignments.
     """
 
     def __init__(self, root: str | Path, settings: ExportSettings) -> None:
@@ -176,12 +176,12 @@ class Writer:
         """Write one utterance.
 
         Args:
-            alignment: the utterance, with tokens and speaker already renamed.
+            alignment: The utterance, with tokens and speaker already renamed.
 
         Raises:
-            NotExportable: the format cannot hold it; nothing of it is written.
-            DoesNotFit: it has more tokens than frames; nothing of it is written.
-            AlignerError: its id gives no file name, or the name of another utterance.
+            NotExportable: The format cannot hold it; nothing of it is written.
+            DoesNotFit: It has more tokens than frames; nothing of it is written.
+            AlignerError: Its id gives no file name, or the name of another utterance.
         """
         raise NotImplementedError
 
@@ -206,6 +206,6 @@ class Writer:
         """A file that is written line by line and takes its name when the writer is done.
 
         Args:
-            name: its name in the output folder.
+            name: Its name in the output folder.
         """
         return self._open.enter_context(self.folder.file(name))

@@ -29,8 +29,8 @@ def figure_rows(summary: dict[str, Any], keys: Iterable[str] = tuple(FIGURES)) -
     """The rows of a table of boundary errors: words and phones, of all and then of each speaker.
 
     Args:
-        summary: what `aligner.evaluate.evaluate` gave.
-        keys: which of `FIGURES` to show.
+        summary: What `aligner.evaluate.evaluate` gave.
+        keys: Which of `FIGURES` to show.
 
     Returns:
         Rows of text: a name, then a cell for each of `keys`. Speakers have rows only where there are several.
@@ -49,9 +49,9 @@ def evaluation_page(summary: dict[str, Any], path: Path, title: str) -> None:
     """Write the report of an evaluation as a single HTML file.
 
     Args:
-        summary: what `aligner.evaluate.evaluate` gave.
-        path: the file to write.
-        title: of the page.
+        summary: What `aligner.evaluate.evaluate` gave.
+        path: The file to write.
+        title: Of the page.
     """
     worst = ([w["id"], f"{w['mean_ms']:.1f}", f"{w['max_ms']:.1f}"] for w in summary["worst"])
     skipped = (

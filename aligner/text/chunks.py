@@ -23,7 +23,7 @@ def strip_punctuation(chunk: str) -> tuple[str, str, str]:
     """The punctuation before the word of a chunk, the word, and the punctuation after it.
 
     Args:
-        chunk: a chunk that is not all punctuation.
+        chunk: A chunk that is not all punctuation.
     """
     inner = [i for i, c in enumerate(chunk) if not is_punctuation(c)]
     return chunk[: inner[0]], chunk[inner[0] : inner[-1] + 1], chunk[inner[-1] + 1 :]

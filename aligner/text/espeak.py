@@ -16,11 +16,11 @@ class EspeakPhonemizer:
     """eSpeak NG's phones: of each word first as it says it in the sentence, then as it says it alone.
 
     Args:
-        language: one of eSpeak's, such as "en-us".
-        keep_stress: keep the stress marks before the vowels.
+        language: One of eSpeak's, such as "en-us".
+        keep_stress: Keep the stress marks before the vowels.
 
     Raises:
-        AlignerError: if the extra `espeak` is not installed, or eSpeak lacks the language.
+        AlignerError: If the extra `espeak` is not installed, or eSpeak lacks the language.
     """
 
     def __init__(self, language: str = "en-us", *, keep_stress: bool = False) -> None:
@@ -47,7 +47,7 @@ class EspeakPhonemizer:
         """The transcript of a text.
 
         Raises:
-            AlignerError: if nothing can be spoken, or eSpeak has no phones for a word.
+            AlignerError: If nothing can be spoken, or eSpeak has no phones for a word.
         """
         written, breaks = split_words(text)
         if not written:

@@ -28,11 +28,11 @@ class GruutPhonemizer:
     written form. Each word is looked up once: a call costs microseconds a word.
 
     Args:
-        language: one of gruut's, such as "en-us".
-        keep_stress: keep the stress marks before the vowels.
+        language: One of gruut's, such as "en-us".
+        keep_stress: Keep the stress marks before the vowels.
 
     Raises:
-        AlignerError: if gruut has no data for the language.
+        AlignerError: If gruut has no data for the language.
     """
 
     def __init__(self, language: str = "en-us", *, keep_stress: bool = False) -> None:
@@ -67,7 +67,7 @@ class GruutPhonemizer:
         """The transcript of a text.
 
         Raises:
-            AlignerError: if nothing can be spoken, or something written has no pronunciation.
+            AlignerError: If nothing can be spoken, or something written has no pronunciation.
         """
         words: list[Word] = []
         breaks = [""]

@@ -37,14 +37,14 @@ def load_phonemizer(
     """The phonemizer of a name.
 
     Args:
-        name: one of the five at the top of this file.
-        language: such as "en-us"; for `gruut`, `cmudict` and `espeak`.
-        keep_stress: keep marks of stress in the phones; for `gruut`, `cmudict` and `espeak`.
-        pause_symbols: the symbols that are pauses; for `tokens`.
-        blank_symbols: the symbols that are blanks; for `tokens`.
+        name: One of the five at the top of this file.
+        language: Such as "en-us"; for `gruut`, `cmudict` and `espeak`.
+        keep_stress: Keep marks of stress in the phones; for `gruut`, `cmudict` and `espeak`.
+        pause_symbols: The symbols that are pauses; for `tokens`.
+        blank_symbols: The symbols that are blanks; for `tokens`.
 
     Raises:
-        AlignerError: if the name is unknown, the language has no data, or an extra is not installed.
+        AlignerError: If the name is unknown, the language has no data, or an extra is not installed.
     """
     if name == "gruut":
         return GruutPhonemizer(language, keep_stress=keep_stress)
@@ -65,7 +65,7 @@ def characters(text: str) -> Transcript:
     Other punctuation goes into the breaks.
 
     Raises:
-        AlignerError: for digits and symbols, because they are not letters of what is said.
+        AlignerError: For digits and symbols, because they are not letters of what is said.
     """
     written, breaks = split_words(text)
     if not written:
@@ -86,8 +86,8 @@ class TokenReader:
     Words are what stands between `|` signs or between pauses.
 
     Args:
-        pause_symbols: the symbols that are pauses; they belong to no word.
-        blank_symbols: the symbols between the others (the interspersed blanks of VITS and Matcha-TTS); they
+        pause_symbols: The symbols that are pauses; they belong to no word.
+        blank_symbols: The symbols between the others (the interspersed blanks of VITS and Matcha-TTS); they
             belong to no word, but do not end one.
     """
 
@@ -99,7 +99,7 @@ class TokenReader:
         """The transcript of a text of symbols.
 
         Raises:
-            AlignerError: if there are no symbols, or nothing but pauses and blanks.
+            AlignerError: If there are no symbols, or nothing but pauses and blanks.
         """
         symbols: list[str] = []
         indices: list[int] = []

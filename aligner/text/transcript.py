@@ -20,9 +20,9 @@ class Word:
     """One written word and its pronunciations.
 
     Args:
-        text: the word as written.
-        variants: its pronunciations, each a tuple of phones, the most usual first; at least one.
-        source: where they are from: "lexicon", "g2p" (guessed, because the lexicon lacks the word) or
+        text: The word as written.
+        variants: Its pronunciations, each a tuple of phones, the most usual first; at least one.
+        source: Where they are from: "lexicon", "g2p" (guessed, because the lexicon lacks the word) or
             "given" (the user's own tokens).
     """
 
@@ -36,9 +36,9 @@ class Tokens:
     """The T tokens of one utterance that the search aligns.
 
     Args:
-        symbols: the phone or pause of each token.
-        words: for each token the index of its word; -1 where it belongs to none (a pause, a blank).
-        skippable: for each token whether the search may give it no frame (optional pauses only).
+        symbols: The phone or pause of each token.
+        words: For each token the index of its word; -1 where it belongs to none (a pause, a blank).
+        skippable: For each token whether the search may give it no frame (optional pauses only).
     """
 
     symbols: tuple[str, ...]
@@ -54,10 +54,10 @@ class Transcript:
     """The words of one utterance and the punctuation between them.
 
     Args:
-        words: the words in order.
-        breaks: the punctuation before each word and after the last, one entry more than `words`; "" where
+        words: The words in order.
+        breaks: The punctuation before each word and after the last, one entry more than `words`; "" where
             none is written (a pause is still possible there).
-        fixed: the user's own token sequence, if the text was given as tokens. It is used as it is: no token
+        fixed: The user's own token sequence, if the text was given as tokens. It is used as it is: no token
             may be skipped, no pause is added.
     """
 
@@ -71,7 +71,7 @@ class Transcript:
         A skippable pause stands at both ends and between any two words.
 
         Args:
-            variants: for each word the index of its pronunciation; by default the first of each.
+            variants: For each word the index of its pronunciation; by default the first of each.
         """
         if self.fixed is not None:
             return self.fixed

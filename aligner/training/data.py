@@ -38,7 +38,7 @@ class Batch:
         audio_lengths: int64 `[B]`, samples.
         token_ids: int64 `[B, T]`, of each word's first pronunciation.
         text_lengths: int64 `[B]`, tokens.
-        skippable: bool `[B, T]`, tokens that may get no frame.
+        skippable: Bool `[B, T]`, tokens that may get no frame.
     """
 
     utterances: list[Utterance]
