@@ -244,33 +244,6 @@ class Alignment:
         spans = tuple(_word_span(id, index, word, tokens) for index, word in enumerate(word_texts))
         return cls(id, float(duration_s), tokens, spans, speaker, score, text, audio)
 
-    @classmethod
-    def from_durations(
-        cls,
-        id: str,
-        symbols: Sequence[str],
-        words: Sequence[int],
-        word_texts: Sequence[str],
-        durations: Sequence[int] | NDArray[np.int64],
-        grid: FrameGrid,
-        duration_s: float,
-        **more: Any,
-    ) -> "Alignment":
-        """An alignment from frames per token; otherwise as `from_boundaries`.
-
-        Args:
-            id: The utterance's name.
-            symbols: The tokens, `[T]`.
-            words: For each token the index into `word_texts`, -1 for none, `[T]`.
-            word_texts: The words as written.
-            durations: Frames of each token, `[T]`.
-            grid: Where these frames lie.
-            duration_s: Length of the recording in seconds.
-            more: What else `from_boundaries` takes.
-        """
-        edges = np.concatenate([[0], np.cumsum(durations)])
-        return cls.from_boundaries(id, symbols, words, word_texts, grid.boundary_s(edges), duration_s, **more)
-
     def durations(
         self,
         hop_samples: int,

@@ -36,6 +36,8 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from aligner.text.phonemizer import PHONEMIZERS
+
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument(
@@ -45,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--phonemizer",
         default="gruut",
-        choices=["gruut", "cmudict", "espeak", "characters", "tokens"],
+        choices=PHONEMIZERS,
         help="what turns text into tokens; with `tokens` the text already is symbols separated by spaces, "
         "with `|` between words (default: gruut)",
     )

@@ -158,9 +158,10 @@ class FastSpeech2(DurationWriter):
         # preprocess.py rounds the last boundary to this many frames. Its trimmed mel has at least as many.
         frames = int(np.round(alignment.duration_s * grid.sample_rate_hz / grid.hop_samples))
         edges = np.cumsum(alignment.durations_on(grid, frames))[:-1]
-        edges_s = [0.0, *(edges * grid.hop_samples / grid.sample_rate_hz).tolist(), alignment.duration_s]
+        frame_starts = FrameGrid(grid.hop_samples, grid.sample_rate_hz, "same")  # as preprocess.py counts
+        edges_s = [0.0, *frame_starts.boundary_s(edges).tolist(), alignment.duration_s]
         speaker = self.folder.name_of(self.speaker(alignment))
-        name = self.folder.name(alignment.id.replace(".", "_"), speaker)
+        name = self.folder.name(alignment.id, speaker, stem=alignment.id.replace(".", "_"))
         tier = [*zip(edges_s[:-1], edges_s[1:], phones, strict=True)]
         words = covering_tier(alignment.words, alignment.duration_s)
         text = textgrid_text(alignment.duration_s, {"words": words, "phones": tier})

@@ -96,17 +96,18 @@ class OutputFolder:
         self._owners: dict[tuple[str, str], str] = {}
         self._named: set[tuple[str, str]] = set()
 
-    def name(self, id: str, group: str = "") -> str:
+    def name(self, id: str, group: str = "", stem: str | None = None) -> str:
         """The file name of an utterance; ask once for each.
 
         Args:
             id: The utterance's id.
             group: Names must differ inside a group: a speaker, where each speaker has a folder.
+            stem: What the name is made of, if not of the id.
 
         Raises:
             AlignerError: An utterance of the group has this name already.
         """
-        name = safe_name(id)
+        name = safe_name(id if stem is None else stem)
         owner = self._owners.setdefault((group, name), id)
         if (group, name) in self._named:
             raise AlignerError(

@@ -1,4 +1,4 @@
-"""Phonemizers: they turn the text of an utterance into a `Transcript`. There are five.
+"""Phonemizers: they turn the text of an utterance into a `Transcript`.
 
 `gruut`       (the default) IPA from gruut's lexicons, with all pronunciations of a word; also reads numbers
               and abbreviations
@@ -20,6 +20,9 @@ from aligner.text.gruut import GruutPhonemizer
 from aligner.text.transcript import Tokens, Transcript, Word
 
 
+PHONEMIZERS = ("gruut", "cmudict", "espeak", "characters", "tokens")
+
+
 class Phonemizer(Protocol):
     """What turns a text into a `Transcript`. It raises `AlignerError`, saying why, where it cannot."""
 
@@ -37,7 +40,7 @@ def load_phonemizer(
     """The phonemizer of a name.
 
     Args:
-        name: One of the five at the top of this file.
+        name: One of `PHONEMIZERS`, which the top of this file explains.
         language: Such as "en-us"; for `gruut`, `cmudict` and `espeak`.
         keep_stress: Keep marks of stress in the phones; for `gruut`, `cmudict` and `espeak`.
         pause_symbols: The symbols that are pauses; for `tokens`.
@@ -56,7 +59,7 @@ def load_phonemizer(
         return characters
     if name == "tokens":
         return TokenReader(pause_symbols, blank_symbols)
-    raise AlignerError(f"no phonemizer {name!r}: choose gruut, cmudict, espeak, characters or tokens")
+    raise AlignerError(f"no phonemizer {name!r}: use one of {', '.join(PHONEMIZERS)}")
 
 
 def characters(text: str) -> Transcript:

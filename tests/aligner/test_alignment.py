@@ -137,6 +137,13 @@ def test_boundaries_move_no_further_than_they_must(one: Alignment, grid: FrameGr
     assert moved == least
 
 
+def from_durations(
+    symbols: list[str], durations: list[int] | NDArray[np.int64], grid: FrameGrid, duration_s: float
+) -> Alignment:
+    edges_s = grid.boundary_s(np.concatenate([[0], np.cumsum(durations)]))
+    return Alignment.from_boundaries("u", symbols, [-1] * len(symbols), [], edges_s, duration_s)
+
+
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=30), st.sampled_from(GRIDS), st.integers(0, 255))
 def test_durations_survive_seconds_and_back(durations: list[int], grid: FrameGrid, rest: int) -> None:
     n_samples = sum(durations) * grid.hop_samples
@@ -145,7 +152,7 @@ def test_durations_survive_seconds_and_back(durations: list[int], grid: FrameGri
     if duration_s <= 0:
         return
     symbols = ["a"] * len(durations)
-    one = Alignment.from_durations("u", symbols, [-1] * len(symbols), [], durations, grid, duration_s)
+    one = from_durations(symbols, durations, grid, duration_s)
     if len(one.tokens) == len(durations):  # of a few samples past a centre, the last token may have no extent
         assert one.durations_on(grid).tolist() == durations
 
@@ -160,7 +167,7 @@ def test_a_finer_grid_in_between_loses_nothing_but_its_own_frame(
         return
     durations = one.durations_on(first)
     symbols = [token.symbol for token in one.tokens]
-    again = Alignment.from_durations("u", symbols, [-1] * len(symbols), [], durations, first, one.duration_s)
+    again = from_durations(symbols, durations, first, one.duration_s)
     count = second.frame_count(round(one.duration_s * second.sample_rate_hz))
     if len(again.tokens) == len(symbols) <= count:
         regridded = again.durations_on(second)
@@ -174,7 +181,7 @@ def test_from_grid_to_grid_boundaries_move_half_a_frame_at_most(
 ) -> None:
     duration_s = sum(durations) * first.hop_samples / first.sample_rate_hz
     symbols = ["a"] * len(durations)
-    one = Alignment.from_durations("u", symbols, [-1] * len(symbols), [], durations, first, duration_s)
+    one = from_durations(symbols, durations, first, duration_s)
     count = second.frame_count(round(duration_s * second.sample_rate_hz))
     regridded = one.durations_on(second)
     assert regridded.sum() == count
@@ -184,7 +191,7 @@ def test_from_grid_to_grid_boundaries_move_half_a_frame_at_most(
     inside = edges < count - 1  # the last token keeps the last frame, however late it begins
     assert np.abs(moved_s[inside]).max(initial=0) <= half_s + 1e-6
     if 4 * half_s < first.hop_samples / first.sample_rate_hz:  # fine enough to find the way back
-        back = Alignment.from_durations("u", symbols, [-1] * len(symbols), [], regridded, second, duration_s)
+        back = from_durations(symbols, regridded, second, duration_s)
         assert (
             back.durations_on(first).cumsum()[:-1].tolist() == one.durations_on(first).cumsum()[:-1].tolist()
         )

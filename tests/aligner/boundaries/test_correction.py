@@ -90,6 +90,13 @@ def test_pause_fraction_grows_pauses_alone() -> None:
     assert found[[0, 2, 4]].tolist() == pytest.approx([0, 0.31, 0.6])
 
 
+def test_without_a_pause_fraction_pauses_stay_however_quiet_it_is() -> None:
+    audio = AUDIO.clone()
+    audio[round(0.080 * RATE_HZ) : round(0.110 * RATE_HZ)] = 0.0  # quieter than anything else
+    found = corrected(".ab.", EDGES, audio, 0.6)
+    assert found[1] == pytest.approx(0.095)
+
+
 def test_refine_moves_boundaries_between_phones_alone() -> None:
     plain = corrected(".ab.", EDGES, AUDIO, 0.6)
     found = corrected(".ab.", EDGES, AUDIO, 0.6, refine=True)

@@ -55,7 +55,7 @@ def test_a_constant_is_no_sound() -> None:
     assert found[10:].max() < -30
 
 
-def test_the_threshold_lies_between_the_quietest_and_the_loudest_parts() -> None:
+def test_the_threshold_lies_between_quietest_and_loudest() -> None:
     loudness = torch.arange(101.0)[torch.randperm(101, generator=torch.Generator().manual_seed(0))]
     for fraction, level in ((0, 5), (0.3, 32), (0.5, 50), (1, 95)):
         assert threshold_db(loudness, fraction) == pytest.approx(level, abs=1e-3)

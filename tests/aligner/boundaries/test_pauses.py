@@ -63,6 +63,13 @@ def test_only_the_phone_beside_a_pause_is_grown_over() -> None:
     assert fitted_ms("ab.cd", [0, 50, 150, 250, 350, 600], loud) == [0, 50, 90, 310, 350, 600]
 
 
+def test_boundaries_between_two_phones_and_between_two_pauses_stay() -> None:
+    """Also where it is quiet: the closure of a stop."""
+    loud = loudness(601, (0, 80), (140, 400), (550, 600))
+    assert fitted_ms("abc", [0, 100, 300, 600], loud) == [0, 100, 300, 600]
+    assert fitted_ms("a..b", [0, 420, 480, 530, 600], loud) == [0, 400, 480, 550, 600]
+
+
 @pytest.mark.parametrize(("kept_ms", "grows"), [(14, False), (16, True)])
 def test_fifteen_milliseconds_of_a_phone_stay(kept_ms: int, grows: bool) -> None:
     """A pause that would leave less is not grown at all: what is so quiet is no dying away."""

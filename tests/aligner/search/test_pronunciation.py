@@ -64,7 +64,7 @@ def test_of_equally_likely_better_ones_the_earlier_is_chosen() -> None:
     assert choose([".aaxx."], [transcript_of("bc|ab|ac|aw")]) == [(1,)]
 
 
-def test_a_pronunciation_with_more_phones_than_frames_is_not_chosen() -> None:
+def test_one_with_more_phones_than_frames_is_not_chosen() -> None:
     transcript = transcript_of("a|bbbb|bbb|b")
     assert choose(["bbb"], [transcript]) == [(2,)]
     assert choose(["bb"], [transcript]) == [(3,)]
@@ -109,7 +109,7 @@ def test_a_second_round_takes_up_what_neighbours_have_become(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("word", ["q|a", "a|aq", "a|b|q"])
-def test_an_unknown_symbol_in_any_pronunciation_names_the_utterance(word: str) -> None:
+def test_an_unknown_symbol_in_any_variant_names_the_utterance(word: str) -> None:
     transcripts = [transcript_of("a|b"), transcript_of("b", word)]
     with pytest.raises(AlignerError, match="^u1: the aligner has not learnt q;"):
         choose(["aaa", ".baa."], transcripts)

@@ -72,7 +72,7 @@ def test_a_batch_equals_its_items_one_by_one(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_state_and_log_likelihood_of_every_frame_follow_the_durations(seed: int) -> None:
+def test_state_and_log_likelihood_of_frames_follow_durations(seed: int) -> None:
     items = draw(seed)
     found = items.best_paths()
     assert len(found.state) == len(found.log_likelihood) == sum(items.lengths)

@@ -144,7 +144,7 @@ def test_texts_too_long_for_a_recording_are_not_shown(monkeypatch: pytest.Monkey
     assert ("u1", ["a", "b"]) in aligner.shown
 
 
-def test_a_corpus_without_an_utterance_that_fits_leaves_the_calibration_alone(
+def test_without_texts_that_fit_the_calibration_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     aligner = calibrated(monkeypatch, {"u1": transcript_of("abcdefghij")}, n_samples=160)

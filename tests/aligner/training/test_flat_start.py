@@ -103,6 +103,15 @@ def test_an_utterance_too_short_for_its_edges_ignores_them() -> None:
     assert {length for _, length in found} == {2}
 
 
+def test_edges_stay_while_the_rest_has_a_frame_for_each_state() -> None:
+    audio, n_frames = recording((10, 1e-4), (10, 0.3), (10, 1e-4))
+    lead, (_, between), tail = flat(audio, n_frames, [0, 1, 0])
+    states = list(range(1, between + 1))
+    assert flat(audio, n_frames, [0, *states, 0]) == [lead, *((state, 1) for state in states), tail]
+    states.append(between + 1)
+    assert flat(audio, n_frames, [0, *states, 0])[0][0] == 1
+
+
 def test_as_many_states_as_frames_get_one_each() -> None:
     audio, n_frames = recording((3, 1e-4), (7, 0.3))
     states = list(range(1, 11))
