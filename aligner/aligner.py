@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aligner.alignment import Alignment
-from aligner.boundaries import BoundaryCorrection
+from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrection
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import read_audio, resample
 from aligner.corpus.recording import Recording
@@ -23,14 +23,16 @@ from aligner.errors import AlignerError
 from aligner.frontends import Frontend
 from aligner.frontends.packed import PackedFeatures, packed_features
 from aligner.instantiate import instantiate
-from aligner.search import TokenFrames, choose_pronunciations, forced_alignment
+from aligner.search import TokenDurations, choose_pronunciations, forced_alignment
 from aligner.text.transcript import Transcript
 from aligner.text.vocabulary import Reading, Vocabulary
 
 if TYPE_CHECKING:
     from aligner.text.phonemizer import Phonemizer
 
-_SETTINGS = "aligner"  # where a checkpoint has what `Aligner.settings` gives; also the prefix of the weights
+# Where a checkpoint has what `Aligner.settings` gives. Also the prefix of its weights: Lightning names them
+# after the attribute of `AlignerModule` that holds the aligner.
+CHECKPOINT_KEY = "aligner"
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,12 @@ class Decoded:
 
     Args:
         readings: The tokens, with the pronunciations that were chosen.
-        frames: The frames of each token.
+        durations: The frames of each token.
         goodness: `[T]`, the goodness of pronunciation of each token.
     """
 
     readings: list[Reading]
-    frames: list[TokenFrames]
+    durations: list[TokenDurations]
     goodness: list[NDArray[np.float64]]
 
 
@@ -57,8 +59,8 @@ class Aligner(nn.Module):
         encoder: Tokens to priors, made for these symbols and the frontend's channels.
         text: How texts become tokens, as `text.load_phonemizer` takes it, so that `align` can read text.
         shortest_pause_s: A shorter pause between words is dropped.
-        pause_fraction: Pauses take in what is quieter than this part of the way from the utterance's quietest
-            to its loudest. 0 leaves them as found.
+        pause_fraction: Audio counts as quiet up to this part of the way from the utterance's quietest to its
+            loudest; pauses extend over it. 0 leaves them as found.
         refine: Move boundaries between phones to where the spectrum changes most nearby.
 
     Raises:
@@ -71,8 +73,8 @@ class Aligner(nn.Module):
         frontend: Frontend,
         encoder: Encoder,
         text: dict[str, Any] | None = None,
-        shortest_pause_s: float = 0.05,
-        pause_fraction: float = 0.3,
+        shortest_pause_s: float = SHORTEST_PAUSE_S,
+        pause_fraction: float = PAUSE_FRACTION,
         refine: bool = True,
     ) -> None:
         super().__init__()
@@ -88,7 +90,7 @@ class Aligner(nn.Module):
         }
         self._boundaries = BoundaryCorrection(frontend.grid, shortest_pause_s, pause_fraction, refine)
 
-    # The two methods that follow are the drawing in README.md, a line a stage.
+    # The two methods that follow call the stages of the drawing in README.md, in its order.
 
     @torch.inference_mode()
     def align_batch(self, recordings: Sequence[Recording]) -> list[Alignment]:
@@ -102,7 +104,7 @@ class Aligner(nn.Module):
         """
         decoded = self.decode(recordings)
         return [
-            self._alignment(recording, decoded.readings[b], decoded.frames[b], decoded.goodness[b])
+            self._alignment(recording, decoded.readings[b], decoded.durations[b], decoded.goodness[b])
             for b, recording in enumerate(recordings)
         ]
 
@@ -117,12 +119,12 @@ class Aligner(nn.Module):
             self.encoder, self.vocabulary, emissions.joint, features, transcripts, ids
         )
         readings = self._readings(ids, transcripts, chosen)
-        frames = forced_alignment(self.encoder, emissions, features, readings)
+        durations = forced_alignment(self.encoder, emissions, features, readings)
         posteriors = self.encoder.log_posteriors(features, emissions)
         goodness = goodness_of_pronunciation(
-            posteriors, features.starts.tolist(), [own.joint for own in frames], readings
+            posteriors, features.starts.tolist(), [own.joint for own in durations], readings
         )
-        return Decoded(readings, frames, goodness)
+        return Decoded(readings, durations, goodness)
 
     def align(
         self,
@@ -185,9 +187,9 @@ class Aligner(nn.Module):
         """Write a checkpoint that `load` reads: plain data."""
         from aligner.formats.atomic import atomic_write
 
-        state = {f"{_SETTINGS}.{name}": value for name, value in self.state_dict().items()}
+        state = {f"{CHECKPOINT_KEY}.{name}": value for name, value in self.state_dict().items()}
         with atomic_write(path) as file:
-            torch.save({_SETTINGS: self.settings(), "state_dict": state}, file)
+            torch.save({CHECKPOINT_KEY: self.settings(), "state_dict": state}, file)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu", *, trust: bool = False) -> "Aligner":
@@ -202,11 +204,11 @@ class Aligner(nn.Module):
             AlignerError: If the file is not such a checkpoint.
         """
         content = _read_checkpoint(path, device)
-        settings = dict(content[_SETTINGS])
+        settings = dict(content[CHECKPOINT_KEY])
         frontend = instantiate(settings.pop("frontend"), Frontend, allow_external=trust)
         encoder = instantiate(settings.pop("encoder"), Encoder, allow_external=trust)
         aligner = cls(frontend=frontend, encoder=encoder, **settings)
-        prefix = f"{_SETTINGS}."
+        prefix = f"{CHECKPOINT_KEY}."
         aligner.load_state_dict(
             {
                 name.removeprefix(prefix): value
@@ -217,7 +219,7 @@ class Aligner(nn.Module):
         return aligner.to(device).eval()
 
     def _features(self, audio: Sequence[Tensor]) -> PackedFeatures:
-        device = self.calibration.phone.device
+        device = self.calibration.phone_weights.device
         padded = nn.utils.rnn.pad_sequence(list(audio), batch_first=True).to(device)
         return packed_features(self.frontend, padded, torch.tensor([len(samples) for samples in audio]))
 
@@ -234,12 +236,14 @@ class Aligner(nn.Module):
         ]
 
     def _alignment(
-        self, recording: Recording, reading: Reading, frames: TokenFrames, goodness: NDArray[np.float64]
+        self, recording: Recording, reading: Reading, durations: TokenDurations, goodness: NDArray[np.float64]
     ) -> Alignment:
         """The end of the drawing for one utterance: frames to seconds, goodness to confidence."""
         tokens, hop_s = reading.tokens, self.frontend.grid.hop_s
-        boundaries_s = self._boundaries.correct(tokens, frames.edges(), recording.audio, recording.duration_s)
-        evidence = utterance_evidence(goodness, tokens, frames.joint, hop_s)
+        boundaries_s = self._boundaries.correct(
+            tokens, durations.boundaries_frames(), recording.audio, recording.duration_s
+        )
+        evidence = utterance_evidence(goodness, tokens, durations.joint, hop_s)
         return Alignment.from_boundaries(
             recording.id,
             tokens.symbols,
@@ -247,8 +251,8 @@ class Aligner(nn.Module):
             [word.text for word in recording.transcript.words],
             boundaries_s,
             recording.duration_s,
-            scores=self.calibration.phones(goodness),
-            score=self.calibration.utterance(evidence),
+            scores=self.calibration.phone_scores(goodness),
+            score=self.calibration.utterance_score(evidence),
             speaker=recording.speaker,
             text=recording.text,
             audio=recording.path,
@@ -264,7 +268,7 @@ def _read_checkpoint(path: str | Path, device: str) -> dict[str, Any]:
         raise AlignerError(f"{path}: holds more than plain data and was not loaded ({error})") from error
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         raise AlignerError(f"{path}: not a checkpoint of `aligner fit`")
-    if not isinstance(content.get(_SETTINGS), dict):
+    if not isinstance(content.get(CHECKPOINT_KEY), dict):
         raise AlignerError(
             f"{path}: not a checkpoint of this version of `aligner fit`, or of another program; "
             "train again with `aligner fit`"

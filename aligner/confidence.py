@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from aligner.text.transcript import PAUSE, Tokens
 from aligner.text.vocabulary import Reading
 
-_STRETCH_S = 0.150  # a short word
-_WORST_PHONES = 3  # a short word, too
+# About the length of a short word.
+_STRETCH_S = 0.150
+_WORST_PHONES = 3
 _PENALTY = 1e-3  # separable classes would send the weights to infinity
 
 
@@ -54,7 +55,7 @@ def is_phone(tokens: Tokens) -> NDArray[np.bool_]:
 def utterance_evidence(
     goodness: NDArray[np.float64], tokens: Tokens, durations: NDArray[np.int64], frame_s: float
 ) -> NDArray[np.float64]:
-    """What tells a text that fits from one that does not, `[3]`.
+    """What the score of an utterance is made of, `[3]`.
 
     The mean goodness of the phones; that of the worst stretch of 150 ms, pauses included (a word that the
     text lacks is spread over its neighbours or passed over as a pause); and the mean of the three worst
@@ -81,25 +82,24 @@ def utterance_evidence(
 class Calibration(nn.Module):
     """From goodness of pronunciation to a probability, by logistic regression.
 
-    `phone` and `whole` hold the weights for phones and for utterances, the offset last. Until `fit` they are
-    a guess.
+    Of the weights the last is the offset. Until `fit` they are a guess.
     """
 
-    phone: Tensor
-    whole: Tensor
+    phone_weights: Tensor
+    utterance_weights: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("phone", torch.tensor([1.0, 2.0]))
-        self.register_buffer("whole", torch.tensor([1.0, 1.0, 1.0, 4.0]))
+        self.register_buffer("phone_weights", torch.tensor([1.0, 2.0]))
+        self.register_buffer("utterance_weights", torch.tensor([1.0, 1.0, 1.0, 4.0]))
 
-    def phones(self, goodness: NDArray[np.float64]) -> list[float]:
+    def phone_scores(self, goodness: NDArray[np.float64]) -> list[float]:
         """Scores in 0..1 of tokens with goodness `[T]`."""
-        return _probability(goodness[:, None], self.phone).tolist()
+        return _probability(goodness[:, None], self.phone_weights).tolist()
 
-    def utterance(self, evidence: NDArray[np.float64]) -> float:
+    def utterance_score(self, evidence: NDArray[np.float64]) -> float:
         """The score in 0..1 of an utterance with the evidence `[3]` of `utterance_evidence`."""
-        return float(_probability(evidence[None], self.whole)[0])
+        return float(_probability(evidence[None], self.utterance_weights)[0])
 
     def fit(
         self,
@@ -117,8 +117,8 @@ class Calibration(nn.Module):
             wrong_utterances: `[n, 3]`, with another.
         """
         phone = _logistic(right_phones[:, None], wrong_phones[:, None])
-        self.phone.copy_(torch.from_numpy(phone))
-        self.whole.copy_(torch.from_numpy(_logistic(right_utterances, wrong_utterances)))
+        self.phone_weights.copy_(torch.from_numpy(phone))
+        self.utterance_weights.copy_(torch.from_numpy(_logistic(right_utterances, wrong_utterances)))
 
 
 def _probability(evidence: NDArray[np.float64], line: Tensor) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from aligner.corpus.checks import RejectedUtterance, check_audio, check_text
+from aligner.corpus.checks import RefusedUtterance, check_audio, check_text
 from aligner.corpus.prepared import CorpusInfo, Utterance, save_corpus, vocabulary
 from aligner.corpus.readers import RawUtterance
 from aligner.text.phonemizer import characters
@@ -43,7 +43,7 @@ def checked(raw: RawUtterance) -> Utterance:
 
 def refusal(raw: RawUtterance) -> str:
     """The reason why an utterance is rejected."""
-    with pytest.raises(RejectedUtterance) as caught:
+    with pytest.raises(RefusedUtterance) as caught:
         checked(raw)
     return caught.value.reason
 

@@ -13,6 +13,10 @@ from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.boundaries.refine import BoundaryRefiner
 from aligner.text.transcript import Tokens
 
+# What suits most corpora: shorter pauses are mostly closures of stops; the fraction was chosen on TIMIT.
+SHORTEST_PAUSE_S = 0.05
+PAUSE_FRACTION = 0.3
+
 
 class BoundaryCorrection:
     """Makes times of frames, and corrects them by the audio.
@@ -20,8 +24,8 @@ class BoundaryCorrection:
     Args:
         grid: Where the frames lie.
         shortest_pause_s: A shorter pause between words is dropped. 0 keeps all.
-        pause_fraction: Pauses take in what is quieter than this part of the way from the utterance's quietest
-            to its loudest. 0 leaves them as found.
+        pause_fraction: Audio counts as quiet up to this part of the way from the utterance's quietest to its
+            loudest; pauses extend over it. 0 leaves them as found.
         refine: Move boundaries between phones to where the spectrum changes most nearby.
     """
 
@@ -32,17 +36,17 @@ class BoundaryCorrection:
         self._refiner = BoundaryRefiner(grid.sample_rate_hz) if refine else None
 
     def correct(
-        self, tokens: Tokens, edges: NDArray[np.float64], audio: Tensor, duration_s: float
+        self, tokens: Tokens, boundaries_frames: NDArray[np.float64], audio: Tensor, duration_s: float
     ) -> NDArray[np.float64]:
         """The times in seconds around each token, `[T + 1]`.
 
         Args:
             tokens: T tokens.
-            edges: `[T + 1]`, where they begin and the last ends, in frames.
+            boundaries_frames: `[T + 1]`, around the tokens.
             audio: `[N]`, at the grid's sample rate.
             duration_s: Of the recording.
         """
-        boundaries_s = self._grid.boundary_s(edges).clip(0.0, duration_s)
+        boundaries_s = self._grid.boundary_s(boundaries_frames).clip(0.0, duration_s)
         boundaries_s[0], boundaries_s[-1] = 0.0, duration_s
         boundaries_s = drop_short_pauses(tokens, boundaries_s, self._shortest_pause_s)
         if self._refiner is not None:

@@ -36,11 +36,11 @@ def drop_short_pauses(
 def fit_pauses_to_loudness(
     tokens: Tokens, boundaries_s: NDArray[np.float64], loudness: Tensor, fraction: float
 ) -> NDArray[np.float64]:
-    """The boundaries with every pause grown over the quiet part of the phone on either side.
+    """The boundaries with every pause extended over the quiet part of the phone on either side.
 
     Mixtures give the dying away of a word, and the silent closure of a stop that begins one, to the phone:
-    those frames differ from digital silence. People give them to the pause. A pause never grows beyond the
-    phone beside it, of which 15 ms stay.
+    those frames differ from digital silence. People give them to the pause. If the quiet part would leave
+    less than 15 ms of the phone, the boundary stays where it is.
 
     Args:
         tokens: T tokens.

@@ -21,7 +21,8 @@ _WINDOW_S = 0.016  # of the fine frames: short, since a change is looked for
 _FFT_S = 0.032
 _MELS, _LOWEST_HZ, _HIGHEST_HZ = 26, 50.0, 7600.0
 _SIDE_FRAMES = 8  # 20 ms either side are compared
-# How far from the found boundary: a change e times as fast outweighs being sqrt(2) times SPREAD_S away.
+# Changes are weighed by a Gaussian over their distance from the found boundary, of this deviation. None is
+# taken from further away than _REACH_S.
 _SPREAD_S = 0.015
 _REACH_S = 0.030
 _LEAST_CHANGE = 1e-3  # keeps the log of no change finite

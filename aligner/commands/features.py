@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     features = {}
     for name, part in parts.items():
         try:
-            part.fit_statistics([(audio, n_samples)])  # training does so over a corpus
+            part.fit_normalisation([(audio, n_samples)])  # training does so over a corpus
             features[name] = part(audio, n_samples)[0][0]
         except ValueError as error:
             raise AlignerError(f"{args.audio}, {name}: {error}") from error

@@ -12,7 +12,7 @@ from aligner.commands.output import print_record, print_table, progress, write_t
 from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
-    from aligner.corpus.check_corpus import Rejected
+    from aligner.corpus.check_corpus import Refused
     from aligner.corpus.prepared import CorpusInfo, Utterance
 
 _WORDS_SHOWN = 8
@@ -176,7 +176,7 @@ def _print_summary(out: Path, info: "CorpusInfo", guessed: list[tuple[str, int, 
     print_record(f"prepared in {out}", rows)
 
 
-def _print_refused(refused: "Rejected") -> None:
+def _print_refused(refused: "Refused") -> None:
     rows = []
     for reason, count in Counter(error.reason for _, error in refused).most_common():
         found, error = next((f, e) for f, e in refused if e.reason == reason)

@@ -1,15 +1,15 @@
-"""Checks of a whole corpus: the utterances that can be used, and the rejected ones with their reasons."""
+"""Checks of a whole corpus: the utterances that can be used, and the refused ones with their reasons."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from aligner.corpus.checks import RejectedUtterance, check_audio, check_id, check_symbols, check_text
+from aligner.corpus.checks import RefusedUtterance, check_audio, check_id, check_symbols, check_text
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.readers import RawUtterance
 from aligner.text.transcript import Transcript
 
-Rejected = list[tuple[RawUtterance, RejectedUtterance]]
+Refused = list[tuple[RawUtterance, RefusedUtterance]]
 
 
 def _no_progress(items: Iterable[Any], what: str, total: int) -> Iterable[Any]:
@@ -23,7 +23,7 @@ def check_corpus(
     *,
     jobs: int = 1,
     progress: Callable[[Iterable[Any], str, int], Iterable[Any]] = _no_progress,
-) -> tuple[list[Utterance], Rejected]:
+) -> tuple[list[Utterance], Refused]:
     """Check every utterance: first ids and texts, then the audio of those that are left.
 
     Args:
@@ -35,10 +35,10 @@ def check_corpus(
             returns the iterable, for example with a progress bar.
 
     Returns:
-        The utterances that can be used, in order, and the rejected ones.
+        The utterances that can be used, in order, and the refused ones.
     """
-    rejected: Rejected = []
-    spoken = list(_check_texts(progress(raw, "texts", len(raw)), phonemize, known_symbols, rejected))
+    refused: Refused = []
+    spoken = list(_check_texts(progress(raw, "texts", len(raw)), phonemize, known_symbols, refused))
 
     def check(found: RawUtterance, transcript: Transcript | None) -> Utterance:
         utterance = check_audio(found, transcript)
@@ -51,28 +51,28 @@ def check_corpus(
         for (found, _), future in zip(spoken, progress(checked, "audio", len(spoken)), strict=True):
             try:
                 utterances.append(future.result())
-            except RejectedUtterance as error:
-                rejected.append((found, error))
-    return utterances, rejected
+            except RefusedUtterance as error:
+                refused.append((found, error))
+    return utterances, refused
 
 
 def _check_texts(
     raw: Iterable[RawUtterance],
     phonemize: Callable[[str], Transcript] | None,
     known_symbols: frozenset[str],
-    rejected: Rejected,
+    refused: Refused,
 ) -> Iterator[tuple[RawUtterance, Transcript | None]]:
     """Utterances whose id and text can be used, with their transcript (None: it comes from the reference)."""
     seen: dict[str, RawUtterance] = {}
     for found in raw:
         try:
             if found.id in seen:
-                raise RejectedUtterance("duplicate id", f"also the id of {seen[found.id].audio}")
+                raise RefusedUtterance("duplicate id", f"also the id of {seen[found.id].audio}")
             seen[found.id] = found
             if phonemize is None:
                 check_id(found.id)
                 yield found, None
             else:
                 yield found, check_text(found, phonemize, known_symbols)
-        except RejectedUtterance as error:
-            rejected.append((found, error))
+        except RefusedUtterance as error:
+            refused.append((found, error))

@@ -78,7 +78,7 @@ class CorpusInfo:
         speakers: How many there are.
         hours: The length of all audio.
         with_reference: How many utterances have reference times.
-        refused: How many utterances were rejected.
+        refused: How many utterances were refused.
     """
 
     symbols: tuple[str, ...]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from aligner.frontends.packed import PackedFeatures
 from aligner.instantiate import Configurable
+from aligner.text.transcript import Tokens
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class StateSequence:
     states: list[int]
     token_of_state: list[int]
 
+    def skippable(self, tokens: Tokens) -> list[bool]:
+        """Which states may get no frame: those of tokens that may."""
+        return [tokens.skippable[token] for token in self.token_of_state]
+
 
 class Encoder(Configurable, nn.Module):
     """Tokens to priors. A child has one or several states a token and one or several feature streams."""
@@ -59,9 +64,14 @@ class Encoder(Configurable, nn.Module):
         raise NotImplementedError
 
     def state_sequence(self, token_ids: Sequence[int], n_frames: int) -> StateSequence:
-        """The states of one utterance's tokens, of which each gets at least one of `n_frames` frames."""
+        """The states of one utterance's tokens, shortened to one a token where there are too few frames."""
         raise NotImplementedError
 
     def log_posteriors(self, features: PackedFeatures, emissions: Emissions) -> Tensor:
-        """Log probability of every symbol at every frame, `[F, V]`, by the joint emissions."""
+        """Log probability of every symbol at every frame, `[F, V]`.
+
+        Args:
+            features: Packed features.
+            emissions: Of these features.
+        """
         raise NotImplementedError

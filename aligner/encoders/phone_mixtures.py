@@ -97,7 +97,7 @@ class PhoneMixtures(Encoder):
     ) -> None:
         super().__init__()
         self.vocab_size = vocab_size
-        self.states = states
+        self.states_per_phone = states
         chosen = [[i for i, name in enumerate(channel_names) if re.search(s, name)] for s in streams]
         for stream, channels in zip(streams, chosen, strict=True):
             if not channels:
@@ -115,10 +115,10 @@ class PhoneMixtures(Encoder):
     def state_sequence(self, token_ids: Sequence[int], n_frames: int) -> StateSequence:
         """The states of each token. Where there are fewer frames, each phone's middle state alone."""
         states, token_of_state = [], []
-        n_states = sum(self.states if token else 1 for token in token_ids)
-        parts = range(self.states) if n_states <= n_frames else (self.states // 2,)
+        n_states = sum(self.states_per_phone if token else 1 for token in token_ids)
+        parts = range(self.states_per_phone) if n_states <= n_frames else (self.states_per_phone // 2,)
         for position, token in enumerate(token_ids):
-            own = [1 + (token - 1) * self.states + part for part in parts] if token else [0]
+            own = [1 + (token - 1) * self.states_per_phone + part for part in parts] if token else [0]
             states += own
             token_of_state += [position] * len(own)
         return StateSequence(states, token_of_state)
@@ -126,5 +126,5 @@ class PhoneMixtures(Encoder):
     def log_posteriors(self, features: PackedFeatures, emissions: Emissions) -> Tensor:
         """As of every encoder: of a phone, its states together."""
         log_states = emissions.joint.log_softmax(1)
-        phones = log_states[:, 1:].unflatten(1, (self.vocab_size - 1, self.states)).logsumexp(2)
+        phones = log_states[:, 1:].unflatten(1, (self.vocab_size - 1, self.states_per_phone)).logsumexp(2)
         return torch.cat([log_states[:, :1], phones], 1)

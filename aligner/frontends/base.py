@@ -18,24 +18,24 @@ class Frontend(Configurable, nn.Module):
     """Waveforms to features. A child computes them in `extract`.
 
     Frame s looks at the audio around `grid.centre_s(s)`. Results for an utterance do not depend on what it is
-    batched with, and frames beyond its end are 0. Until `fit_statistics` has seen a corpus the features are
-    as `extract` computed them; after that every channel has mean 0 and deviation 1 over the corpus. The
-    statistics are buffers and so part of every checkpoint.
+    batched with, and frames beyond its end are 0. Until `fit_normalisation` has seen a corpus the features
+    are as `extract` computed them; after that every channel has mean 0 and deviation 1 over the corpus. Both
+    are buffers and so part of every checkpoint.
 
     Args:
         grid: Where the frames lie.
         channel_names: A name for each of the C channels, each once.
     """
 
-    statistics_mean: Tensor
-    statistics_std: Tensor
+    channel_mean: Tensor
+    channel_std: Tensor
 
     def __init__(self, grid: FrameGrid, channel_names: Sequence[str]) -> None:
         super().__init__()
         self.grid = grid
         self.channel_names = tuple(channel_names)
-        self.register_buffer("statistics_mean", torch.zeros(len(self.channel_names)))
-        self.register_buffer("statistics_std", torch.ones(len(self.channel_names)))
+        self.register_buffer("channel_mean", torch.zeros(len(self.channel_names)))
+        self.register_buffer("channel_std", torch.ones(len(self.channel_names)))
 
     @property
     def channels(self) -> int:
@@ -103,11 +103,11 @@ class Frontend(Configurable, nn.Module):
             ValueError: For other shapes and, where the lengths lie on the CPU, for lengths outside 1..N.
         """
         features, speech_lengths = self.raw(audio, audio_lengths)
-        features = (features - self.statistics_mean) / self.statistics_std
+        features = (features - self.channel_mean) / self.channel_std
         return zero_padding(features, speech_lengths), speech_lengths
 
     @torch.no_grad()
-    def fit_statistics(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    def fit_normalisation(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Learn each channel's mean and deviation over a corpus.
 
         Args:
@@ -118,7 +118,7 @@ class Frontend(Configurable, nn.Module):
         """
         count, mean, squares = 0, torch.zeros(self.channels).double(), torch.zeros(self.channels).double()
         for audio, audio_lengths in batches:
-            device = self.statistics_mean.device
+            device = self.channel_mean.device
             features, lengths = self.raw(audio.to(device), audio_lengths.to(device))
             frames = features[frame_mask(lengths, features.shape[1])].double().cpu()
             if not len(frames):
@@ -132,8 +132,8 @@ class Frontend(Configurable, nn.Module):
         if count == 0:
             raise ValueError("no frame to take statistics from: every utterance is shorter than one frame")
         std = (squares / count).sqrt()
-        self.statistics_mean.copy_(mean)
-        self.statistics_std.copy_(torch.where(std < _SMALLEST_STD, 1.0, std))
+        self.channel_mean.copy_(mean)
+        self.channel_std.copy_(torch.where(std < _SMALLEST_STD, 1.0, std))
 
 
 def frame_mask(lengths: Tensor, n_frames: int) -> Tensor:

@@ -57,16 +57,16 @@ class Cached(Frontend):
             features[item, : len(found)] = torch.from_numpy(found).to(features)
         return features
 
-    def fit_statistics(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """As `Frontend.fit_statistics`: the frontend's own first, where it has some to learn.
+    def fit_normalisation(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """As `Frontend.fit_normalisation`: the frontend's own first, where it has some to learn.
 
         Args:
             batches: `(audio, audio_lengths)`, as `forward` takes them.
         """
         batches = list(batches) if iter(batches) is batches else batches
-        if type(self.frontend).fit_statistics is not Frontend.fit_statistics:
+        if type(self.frontend).fit_normalisation is not Frontend.fit_normalisation:
             self._learn(batches)
-        super().fit_statistics(batches)
+        super().fit_normalisation(batches)
 
     def _learn(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
         sounds = (sound[:n] for audio, lengths in batches for sound, n in zip(audio, lengths, strict=True))
@@ -74,7 +74,7 @@ class Cached(Frontend):
         try:
             self.frontend.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         except (OSError, RuntimeError, EOFError, UnpicklingError):
-            self.frontend.fit_statistics(batches)
+            self.frontend.fit_normalisation(batches)
             content = io.BytesIO()
             torch.save(self.frontend.state_dict(), content)
             _write(path, content.getvalue())

@@ -38,8 +38,8 @@ class Combine(Frontend):
         """As `Frontend.extract`."""
         return torch.cat([frontend(audio, audio_lengths)[0] for frontend in self.frontends], -1)
 
-    def fit_statistics(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """As `Frontend.fit_statistics`, for each frontend.
+    def fit_normalisation(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """As `Frontend.fit_normalisation`, for each frontend.
 
         Args:
             batches: `(audio, audio_lengths)`; gone through once for each frontend.
@@ -47,4 +47,4 @@ class Combine(Frontend):
         batches = list(batches) if iter(batches) is batches else batches
         for frontend in self.frontends:
             assert isinstance(frontend, Frontend)
-            frontend.fit_statistics(batches)
+            frontend.fit_normalisation(batches)

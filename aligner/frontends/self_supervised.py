@@ -25,8 +25,8 @@ class SelfSupervised(Frontend):
 
     The states, 50 a second, are interpolated to the frames asked for. Each utterance goes through the model
     alone: some of these models normalise over the whole batch. The principal components of the standardised
-    states are found by `fit_statistics`, which therefore has to come first. They are kept in checkpoints; the
-    model's own weights are not.
+    states are found by `fit_normalisation`, which therefore has to come first. They are kept in checkpoints;
+    the model's own weights are not.
 
     Args:
         checkpoint: The bundle's weights, a local file. The error raised without it says where to get it.
@@ -77,14 +77,14 @@ class SelfSupervised(Frontend):
         self.register_buffer("state_std", torch.ones(width))
 
     def extract(self, audio: Tensor, audio_lengths: Tensor, n_frames: int) -> Tensor:
-        """As `Frontend.extract`. Raises ValueError before `fit_statistics`."""
+        """As `Frontend.extract`. Raises ValueError before `fit_normalisation`."""
         if not self.components.any():
-            raise ValueError("the principal components are not known yet: call fit_statistics first")
+            raise ValueError("the principal components are not known yet: call fit_normalisation first")
         states = self._states(audio, audio_lengths, n_frames)
         return ((states - self.state_mean) / self.state_std) @ self.components
 
     @torch.no_grad()
-    def fit_statistics(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    def fit_normalisation(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Learn the principal components of the states over all frames, and their deviations.
 
         Args:
@@ -115,8 +115,8 @@ class SelfSupervised(Frontend):
         self.state_mean.copy_(mean)
         self.state_std.copy_(std)
         self.components.copy_(vectors[:, largest])
-        self.statistics_mean.zero_()
-        self.statistics_std.copy_(values[largest].clamp(min=_LEAST_VARIANCE).sqrt())
+        self.channel_mean.zero_()
+        self.channel_std.copy_(values[largest].clamp(min=_LEAST_VARIANCE).sqrt())
 
     @torch.no_grad()
     def _states(self, audio: Tensor, audio_lengths: Tensor, n_frames: int) -> Tensor:

@@ -20,7 +20,7 @@ Durations = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class TokenFrames:
+class TokenDurations:
     """The frames of each token of one utterance.
 
     Args:
@@ -31,8 +31,8 @@ class TokenFrames:
     joint: Durations
     per_stream: tuple[Durations, ...]
 
-    def edges(self) -> NDArray[np.float64]:
-        """Where tokens begin and the last ends, in frames, `[T + 1]`: the mean over all paths.
+    def boundaries_frames(self) -> NDArray[np.float64]:
+        """The boundaries around the tokens in frames, `[T + 1]`: the mean over all paths.
 
         The joint path has one vote beside those of the streams.
         """
@@ -42,7 +42,7 @@ class TokenFrames:
 
 def forced_alignment(
     encoder: Encoder, emissions: Emissions, features: PackedFeatures, readings: Sequence[Reading]
-) -> list[TokenFrames]:
+) -> list[TokenDurations]:
     """The frames of each token of each utterance, by the joint path and by each stream's own.
 
     Args:
@@ -57,7 +57,7 @@ def forced_alignment(
     joint = align_tokens(encoder, emissions.joint, features, readings)
     streams = emissions.streams if len(emissions.streams) > 1 else ()
     per_stream = [align_tokens(encoder, stream, features, readings) for stream in streams]
-    return [TokenFrames(own, tuple(rows[b] for rows in per_stream)) for b, own in enumerate(joint)]
+    return [TokenDurations(own, tuple(rows[b] for rows in per_stream)) for b, own in enumerate(joint)]
 
 
 def align_tokens(
@@ -98,6 +98,6 @@ def align_states(
             )
         sequence = encoder.state_sequence(reading.token_ids, n_frames)
         sequences.append(sequence)
-        skippable.append([tokens.skippable[token] for token in sequence.token_of_state])
+        skippable.append(sequence.skippable(tokens))
     states = [sequence.states for sequence in sequences]
     return best_paths(emissions, features.starts, features.lengths, states, skippable), sequences

@@ -62,29 +62,39 @@ def choose_pronunciations(
     Raises:
         AlignerError: For more tokens than frames and unknown symbols, naming the utterance.
     """
-    chosen: list[Choice] = [(0,) * len(transcript.words) for transcript in transcripts]
     if not encoder.context_free:
-        return chosen
+        return [(0,) * len(transcript.words) for transcript in transcripts]
+    chosen = [
+        fitting_choice(transcript, n_frames)
+        for transcript, n_frames in zip(transcripts, features.lengths.tolist(), strict=True)
+    ]
     for _ in range(_ROUNDS):
-        tokens = [transcript.tokens(choice) for transcript, choice in zip(transcripts, chosen, strict=True)]
-        readings = [vocabulary.reading(id, item) for id, item in zip(ids, tokens, strict=True)]
-        durations = align_tokens(encoder, emissions, features, readings)
-        spans = [
-            _word_spans(item, own, start)
-            for item, own, start in zip(tokens, durations, features.starts.tolist(), strict=True)
-        ]
         before = chosen
-        chosen = rechoose(encoder, vocabulary, emissions, spans, transcripts, ids, chosen)
+        chosen = rechoose(encoder, vocabulary, emissions, features, transcripts, ids, before)
         if chosen == before:
             break
     return chosen
+
+
+def fitting_choice(transcript: Transcript, n_frames: int) -> Choice:
+    """The first pronunciation of each word; the shortest of each, if only these fit the frames.
+
+    Args:
+        transcript: Words with all pronunciations.
+        n_frames: Of the utterance.
+    """
+    first = (0,) * len(transcript.words)
+    if transcript.fixed is not None or _fits(transcript, first, n_frames):
+        return first
+    lengths = [[len(variant) for variant in word.variants] for word in transcript.words]
+    return tuple(own.index(min(own)) for own in lengths)
 
 
 def rechoose(
     encoder: Encoder,
     vocabulary: Vocabulary,
     emissions: Tensor,
-    spans: Sequence[Sequence[tuple[int, int]]],
+    features: PackedFeatures,
     transcripts: Sequence[Transcript],
     ids: Sequence[str],
     chosen: Sequence[Choice],
@@ -96,16 +106,27 @@ def rechoose(
         encoder: Whose emissions these are.
         vocabulary: Of the encoder.
         emissions: `[F, M]`, the joint ones.
-        spans: For each utterance the first frame and the frame after the last of each word, counted over the
-            batch.
+        features: The packed features of the utterances.
         transcripts: The utterances' words with all pronunciations.
         ids: The utterances' names, for errors.
         chosen: The present choice.
     """
+    tokens = [transcript.tokens(choice) for transcript, choice in zip(transcripts, chosen, strict=True)]
+    readings = [vocabulary.reading(id, item) for id, item in zip(ids, tokens, strict=True)]
+    durations = align_tokens(encoder, emissions, features, readings)
+    starts, lengths = features.starts.tolist(), features.lengths.tolist()
     candidates = [
         candidate
         for u, transcript in enumerate(transcripts)
-        for candidate in _candidates(encoder, vocabulary, u, ids[u], spans[u], transcript, chosen[u])
+        for candidate in _candidates(
+            encoder,
+            vocabulary,
+            u,
+            ids[u],
+            _word_spans(tokens[u], durations[u], starts[u]),
+            transcript,
+            chosen[u],
+        )
     ]
     best: dict[tuple[int, int], tuple[float, int]] = {}
     if candidates:
@@ -113,10 +134,12 @@ def rechoose(
             place = candidate.utterance, candidate.word
             if place not in best or total > best[place][0]:
                 best[place] = (total, candidate.variant)
-    return [
-        tuple(best[u, w][1] if (u, w) in best else present for w, present in enumerate(choice))
-        for u, choice in enumerate(chosen)
-    ]
+    result = []
+    for u, present in enumerate(chosen):
+        new = tuple(best[u, w][1] if (u, w) in best else v for w, v in enumerate(present))
+        # Of neighbouring words each may have grown as far as the frames of both allow: then none may.
+        result.append(new if _fits(transcripts[u], new, lengths[u]) else present)
+    return result
 
 
 def _candidates(
@@ -144,7 +167,7 @@ def _candidates(
             spoken = (*words[left:w], replace(word, variants=(variant,)), *words[w + 1 : right + 1])
             tokens = Transcript(spoken).tokens()
             sequence = encoder.state_sequence(vocabulary.reading(id, tokens).token_ids, length)
-            skippable = [tokens.skippable[token] for token in sequence.token_of_state]
+            skippable = sequence.skippable(tokens)
             if len(skippable) - sum(skippable) <= length:
                 yield _Candidate(utterance, w, v, start, length, sequence.states, skippable)
 
@@ -159,6 +182,11 @@ def _path_scores(emissions: Tensor, candidates: Sequence[_Candidate]) -> list[fl
     item = torch.repeat_interleave(torch.arange(len(candidates), device=device), lengths)
     totals = torch.zeros(len(candidates), dtype=torch.float64, device=device)
     return totals.index_add_(0, item, paths.log_likelihood.double()).tolist()
+
+
+def _fits(transcript: Transcript, choice: Choice, n_frames: int) -> bool:
+    tokens = transcript.tokens(choice)
+    return len(tokens) - sum(tokens.skippable) <= n_frames
 
 
 def _word_spans(tokens: Tokens, durations: Durations, start: int) -> list[tuple[int, int]]:

@@ -18,12 +18,12 @@ class StatePaths:
 
     Args:
         durations: `[B, T]`, frames of each state of the item's sequence.
-        state: `[F]`, the model's state of each frame.
+        state_of_frame: `[F]`, the model's state of each frame.
         log_likelihood: `[F]`, the emission of each frame in its state.
     """
 
     durations: Tensor
-    state: Tensor
+    state_of_frame: Tensor
     log_likelihood: Tensor
 
 

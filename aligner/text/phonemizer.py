@@ -19,7 +19,6 @@ from aligner.text.espeak import EspeakPhonemizer
 from aligner.text.gruut import GruutPhonemizer
 from aligner.text.transcript import Tokens, Transcript, Word
 
-
 PHONEMIZERS = ("gruut", "cmudict", "espeak", "characters", "tokens")
 
 

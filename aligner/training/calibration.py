@@ -1,7 +1,8 @@
 """Teaching an aligner's confidence what a wrong text looks like.
 
-What belongs together is each utterance with its own text. What does not: each with another's text, with a
-word left out and with one too many.
+Positives are utterances with their own text. Negatives are utterances with another's text, with a word
+removed and with a word added; a text that cannot be changed (of the user's own tokens, or of one word) is
+none.
 """
 
 from collections.abc import Sequence
@@ -35,10 +36,10 @@ def calibrate(aligner: Aligner, utterances: Sequence[Utterance], seed: int) -> N
     texts = [utterance.transcript for utterance in own]
     others = texts[1:] + texts[:1]
     right = _evidence(aligner, own, texts)
-    swapped = _evidence(aligner, own, others)
-    altered = _evidence(aligner, own, [without_a_word(text, generator) for text in texts])
+    swapped = _evidence(aligner, *_changed(own, others))
+    altered = _evidence(aligner, *_changed(own, [without_a_word(text, generator) for text in texts]))
     longer = [with_a_word(text, other, generator) for text, other in zip(texts, others, strict=True)]
-    altered += _evidence(aligner, own, longer)
+    altered += _evidence(aligner, *_changed(own, longer))
     if right and swapped:
         aligner.calibration.fit(
             right_phones=np.concatenate([goodness for goodness, _ in right]),
@@ -65,6 +66,14 @@ def with_a_word(transcript: Transcript, other: Transcript, generator: np.random.
     return Transcript((*transcript.words[:place], word, *transcript.words[place:]))
 
 
+def _changed(
+    utterances: Sequence[Utterance], texts: Sequence[Transcript]
+) -> tuple[list[Utterance], list[Transcript]]:
+    """Those utterances whose text is not their own, and these texts."""
+    pairs = [(u, text) for u, text in zip(utterances, texts, strict=True) if text != u.transcript]
+    return [utterance for utterance, _ in pairs], [text for _, text in pairs]
+
+
 def _evidence(aligner: Aligner, utterances: Sequence[Utterance], texts: Sequence[Transcript]) -> Evidence:
     """Of each utterance whose text is not too long for it."""
     grid = aligner.frontend.grid
@@ -76,7 +85,9 @@ def _evidence(aligner: Aligner, utterances: Sequence[Utterance], texts: Sequence
     result: Evidence = []
     for start in range(0, len(recordings), _BATCH):
         decoded = aligner.decode(recordings[start : start + _BATCH])
-        for reading, frames, goodness in zip(decoded.readings, decoded.frames, decoded.goodness, strict=True):
+        for reading, frames, goodness in zip(
+            decoded.readings, decoded.durations, decoded.goodness, strict=True
+        ):
             evidence = utterance_evidence(goodness, reading.tokens, frames.joint, grid.hop_s)
             result.append((goodness[is_phone(reading.tokens)], evidence))
     return result

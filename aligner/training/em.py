@@ -15,7 +15,8 @@ from aligner.encoders.base import Emissions
 from aligner.encoders.phone_mixtures import PhoneMixtures
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
-from aligner.search import align_states, choose_pronunciations
+from aligner.search import align_states, choose_pronunciations, fitting_choice
+from aligner.text.transcript import Transcript
 from aligner.text.vocabulary import Reading
 from aligner.training.data import Batch
 from aligner.training.flat_start import flat_states
@@ -38,8 +39,9 @@ class EM(TrainingMethod):
 
     Args:
         epochs: Passes over the corpus; the first has the flat start.
-        gaussians: From which epoch on a state of a phone has how many Gaussians; 1 before the first of these.
-        pronunciation_epoch: From this epoch on, and then every other one, pronunciations are chosen.
+        gaussians: {epoch, counted from 0: Gaussians of a phone's state from then on}; 1 before the first.
+        pronunciation_epoch: Pronunciations are chosen in this epoch, counted from 0, and every other one
+            after it.
 
     Raises:
         AlignerError: For an epoch or a number of Gaussians below 1.
@@ -84,7 +86,7 @@ class EM(TrainingMethod):
             emissions = encoder.emissions(features)
             readings = self._readings(aligner, batch, features, emissions, epoch)
             paths = [align_states(encoder, stream, features, readings)[0] for stream in emissions.streams]
-            states = [path.state for path in paths]
+            states = [path.state_of_frame for path in paths]
             module.log(
                 "loss",
                 -paths[0].log_likelihood.mean(),
@@ -124,9 +126,15 @@ class EM(TrainingMethod):
             )
             self._variants.update(zip(batch.ids, chosen, strict=True))
         return [
-            aligner.vocabulary.reading(id, transcript.tokens(self._variants.get(id)))
-            for id, transcript in zip(batch.ids, batch.transcripts, strict=True)
+            aligner.vocabulary.reading(id, transcript.tokens(self._choice(id, transcript, n_frames)))
+            for id, transcript, n_frames in zip(
+                batch.ids, batch.transcripts, features.lengths.tolist(), strict=True
+            )
         ]
+
+    def _choice(self, id: str, transcript: Transcript, n_frames: int) -> tuple[int, ...]:
+        """The pronunciations of an utterance's words as chosen so far, or to begin with."""
+        return self._variants.get(id) or fitting_choice(transcript, n_frames)
 
     def _first_states(self, aligner: Aligner, batch: Batch, features: PackedFeatures) -> Tensor:
         """The state of every frame when training starts, `[F]`."""
@@ -134,14 +142,14 @@ class EM(TrainingMethod):
         lengths = zip(features.lengths.tolist(), batch.audio_lengths.tolist(), strict=True)
         for b, (n_frames, n_samples) in enumerate(lengths):
             id = batch.ids[b]
-            tokens = batch.transcripts[b].tokens(self._variants.get(id))
+            tokens = batch.transcripts[b].tokens(self._choice(id, batch.transcripts[b], n_frames))
             reading = aligner.vocabulary.reading(id, tokens)
             sequence = aligner.encoder.state_sequence(reading.token_ids, n_frames)
             if (known := self._init_alignments.get(id)) is not None:
                 rows.append(torch.from_numpy(known.states(sequence, aligner.frontend.grid, n_frames)))
                 continue
-            skippable = [tokens.skippable[token] for token in sequence.token_of_state]
             audio, rate_hz = batch.audio[b, :n_samples], aligner.frontend.sample_rate_hz
+            skippable = sequence.skippable(tokens)
             rows.append(flat_states(sequence.states, skippable, n_frames, audio, rate_hz))
         return torch.cat(rows).to(features.frames.device)
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from aligner.boundaries import PAUSE_FRACTION
 from aligner.boundaries.loudness import loudness_db, threshold_db
 
-_QUIET = 0.3  # of the way from the quietest to the loudest, as `pause_fraction` has it
 _LONGEST_EDGE = 3  # an edge takes at most one part in this of an utterance
 
 
@@ -28,7 +28,7 @@ def flat_states(
     """
     loudness = loudness_db(audio, sample_rate_hz)
     step = max(1, round(len(loudness) / n_frames))
-    quiet = (loudness[::step] < threshold_db(loudness, _QUIET)).tolist()
+    quiet = (loudness[::step] < threshold_db(loudness, PAUSE_FRACTION)).tolist()
     spoken = [state for state, optional in zip(states, skippable, strict=True) if not optional]
     lead = _run(quiet, n_frames // _LONGEST_EDGE) if states[0] == 0 else 0
     tail = _run(quiet[::-1], n_frames // _LONGEST_EDGE) if states[-1] == 0 else 0

@@ -11,8 +11,9 @@ import lightning
 import torch
 from torch import Tensor
 
-from aligner.aligner import Aligner
+from aligner.aligner import CHECKPOINT_KEY, Aligner
 from aligner.alignment import Alignment
+from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.recording import load_recording
 from aligner.encoders import Encoder
@@ -26,7 +27,7 @@ from aligner.training.feature_store import FeatureStore
 from aligner.training.method import TrainingMethod
 from aligner.training.voice_perturbation import Perturbation
 
-_STATISTICS_BATCHES = 100  # several hours: the mean and deviation of a channel do not change beyond
+_NORMALISATION_BATCHES = 100  # several hours: the mean and deviation of a channel do not change beyond
 
 
 class AlignerModule(lightning.LightningModule):
@@ -41,15 +42,15 @@ class AlignerModule(lightning.LightningModule):
         perturbation: Each utterance is then trained on twice an epoch, as it is and, along the same path, in
             another voice drawn anew. null for none.
         shortest_pause_s: A shorter pause between words is dropped.
-        pause_fraction: Pauses take in what is quieter than this part of the way from the utterance's quietest
-            to its loudest. 0 leaves them as found.
+        pause_fraction: Audio counts as quiet up to this part of the way from the utterance's quietest to its
+            loudest; pauses extend over it. 0 leaves them as found.
         refine: Move boundaries between phones to where the spectrum changes most nearby.
         seed: Of everything drawn in training. An epoch's draws depend on it and the epoch alone, so that a
             resumed run goes on as it was.
         features: Where features are kept between epochs; set by the data, which then leaves out audio.
     """
 
-    statistics_taken: Tensor
+    normalisation_fitted: Tensor
 
     def __init__(
         self,
@@ -59,15 +60,15 @@ class AlignerModule(lightning.LightningModule):
         training: TrainingMethod,
         text: dict[str, Any] | None = None,
         perturbation: Perturbation | None = None,
-        shortest_pause_s: float = 0.05,
-        pause_fraction: float = 0.3,
+        shortest_pause_s: float = SHORTEST_PAUSE_S,
+        pause_fraction: float = PAUSE_FRACTION,
         refine: bool = True,
         seed: int = 0,
         features: FeatureStore | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.aligner = Aligner(
+        self.aligner = Aligner(  # named as CHECKPOINT_KEY says
             symbols,
             frontend,
             encoder(len(symbols), frontend.channel_names),
@@ -80,7 +81,7 @@ class AlignerModule(lightning.LightningModule):
         self.perturbation = perturbation
         self.seed = seed
         self._kept = FeatureStore() if features is None else features
-        self.register_buffer("statistics_taken", torch.tensor(False))
+        self.register_buffer("normalisation_fitted", torch.tensor(False))
 
     def configure_optimizers(self) -> Any:
         """Those of the training method."""
@@ -90,11 +91,11 @@ class AlignerModule(lightning.LightningModule):
         """Take the number of epochs from the method and, once, the statistics of the features."""
         if not getattr(self.trainer, "fast_dev_run", False):
             self.trainer.fit_loop.max_epochs = self.method.epochs
-        if not self.statistics_taken:
+        if not self.normalisation_fitted:
             loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
-            some = islice(loader, _STATISTICS_BATCHES)
-            self.aligner.frontend.fit_statistics((batch.audio, batch.audio_lengths) for batch in some)
-            self.statistics_taken.fill_(True)
+            some = islice(loader, _NORMALISATION_BATCHES)
+            self.aligner.frontend.fit_normalisation((batch.audio, batch.audio_lengths) for batch in some)
+            self.normalisation_fitted.fill_(True)
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One step of the training method on the batch as recorded and, if asked for, in other voices."""
@@ -128,7 +129,7 @@ class AlignerModule(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what `Aligner.load` and a resumed run need."""
-        checkpoint["aligner"] = self.aligner.settings()
+        checkpoint[CHECKPOINT_KEY] = self.aligner.settings()
         checkpoint["training"] = self.method.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

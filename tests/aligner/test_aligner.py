@@ -101,11 +101,11 @@ def test_boundaries_are_the_mean_over_the_streams_and_the_joint_path(
     data = ["--data.data_dir", str(tiny_corpus), "--trainer.accelerator", "cpu"]
     train([find_config("smoke")], [*data, *streams, *plain], tmp_path)
     aligner = Aligner.load(tmp_path / LAST)
-    (frames,) = aligner.decode(recordings[:1]).frames
-    assert len(frames.per_stream) == 2
-    first, second = frames.per_stream
+    (found,) = aligner.decode(recordings[:1]).durations
+    assert len(found.per_stream) == 2
+    first, second = found.per_stream
     assert (first != second).any()
-    edges = (np.cumsum(frames.joint) + np.cumsum(first) + np.cumsum(second)) / 3
+    edges = (np.cumsum(found.joint) + np.cumsum(first) + np.cumsum(second)) / 3
     (alignment,) = aligner.align_batch(recordings[:1])
     ends_s = [token.end_s for token in alignment.tokens]  # a pause that got no frame is not among them
     assert ends_s[:-1] == pytest.approx(np.unique((edges - 0.5) * FRAME_MS / 1000)[:-1])

@@ -112,14 +112,14 @@ def clouds(seed: int = 0) -> dict[str, NDArray[np.float64]]:
 def test_a_fit_separates_two_known_clouds() -> None:
     calibration, known = Calibration(), clouds()
     calibration.fit(**known)
-    right = np.array(calibration.phones(known["right_phones"]))
-    wrong = np.array(calibration.phones(known["wrong_phones"]))
+    right = np.array(calibration.phone_scores(known["right_phones"]))
+    wrong = np.array(calibration.phone_scores(known["wrong_phones"]))
     assert (right > 0.5).mean() > 0.97
     assert (wrong < 0.5).mean() > 0.97
     assert right.mean() > 0.95
     assert wrong.mean() < 0.05
-    assert min(calibration.utterance(evidence) for evidence in known["right_utterances"]) > 0.8
-    assert max(calibration.utterance(evidence) for evidence in known["wrong_utterances"]) < 0.4
+    assert min(calibration.utterance_score(evidence) for evidence in known["right_utterances"]) > 0.8
+    assert max(calibration.utterance_score(evidence) for evidence in known["wrong_utterances"]) < 0.4
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -133,16 +133,16 @@ def test_probabilities_rise_with_goodness(swapped: bool) -> None:
         }
     calibration = Calibration()
     calibration.fit(**known)
-    assert (calibration.phone[:-1] >= 0).all()
-    assert (calibration.whole[:-1] >= 0).all()
-    rising = calibration.phones(np.linspace(-8, 0, 50))
+    assert (calibration.phone_weights[:-1] >= 0).all()
+    assert (calibration.utterance_weights[:-1] >= 0).all()
+    rising = calibration.phone_scores(np.linspace(-8, 0, 50))
     assert all(0 <= score <= 1 for score in rising)
     assert (np.diff(rising) >= 0).all()
     assert (rising[-1] > rising[0]) == (not swapped)
     for column in range(3):
         evidence = np.full((50, 3), -2.0)
         evidence[:, column] = np.linspace(-8, 0, 50)
-        assert (np.diff([calibration.utterance(row) for row in evidence]) >= 0).all()
+        assert (np.diff([calibration.utterance_score(row) for row in evidence]) >= 0).all()
 
 
 def test_both_clouds_weigh_alike_however_many_examples_they_have() -> None:
@@ -162,10 +162,10 @@ def test_clouds_apart_do_not_make_weights_large() -> None:
 def test_a_calibration_is_saved_with_its_weights() -> None:
     fitted, loaded = Calibration(), Calibration()
     fitted.fit(**clouds())
-    assert loaded.phones(np.array([-2.0])) != fitted.phones(np.array([-2.0]))
+    assert loaded.phone_scores(np.array([-2.0])) != fitted.phone_scores(np.array([-2.0]))
     loaded.load_state_dict(fitted.state_dict())
-    assert loaded.phones(np.array([-2.0])) == fitted.phones(np.array([-2.0]))
-    assert loaded.utterance(np.full(3, -2.0)) == fitted.utterance(np.full(3, -2.0))
+    assert loaded.phone_scores(np.array([-2.0])) == fitted.phone_scores(np.array([-2.0]))
+    assert loaded.utterance_score(np.full(3, -2.0)) == fitted.utterance_score(np.full(3, -2.0))
 
 
 def test_areas_and_bins_of_the_script(monkeypatch: pytest.MonkeyPatch) -> None:

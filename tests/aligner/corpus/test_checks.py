@@ -1,4 +1,4 @@
-"""Which utterances are rejected, and for what reason."""
+"""Which utterances are refused, and for what reason."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from corpus_cases import RATE_HZ, checked, refusal, tone
 
-from aligner.corpus.checks import RejectedUtterance, check_id, check_text
+from aligner.corpus.checks import RefusedUtterance, check_id, check_text
 from aligner.corpus.readers import RawUtterance
 from aligner.text.phonemizer import characters
 
@@ -16,7 +16,7 @@ from aligner.text.phonemizer import characters
     "id", ["", "a/b", "..", "../x", "a\\b", "a b", "a\nb", ".hidden", "-rf", "x" * 300, "a..b"]
 )
 def test_ids_that_are_no_names_are_refused(id: str) -> None:
-    with pytest.raises(RejectedUtterance):
+    with pytest.raises(RefusedUtterance):
         check_id(id)
 
 
@@ -55,6 +55,6 @@ def test_every_kind_of_bad_utterance_is_refused_with_its_reason(tmp_path: Path) 
 
 
 def test_symbols_outside_a_vocabulary_are_refused() -> None:
-    with pytest.raises(RejectedUtterance, match="ß") as caught:
+    with pytest.raises(RefusedUtterance, match="ß") as caught:
         check_text(RawUtterance("a", None, "Maß"), characters, frozenset("abcmas"))
     assert caught.value.reason == "unknown symbols"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from corpus_cases import checked, timit_recording, tone
 
-from aligner.corpus.checks import RejectedUtterance, check_audio
+from aligner.corpus.checks import RefusedUtterance, check_audio
 from aligner.corpus.readers import RawUtterance
 from aligner.corpus.reference import reference_beside, transcript_of_reference
 from aligner.errors import AlignerError
@@ -26,7 +26,7 @@ def test_reference_times_cover_the_audio_in_words(timit_audio: Path) -> None:
 
 def test_reference_times_of_another_recording_are_refused(timit_audio: Path) -> None:
     tone(timit_audio, 0.5)
-    with pytest.raises(RejectedUtterance, match="reference times end") as caught:
+    with pytest.raises(RefusedUtterance, match="reference times end") as caught:
         checked(RawUtterance("x", timit_audio, "two"))
     assert caught.value.reason == "reference times unusable"
 

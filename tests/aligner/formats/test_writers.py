@@ -112,3 +112,10 @@ print(run(100), run(400))
     )
     small, large = map(int, done.stdout.split())
     assert large - small < 300 * 10_000  # ten kilobytes an utterance for 14 formats: names, not alignments
+
+
+def test_a_clash_of_names_names_the_ids_as_given(tmp_path: Path) -> None:
+    """FastSpeech2 cuts file names at their first dot, so the writer replaces it."""
+    clashing = [example(id="a_b"), example(id="a.b")]
+    with pytest.raises(AlignerError, match="'a_b' and 'a.b' would both be written as 'a_b'"):
+        export(clashing, {"fastspeech2": tmp_path}, ExportSettings(any_symbols=True))

@@ -14,7 +14,9 @@ def test_parts_stand_side_by_side_each_as_it_is_alone() -> None:
     both = Combine([Mel("hifigan"), Yingram("pits")])
     audio, lengths = noise()
     for frontend in (mel, yingram, both):
-        frontend.fit_statistics(batch for batch in [(audio, lengths)])  # a generator: gone through once only
+        frontend.fit_normalisation(
+            batch for batch in [(audio, lengths)]
+        )  # a generator: gone through once only
     expected = torch.cat([mel(audio, lengths)[0], yingram(audio, lengths)[0]], -1)
     features, _ = both(audio, lengths)
     torch.testing.assert_close(features, expected, rtol=0, atol=0)

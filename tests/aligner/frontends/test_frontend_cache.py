@@ -27,8 +27,8 @@ def test_cached_features_are_the_same_and_computed_once(
     torch.testing.assert_close(
         cached(audio[1:, : lengths[1]], lengths[1:])[0][0], expected[1, : 13000 // 256]
     )
-    cached.fit_statistics([(audio, lengths)])
-    plain.fit_statistics([(audio, lengths)])
+    cached.fit_normalisation([(audio, lengths)])
+    plain.fit_normalisation([(audio, lengths)])
     torch.testing.assert_close(cached(audio, lengths)[0], plain(audio, lengths)[0])
 
 
@@ -48,7 +48,7 @@ def test_other_settings_state_or_sound_are_other_files(tmp_path: Path, tiny_bund
     ]:
         cached = Cached(frontend, str(tmp_path))
         if frontend is ssl:
-            cached.fit_statistics([noise(20000, seed=count)])  # other components each time
+            cached.fit_normalisation([noise(20000, seed=count)])  # other components each time
         cached(samples, lengths)
         new = len(list(tmp_path.rglob("*.npy")))
         assert new >= count + 2
@@ -79,8 +79,8 @@ def test_what_is_learned_from_a_corpus_is_kept_for_that_corpus(
 ) -> None:
     def learned(batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
         cached = Cached(Combine([Mel("hifigan")]), str(tmp_path))
-        cached.fit_statistics(batches)
-        return cached.frontend.frontends[0].statistics_mean
+        cached.fit_normalisation(batches)
+        return cached.frontend.frontends[0].channel_mean
 
     generator = torch.Generator().manual_seed(0)
     audio, lengths = torch.randn(3, 4000, generator=generator), torch.tensor([4000, 3000, 4000])

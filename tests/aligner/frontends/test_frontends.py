@@ -44,7 +44,7 @@ def batch() -> tuple[Tensor, Tensor]:
 
 def test_an_utterance_does_not_depend_on_its_batch(frontend: Frontend) -> None:
     audio, lengths = batch()
-    frontend.fit_statistics([(audio, lengths)])
+    frontend.fit_normalisation([(audio, lengths)])
     for b, n in enumerate(LENGTHS):
         audio[b, n:] = float("nan")  # what stands behind an utterance may not be read
     before = audio.clone()
@@ -61,7 +61,7 @@ def test_statistics_centre_and_scale_the_corpus_and_are_saved(
     frontend: Frontend, request: pytest.FixtureRequest
 ) -> None:
     audio, lengths = batch()
-    frontend.fit_statistics([(audio[:1], lengths[:1]), (audio[1:], lengths[1:])])
+    frontend.fit_normalisation([(audio[:1], lengths[:1]), (audio[1:], lengths[1:])])
     features, speech_lengths = frontend(audio, lengths)
     frames = torch.cat([f[:n] for f, n in zip(features, speech_lengths, strict=True)]).double()
     torch.testing.assert_close(frames.mean(0), torch.zeros(frontend.channels).double(), atol=1e-4, rtol=0)
@@ -91,7 +91,7 @@ def test_wrong_shapes_and_lengths_are_refused(frontend: Frontend) -> None:
 
 def test_statistics_of_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="no frame"):
-        Mel().fit_statistics([(torch.zeros(1, 100), torch.tensor([100]))])
+        Mel().fit_normalisation([(torch.zeros(1, 100), torch.tensor([100]))])
 
 
 def test_autocast_does_not_round_the_features(frontend: Frontend) -> None:

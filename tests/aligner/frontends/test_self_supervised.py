@@ -40,9 +40,9 @@ def test_components_are_uncorrelated_and_survive_a_checkpoint(tiny_bundle: str) 
 
     frontend = make()
     audio, lengths = noise(30000)
-    with pytest.raises(ValueError, match="fit_statistics"):
+    with pytest.raises(ValueError, match="fit_normalisation"):
         frontend(audio, lengths)
-    frontend.fit_statistics([(audio, lengths)])
+    frontend.fit_normalisation([(audio, lengths)])
     features, speech_lengths = frontend(audio, lengths)
     frames = torch.cat([f[:n] for f, n in zip(features, speech_lengths, strict=True)]).double()
     torch.testing.assert_close(torch.cov(frames.T, correction=0), torch.eye(6).double(), rtol=0, atol=1e-3)
@@ -65,7 +65,7 @@ def test_a_missing_or_wrong_checkpoint_says_what_to_do(tiny_bundle: str, tmp_pat
         SelfSupervised(tiny_bundle, "TINY", layer=4)
     torch.save({"wrong": torch.zeros(1)}, tmp_path / "wrong.pth")
     with pytest.raises(ValueError, match="does not load"):
-        SelfSupervised(str(tmp_path / "wrong.pth"), "TINY", layer=1, channels=2).fit_statistics([noise()])
+        SelfSupervised(str(tmp_path / "wrong.pth"), "TINY", layer=1, channels=2).fit_normalisation([noise()])
 
 
 def test_self_supervised_features_beside_mel_train_an_aligner(

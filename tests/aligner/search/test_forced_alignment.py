@@ -10,7 +10,7 @@ from stub_encoder import StubEncoder, emissions_of, features_of, transcript_of
 
 from aligner.encoders.base import Emissions
 from aligner.errors import AlignerError
-from aligner.search import TokenFrames, align_states, align_tokens, forced_alignment
+from aligner.search import TokenDurations, align_states, align_tokens, forced_alignment
 from aligner.text.transcript import Tokens
 from aligner.text.vocabulary import Reading, Vocabulary
 
@@ -26,12 +26,12 @@ def durations(*frames: int) -> np.ndarray:
 
 
 def test_edges_are_the_mean_over_the_joint_and_all_stream_paths() -> None:
-    frames = TokenFrames(durations(2, 4, 4), (durations(3, 3, 4), durations(4, 5, 1), durations(2, 6, 2)))
-    assert frames.edges().tolist() == [0, (2 + 3 + 4 + 2) / 4, (6 + 6 + 9 + 8) / 4, 10]
+    frames = TokenDurations(durations(2, 4, 4), (durations(3, 3, 4), durations(4, 5, 1), durations(2, 6, 2)))
+    assert frames.boundaries_frames().tolist() == [0, (2 + 3 + 4 + 2) / 4, (6 + 6 + 9 + 8) / 4, 10]
 
 
 def test_edges_of_a_single_stream_are_those_of_its_path() -> None:
-    assert TokenFrames(durations(2, 0, 4), ()).edges().tolist() == [0, 2, 2, 6]
+    assert TokenDurations(durations(2, 0, 4), ()).boundaries_frames().tolist() == [0, 2, 2, 6]
 
 
 def test_each_stream_and_the_joint_path_find_their_own_frames() -> None:
@@ -41,7 +41,7 @@ def test_each_stream_and_the_joint_path_find_their_own_frames() -> None:
     assert len(frames) == 1
     assert [row.tolist() for row in frames[0].per_stream] == [[0, 2, 4, 0], [0, 4, 2, 0]]
     assert frames[0].joint.tolist() == [0, 2, 4, 0]
-    assert frames[0].edges().tolist() == pytest.approx([0, 0, 8 / 3, 6, 6])
+    assert frames[0].boundaries_frames().tolist() == pytest.approx([0, 0, 8 / 3, 6, 6])
 
 
 def test_a_single_stream_is_aligned_once() -> None:

@@ -118,3 +118,19 @@ def test_an_unknown_symbol_in_any_variant_names_the_utterance(word: str) -> None
 def test_more_tokens_than_frames_name_the_utterance() -> None:
     with pytest.raises(AlignerError, match="^u1: 3 tokens in 2 frames"):
         choose(["aaa", "ab"], [transcript_of("a|b"), transcript_of("abc")])
+
+
+def test_a_text_that_fits_only_in_its_shortest_form_is_aligned() -> None:
+    assert choose(["cc"], [transcript_of("abc|c")]) == [(1,)]
+    assert choose(["cbb"], [transcript_of("abc|c", "abc|b|bb")]) == [(1, 1)]
+
+
+def test_neighbours_that_grow_together_still_fit() -> None:
+    """Each of the two could take three of the four frames; together they cannot."""
+    transcript = transcript_of("a|wxy", "b|xyz")
+    emissions = emissions_of(VOCABULARY, "wxyz")
+    (found,) = choose_pronunciations(
+        StubEncoder(), VOCABULARY, emissions, features_of(4), [transcript], ["u0"]
+    )
+    tokens = transcript.tokens(found)
+    assert len(tokens) - sum(tokens.skippable) <= 4

@@ -75,8 +75,8 @@ def test_a_batch_equals_its_items_one_by_one(seed: int) -> None:
 def test_state_and_log_likelihood_of_frames_follow_durations(seed: int) -> None:
     items = draw(seed)
     found = items.best_paths()
-    assert len(found.state) == len(found.log_likelihood) == sum(items.lengths)
-    states = found.state.split(items.lengths)
+    assert len(found.state_of_frame) == len(found.log_likelihood) == sum(items.lengths)
+    states = found.state_of_frame.split(items.lengths)
     log_likelihoods = found.log_likelihood.split(items.lengths)
     for b, own in enumerate(items.states):
         expected = torch.tensor(own).repeat_interleave(found.durations[b, : len(own)])
@@ -110,7 +110,7 @@ def test_a_known_path_is_found() -> None:
         emissions, torch.tensor([0, 2]), torch.tensor([6, 4]), [[2, 0, 1], [0, 2, 1]], [[False] * 3] * 2
     )
     assert found.durations.tolist() == [[2, 1, 3], [1, 1, 2]]
-    assert found.state.tolist() == [2, 2, 0, 1, 1, 1, 0, 2, 1, 1]
+    assert found.state_of_frame.tolist() == [2, 2, 0, 1, 1, 1, 0, 2, 1, 1]
     assert found.log_likelihood.tolist() == [0, 1, 2, 3, 4, 5, 2, -4, 4, 5]
 
 

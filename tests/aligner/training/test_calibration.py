@@ -16,7 +16,7 @@ from aligner.alignment import FrameGrid
 from aligner.confidence import Calibration
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.recording import Recording
-from aligner.search import TokenFrames
+from aligner.search import TokenDurations
 from aligner.text.transcript import Tokens, Transcript
 from aligner.text.vocabulary import Vocabulary
 from aligner.training import calibration
@@ -88,7 +88,7 @@ class StubAligner:
             reading = vocabulary.reading(recording.id, recording.transcript.tokens())
             known = {"sil", *self.said[recording.id].symbols()}
             readings.append(reading)
-            frames.append(TokenFrames(np.full(len(reading.tokens), 5), ()))
+            frames.append(TokenDurations(np.full(len(reading.tokens), 5), ()))
             goodness.append(np.array([-0.1 if s in known else -6.0 for s in reading.tokens.symbols]))
         return Decoded(readings, frames, goodness)
 
@@ -130,11 +130,11 @@ def test_each_recording_meets_its_own_text_and_three_wrong_ones(monkeypatch: pyt
 
 def test_calibration_tells_right_texts_from_wrong_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     found = calibrated(monkeypatch, SAID).calibration
-    right, wrong = found.phones(np.array([-0.1, -6.0]))
+    right, wrong = found.phone_scores(np.array([-0.1, -6.0]))
     assert right > 0.9 > 0.1 > wrong
     # 3 texts that are right, and 3 of 9 wrong ones that only lack a word, sound like this: 3/4
-    assert found.utterance(np.array([-0.1, -0.1, -0.1])) == pytest.approx(0.75, abs=0.02)
-    assert found.utterance(np.array([-6.0, -6.0, -6.0])) < 0.1
+    assert found.utterance_score(np.array([-0.1, -0.1, -0.1])) == pytest.approx(0.75, abs=0.02)
+    assert found.utterance_score(np.array([-6.0, -6.0, -6.0])) < 0.1
 
 
 def test_texts_too_long_for_a_recording_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,5 +149,22 @@ def test_without_texts_that_fit_the_calibration_stays(
 ) -> None:
     aligner = calibrated(monkeypatch, {"u1": transcript_of("abcdefghij")}, n_samples=160)
     assert aligner.shown == []
+    for name, value in Calibration().named_buffers():
+        assert torch.equal(getattr(aligner.calibration, name), value)
+
+
+def test_texts_that_cannot_be_altered_do_not_count_as_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's own tokens: the texts of others are the only wrong ones."""
+    said = {id: replace(transcript, fixed=transcript.tokens()) for id, transcript in SAID.items()}
+    aligner = calibrated(monkeypatch, said)
+    for id, transcript in said.items():
+        shown = [words for name, words in aligner.shown if name == id]
+        assert len(shown) == 2
+        assert shown[0] == texts(transcript) != shown[1]
+    assert aligner.calibration.utterance_score(np.array([-0.1, -0.1, -0.1])) > 0.95
+
+
+def test_an_utterance_alone_leaves_the_calibration_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    aligner = calibrated(monkeypatch, {"u1": transcript_of("a", "b")})
     for name, value in Calibration().named_buffers():
         assert torch.equal(getattr(aligner.calibration, name), value)
