@@ -1,4 +1,4 @@
-"""An alignment: when each token and word is spoken. Seconds <-> frames is converted here and only here.
+"""An alignment: when each token and word is spoken; and the one rule that converts seconds and frames.
 
 T tokens, S speech frames, N samples.
 """

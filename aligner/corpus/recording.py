@@ -19,7 +19,7 @@ class Recording:
         id: Of the utterance.
         audio: `[N]`, float32 in -1..1, at the aligner's sample rate.
         transcript: What is said.
-        duration_s: Exact, where resampling has blurred it.
+        duration_s: Seconds before resampling, which rounds them.
         speaker: "" if unknown.
         text: As written, "" if unknown.
         path: Of the file, "" if there is none.

@@ -136,7 +136,7 @@ def parse(settings: Sequence[str], out: Path) -> "LightningCLI":
 
 
 def quieten() -> None:
-    """Keep Lightning's advertisements and its notes on what is meant from the user; errors stay."""
+    """Silence Lightning's messages about what is meant to be so; errors stay."""
     import logging
     import warnings
 

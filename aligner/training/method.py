@@ -1,4 +1,4 @@
-"""What the two ways to train an encoder have in common.
+"""The interface of a training method.
 
 B batch, F packed frames.
 """
