@@ -23,7 +23,7 @@ def speech_data() -> Path:
 
 @pytest.fixture(scope="session")
 def triton_device() -> str:
-    """Where Triton kernels run: the card, or without one the CPU, in Triton's interpreter."""
+    """Where Triton kernels run: the GPU, or without one the CPU, in Triton's interpreter."""
     pytest.importorskip("triton")
     return "cuda" if torch.cuda.is_available() else "cpu"
 

@@ -64,7 +64,7 @@ def fit_pauses_to_loudness(
 
 
 def _quiet_until(quiet: NDArray[np.bool_], start_s: float, limit_s: float) -> float:
-    """The end of the quiet stretch that begins at `start_s`; `start_s` if it goes on beyond `limit_s`."""
+    """The end of the quiet stretch that begins at `start_s`; `start_s` if it lasts beyond `limit_s`."""
     position = max(0, round(start_s / STEP_S))
     time_s = start_s
     while position < len(quiet) and quiet[position]:

@@ -115,7 +115,7 @@ def write_alignments(path: str | Path, alignments: Iterable[Alignment]) -> int:
 
 
 class AlignmentWriter:
-    """Writes a manifest line by line, so that an interrupted run can go on and ends with the same bytes.
+    """Writes a manifest line by line, so that an interrupted run continues and ends with the same bytes.
 
     Use it as a context manager. Each `write` appends a line to `NAME.partial.jsonl` beside `path`. When the
     `with` block ends, the lines are sorted by id and written to `path` (gzip without time stamp), and the
@@ -124,7 +124,7 @@ class AlignmentWriter:
 
     Args:
         path: The manifest, `.jsonl.gz`.
-        resume: Go on from the partial file of an interrupted run, or add to a finished manifest. False: start
+        resume: Continue from the partial file of an interrupted run, or add to a finished manifest. False: start
             anew.
     """
 

@@ -77,8 +77,8 @@ def characters(text: str) -> Transcript:
 
 def _letters(word: str) -> tuple[str, ...]:
     letters = word.translate(APOSTROPHES).lower().replace("-", "")
-    if strange := [c for c in letters if not (c.isalpha() or c == "'" or unicodedata.combining(c))]:
-        raise AlignerError(f"{word!r} has {strange[0]!r}, which is no letter: write it out in words")
+    if others := [c for c in letters if not (c.isalpha() or c == "'" or unicodedata.combining(c))]:
+        raise AlignerError(f"{word!r} has {others[0]!r}, which is no letter: write it out in words")
     return tuple(letters)
 
 

@@ -46,7 +46,7 @@ class AlignerModule(lightning.LightningModule):
             loudest; pauses extend over it. 0 leaves them as found.
         refine: Move boundaries between phones to where the spectrum changes most nearby.
         seed: Of everything drawn in training. An epoch's draws depend on it and the epoch alone, so that a
-            resumed run goes on as it was.
+            resumed run ends as an uninterrupted one.
         features: Where features are kept between epochs; set by the data, which then leaves out audio.
     """
 

@@ -32,7 +32,7 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
-def test_a_run_leaves_a_checkpoint_its_settings_and_what_tensorboard_shows(
+def test_a_run_leaves_checkpoint_settings_and_tensorboard(
     trained: Path, tiny_corpus: Path
 ) -> None:
     aligner = Aligner.load(trained / LAST)
@@ -130,7 +130,7 @@ def test_settings_that_do_not_exist_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_settings_inside_frontend_and_encoder_are_taken_over_those_of_the_file(
+def test_settings_of_parts_override_the_file(
     tiny_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = ["--model.frontend.init_args.floor", "1e-7", "--model.training.init_args.epochs=2"]
