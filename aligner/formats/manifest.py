@@ -120,12 +120,12 @@ class AlignmentWriter:
     Use it as a context manager. Each `write` appends a line to `NAME.partial.jsonl` beside `path`. When the
     `with` block ends, the lines are sorted by id and written to `path` (gzip without time stamp), and the
     partial file is deleted. When the block ends with an exception, the partial file stays, and the next run
-    goes on from it: skip the utterances in `done`.
+    continues from it: skip the utterances in `done`.
 
     Args:
         path: The manifest, `.jsonl.gz`.
-        resume: Continue from the partial file of an interrupted run, or add to a finished manifest. False: start
-            anew.
+        resume: Continue from the partial file of an interrupted run, or add to a finished manifest. False:
+            start anew.
     """
 
     def __init__(self, path: str | Path, *, resume: bool = True) -> None:

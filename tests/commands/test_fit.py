@@ -32,9 +32,7 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
-def test_a_run_leaves_checkpoint_settings_and_tensorboard(
-    trained: Path, tiny_corpus: Path
-) -> None:
+def test_a_run_leaves_checkpoint_settings_and_tensorboard(trained: Path, tiny_corpus: Path) -> None:
     aligner = Aligner.load(trained / LAST)
     assert aligner.vocabulary.symbols == ("sil", "a", "e", "m", "s", "t")
     assert aligner.settings()["text"] == {"phonemizer": "characters", "language": "en-us", "options": {}}
