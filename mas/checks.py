@@ -39,12 +39,12 @@ def check_lengths(scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor) 
     """Checked lengths, moved to the device of the scores.
 
     Args:
-        scores: the scores, or any tensor whose first axis is the batch.
+        scores: The scores, or any tensor whose first axis is the batch.
         text_lengths: `[B]`, int64 or int32.
         speech_lengths: `[B]`, int64 or int32.
 
     Raises:
-        ValueError: a wrong shape or type.
+        ValueError: A wrong shape or type.
     """
     B, device = scores.shape[0], scores.device
     return (
@@ -65,8 +65,8 @@ def check_skippable(scores: Tensor, skippable: Tensor | None) -> None:
     """Raises ValueError unless `skippable` is None or bool `[B, T]` on the device of the scores.
 
     Args:
-        scores: the scores, or any tensor whose first two axes are batch and text.
-        skippable: the argument to be checked.
+        scores: The scores, or any tensor whose first two axes are batch and text.
+        skippable: The argument to be checked.
     """
     if skippable is None:
         return
@@ -87,7 +87,7 @@ def any_failed(durations: Tensor) -> bool:
         durations: `[B, T]`, with a row of -1 for an item without a path; B and T are at least 1.
 
     Raises:
-        ValueError: a CUDA graph is being captured, in which nothing may wait.
+        ValueError: A CUDA graph is being captured, in which nothing may wait.
     """
     if durations.is_cuda and torch.cuda.is_current_stream_capturing():
         raise ValueError("mas: inside a CUDA graph pass check=False")
@@ -108,9 +108,9 @@ def explain(
         scores: `[B, T, S]`.
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
-        skippable: bool `[B, T]` or None.
+        skippable: Bool `[B, T]` or None.
         durations: `[B, T]`; rows of -1 mark the items to explain.
-        caller: a `Caller`. If the axes seem to be swapped, the advice depends on it.
+        caller: A `Caller`. If the axes seem to be swapped, the advice depends on it.
     """
     bad = (durations[:, 0] < 0).nonzero()[:, 0].tolist()
     reasons = []

@@ -37,16 +37,16 @@ def maximum_path(
     """The best monotonic path as 0/1, shaped like `value`.
 
     Args:
-        value: scores `[B, T, S]` as in Glow-TTS, Matcha-TTS and Coqui, or `[B, S, T]` with `layout="BST"` as
+        value: Scores `[B, T, S]` as in Glow-TTS, Matcha-TTS and Coqui, or `[B, S, T]` with `layout="BST"` as
             in VITS and its family; any float type.
-        mask: the same shape, 1 within the lengths of an item and 0 elsewhere; any type. Only its first row
+        mask: The same shape, 1 within the lengths of an item and 0 elsewhere; any type. Only its first row
             and first column are read.
-        layout: the order of the axes of `value` and `mask`.
-        dtype: the type of the result; by default the type of `value`.
-        check: as in `mas.search`; without it, an item that cannot be aligned gets a path of zeros.
+        layout: The order of the axes of `value` and `mask`.
+        dtype: The type of the result; by default the type of `value`.
+        check: As in `mas.search`; without it, an item that cannot be aligned gets a path of zeros.
 
     Raises:
-        ValueError: as `mas.search`, and if the mask does not fit.
+        ValueError: As `mas.search`, and if the mask does not fit.
 
     Source: jaywalnut310/glow-tts and jaywalnut310/vits, monotonic_align/__init__.py.
     """
@@ -104,10 +104,10 @@ def b_mas(
         b_log_attn_map: log-probabilities `[B, 1, S, T]`.
         in_lens: `[B]`, tokens of each item.
         out_lens: `[B]`, frames of each item.
-        width: must be 1.
+        width: Must be 1.
 
     Raises:
-        ValueError: as `mas.search`, and for another width than 1.
+        ValueError: As `mas.search`, and for another width than 1.
 
     Source: NVIDIA/NeMo nemo/collections/tts/parts/utils/helpers.py.
     """

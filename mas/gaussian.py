@@ -30,7 +30,7 @@ def log_likelihood(mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> Te
         speech: `[B, S, C]`.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: Shapes that do not fit.
 
     Source: Kim et al., "Glow-TTS", 2020, equation 3.
     """
@@ -85,17 +85,17 @@ def gaussian_search(
         text_lengths: `[B]`, as in `search`.
         speech_lengths: `[B]`, as in `search`.
         skippable: `[B, T]` bool, as in `search`.
-        precision: of the matrix product on a GPU. "ieee" is float32 throughout. "tf32x3" and "bf16x3" split
+        precision: Of the matrix product on a GPU. "ieee" is float32 throughout. "tf32x3" and "bf16x3" split
             each factor into two parts, of 11 or 8 bits each, and are nearly as exact. "tf32" keeps 11 bits of
             each factor. "bf16x3" is the fast one on Hopper GPUs (the `hopper` backend), "tf32x3" on others.
             A CPU always computes "ieee".
-        backend: as in `search`.
-        check: as in `search`.
-        return_scores: return a `GaussianAlignment`. Its scores are computed after the search, along the path,
+        backend: As in `search`.
+        check: As in `search`.
+        return_scores: Return a `GaussianAlignment`. Its scores are computed after the search, along the path,
             from (z - m)^2 itself.
 
     Raises:
-        ValueError: as `log_likelihood` and `search`, and for an unknown precision.
+        ValueError: As `log_likelihood` and `search`, and for an unknown precision.
     """
     _check_shapes(mean, log_scale, speech)
     if precision not in _PRECISIONS:
@@ -116,9 +116,9 @@ def path_scores(
     """Log-likelihoods along a path. Memory: a few times `[B, S, C]`.
 
     Args:
-        mean: as in `log_likelihood`.
-        log_scale: as in `log_likelihood`.
-        speech: as in `log_likelihood`.
+        mean: As in `log_likelihood`.
+        log_scale: As in `log_likelihood`.
+        speech: As in `log_likelihood`.
         durations: `[B, T]`, the path. Items whose durations are -1 get scores of 0.
     """
     B, T, C = mean.shape

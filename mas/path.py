@@ -16,12 +16,12 @@ def dense_path(
 
     Args:
         durations: `[B, T]` integers, as from `mas.search`. A row of -1 gives a path of zeros.
-        n_frames: the number of frames of the result. Frames beyond it are cut off.
-        layout: the order of the axes of the result: batch, text, speech or batch, speech, text.
-        dtype: the type of the result.
+        n_frames: The number of frames of the result. Frames beyond it are cut off.
+        layout: The order of the axes of the result: batch, text, speech or batch, speech, text.
+        dtype: The type of the result.
 
     Raises:
-        ValueError: an unknown layout.
+        ValueError: An unknown layout.
     """
     check_layout(layout)
     return torch.ops.mas.dense_path(durations, n_frames, layout == "BST", dtype)

@@ -41,15 +41,15 @@ def search(
             read, and durations beyond it are 0.
         speech_lengths: `[B]`, int64 or int32: the number of frames of each item. Scores beyond it are never
             read.
-        layout: the order of the axes of `scores`: batch, text, speech or batch, speech, text.
+        layout: The order of the axes of `scores`: batch, text, speech or batch, speech, text.
         skippable: `[B, T]` bool: tokens that may get no frame (optional pauses). No two may be neighbours.
-        backend: by default the fastest one that serves `scores.device`; see `available_backends`.
-        check: raise an error for items that cannot be aligned. On a GPU this costs one word read back.
+        backend: By default the fastest one that serves `scores.device`; see `available_backends`.
+        check: Raise an error for items that cannot be aligned. On a GPU this costs one word read back.
             Without it nothing waits for the GPU (CUDA graphs need that), and an item that cannot be aligned
             gets a row of -1.
 
     Raises:
-        ValueError: wrong shapes or types. If `check`, also for items that cannot be aligned, which the error
+        ValueError: Wrong shapes or types. If `check`, also for items that cannot be aligned, which the error
             names: a length of 0 or beyond the scores, more tokens than frames, neighbouring skippable tokens,
             or a best score that is not finite (NaN or +inf in the scores, -inf on every path).
 
@@ -92,7 +92,7 @@ def available_backends(device: torch.device | str) -> list[Backend]:
     """Backends that serve scores on a device, fastest first.
 
     Args:
-        device: such as "cuda" or "cpu".
+        device: Such as "cuda" or "cpu".
     """
     device = torch.device(device)
     if device.type == "cuda":

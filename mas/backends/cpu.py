@@ -38,8 +38,8 @@ def durations(
         scores: `[B, T, S]`, any float type and strides, on the CPU.
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
-        skippable: bool `[B, T]` or None.
-        ties_move: on a tie of stay and move, move (NeMo's rule, for `mas.compat.b_mas` only).
+        skippable: Bool `[B, T]` or None.
+        ties_move: On a tie of stay and move, move (NeMo's rule, for `mas.compat.b_mas` only).
     """
     B, T, S = scores.shape
     scores = scores.float()

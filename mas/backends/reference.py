@@ -36,7 +36,7 @@ def durations(
         scores: `[B, T, S]`, any float type.
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
-        skippable: bool `[B, T]` or None.
+        skippable: Bool `[B, T]` or None.
     """
     result = torch.zeros(scores.shape[:2], dtype=torch.int64)
     for b, (tokens, frames) in enumerate(zip(text_lengths.tolist(), speech_lengths.tolist(), strict=True)):

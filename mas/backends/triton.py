@@ -24,7 +24,7 @@ def durations(
         scores: `[B, T, S]`, any float type and strides.
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
-        skippable: bool `[B, T]` or None.
+        skippable: Bool `[B, T]` or None.
     """
     if scores.dtype == torch.float64:
         scores = scores.float()

@@ -35,7 +35,7 @@ def gaussian_durations(
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         precision: "ieee", "tf32x3" or "tf32", as in `mas.gaussian_search`.
-        backend: of the search; "" is the default one.
+        backend: Of the search; "" is the default one.
     """
     B, T, _ = mean.shape
     S = speech.shape[1]

@@ -15,8 +15,8 @@ def dense_path(durations: Tensor, n_frames: int, speech_first: bool, dtype: torc
     Args:
         durations: `[B, T]` integers.
         n_frames: S.
-        speech_first: whether the path is `[B, S, T]`, not `[B, T, S]`.
-        dtype: the type of the path.
+        speech_first: Whether the path is `[B, S, T]`, not `[B, T, S]`.
+        dtype: The type of the path.
     """
     B, T = durations.shape
     shape = (B, n_frames, T) if speech_first else (B, T, n_frames)

@@ -21,13 +21,13 @@ def compile_source(source: pathlib.Path, architecture: int, defines: Mapping[str
     """Machine code of a source file. Needs no GPU.
 
     Args:
-        source: a .cu file; it may include .cu and .cuh files of its folder.
-        architecture: the compute capability of the GPU as one number (90, 100, ...).
-        defines: names and values for -D.
+        source: A .cu file; it may include .cu and .cuh files of its folder.
+        architecture: The compute capability of the GPU as one number (90, 100, ...).
+        defines: Names and values for -D.
 
     Raises:
         ImportError: cuda-bindings or NVRTC is missing.
-        RuntimeError: the source does not compile; the message is the compiler's.
+        RuntimeError: The source does not compile; the message is the compiler's.
     """
     from cuda.bindings import nvrtc
 
@@ -97,16 +97,16 @@ class Kernel:
     """A kernel of compiled code, loaded on one device.
 
     Args:
-        index: of the device.
-        code: machine code from `compile_source`.
-        name: of the kernel.
-        threads: of a thread block.
-        shared_bytes: dynamic shared memory of a thread block.
-        cluster: thread blocks in each cluster.
+        index: Of the device.
+        code: Machine code from `compile_source`.
+        name: Of the kernel.
+        threads: Of a thread block.
+        shared_bytes: Dynamic shared memory of a thread block.
+        cluster: Thread blocks in each cluster.
 
     Raises:
-        OSError: there is no driver.
-        RuntimeError: the driver reports an error; the message is the driver's.
+        OSError: There is no driver.
+        RuntimeError: The driver reports an error; the message is the driver's.
     """
 
     def __init__(

@@ -91,11 +91,11 @@ def gaussian_scores(
     Without scales, the terms that depend on the frame alone are left out.
 
     Args:
-        mean: as in `gaussian_durations`.
-        log_scale: as in `gaussian_durations`, with the strides of `mean` (see `_countable`).
-        speech: as in `gaussian_durations`.
-        text_lengths: as in `gaussian_durations`.
-        speech_lengths: as in `gaussian_durations`.
+        mean: As in `gaussian_durations`.
+        log_scale: As in `gaussian_durations`, with the strides of `mean` (see `_countable`).
+        speech: As in `gaussian_durations`.
+        text_lengths: As in `gaussian_durations`.
+        speech_lengths: As in `gaussian_durations`.
     """
     B, T, _ = mean.shape
     S = speech.shape[1]
@@ -178,10 +178,10 @@ def compile_kernels(architecture: int, warps: int, stages: int, layout: MemoryLa
     """Machine code of both kernels, `scores` and `search`.
 
     Args:
-        architecture: the compute capability of the GPU, as in `compile_source`.
-        warps: that search, in each thread block.
-        stages: of 32 frames, in the ring buffer of a search warp.
-        layout: of the inputs.
+        architecture: The compute capability of the GPU, as in `compile_source`.
+        warps: That search, in each thread block.
+        stages: Of 32 frames, in the ring buffer of a search warp.
+        layout: Of the inputs.
     """
     shape = search.Shape(rows=4, warps=warps, blocks=1, stages=stages)
     defines = {

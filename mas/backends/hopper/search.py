@@ -98,7 +98,7 @@ def durations(
         scores: `[B, T, S]`, any float type and strides.
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
-        skippable: bool `[B, T]` or None.
+        skippable: Bool `[B, T]` or None.
     """
     B, T, S = scores.shape
     if skippable is not None or T > _MAX_TOKENS:
@@ -130,9 +130,9 @@ def history_words(T: int, S: int, rows: int) -> int:
     maximum over t.
 
     Args:
-        T: the largest number of tokens.
-        S: the largest number of frames.
-        rows: tokens of a lane.
+        T: The largest number of tokens.
+        S: The largest number of frames.
+        rows: Tokens of a lane.
     """
     columns = S + 32 * (rows + 1)
     t = min(T, (columns - 3) // 2)
@@ -177,8 +177,8 @@ def compile_kernel(architecture: int, shape: Shape, score_type: int) -> bytes:
     """Machine code of the search.
 
     Args:
-        architecture: the compute capability of the GPU, as in `compile_source`.
-        shape: only its rows and stages are compiled in.
+        architecture: The compute capability of the GPU, as in `compile_source`.
+        shape: Only its rows and stages are compiled in.
         score_type: 0 float32, 1 float16, 2 bfloat16.
     """
     return compile_source(SOURCE, architecture, sizes(shape, score_type))
