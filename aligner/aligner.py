@@ -6,7 +6,9 @@ N samples, T text tokens, S speech frames. How it is trained: `aligner.training`
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 # Where a checkpoint has what `Aligner.settings` gives. Also the prefix of its weights: Lightning names them
 # after the attribute of `AlignerModule` that holds the aligner.
 CHECKPOINT_KEY = "aligner"
+_OTHER_VERSION = (
+    "made by another version of `aligner fit`, or by another program; train again with `aligner fit`"
+)
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,8 @@ class Aligner(nn.Module):
     @torch.inference_mode()
     def decode(self, recordings: Sequence[Recording]) -> Decoded:
         """As `align_batch`, up to the frames of each token."""
+        if not recordings:
+            return Decoded([], [], [])
         ids, transcripts = [r.id for r in recordings], [r.transcript for r in recordings]
         features = self._features([r.audio for r in recordings])
         readings = self._readings(ids, transcripts)
@@ -203,20 +210,25 @@ class Aligner(nn.Module):
         Raises:
             AlignerError: If the file is not such a checkpoint.
         """
-        content = _read_checkpoint(path, device)
+        content = read_checkpoint(path)
         settings = dict(content[CHECKPOINT_KEY])
-        frontend = instantiate(settings.pop("frontend"), Frontend, allow_external=trust)
-        encoder = instantiate(settings.pop("encoder"), Encoder, allow_external=trust)
-        aligner = cls(frontend=frontend, encoder=encoder, **settings)
         prefix = f"{CHECKPOINT_KEY}."
-        aligner.load_state_dict(
-            {
-                name.removeprefix(prefix): value
-                for name, value in content["state_dict"].items()
-                if name.startswith(prefix)
-            }
-        )
-        return aligner.to(device).eval()
+        state = {
+            name.removeprefix(prefix): value
+            for name, value in content["state_dict"].items()
+            if name.startswith(prefix)
+        }
+        try:
+            frontend = instantiate(settings.pop("frontend"), Frontend, allow_external=trust)
+            encoder = instantiate(settings.pop("encoder"), Encoder, allow_external=trust)
+            aligner = cls(frontend=frontend, encoder=encoder, **settings)
+            aligner.load_state_dict(state)
+        except (KeyError, TypeError, RuntimeError) as error:  # a setting or a weight too many or too few
+            raise AlignerError(f"{path}: {_OTHER_VERSION}") from error
+        try:
+            return aligner.to(device).eval()
+        except (RuntimeError, AssertionError) as error:
+            raise AlignerError(f"device {device!r} cannot be used: {_first_line(error)}") from error
 
     def _features(self, audio: Sequence[Tensor]) -> PackedFeatures:
         device = self.calibration.phone_weights.device
@@ -259,29 +271,47 @@ class Aligner(nn.Module):
         )
 
 
-def _read_checkpoint(path: str | Path, device: str) -> dict[str, Any]:
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The content of a checkpoint, in plain types and on the CPU.
+
+    Args:
+        path: Of what `Aligner.save` or `aligner fit` wrote.
+
+    Raises:
+        AlignerError: If it is not such a checkpoint.
+    """
+    if not Path(path).is_file():
+        raise AlignerError(f"{path}: no such file")
+    if not is_zipfile(path):  # what torch.save writes
+        raise AlignerError(f"{path}: not a checkpoint that `aligner fit` wrote")
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
-        raise AlignerError(f"{path}: not a checkpoint of `aligner fit` ({error})") from error
-    except Exception as error:  # pickle's own, raised for anything but plain data
-        raise AlignerError(f"{path}: holds more than plain data and was not loaded ({error})") from error
-    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
-        raise AlignerError(f"{path}: not a checkpoint of `aligner fit`")
-    if not isinstance(content.get(CHECKPOINT_KEY), dict):
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:  # raised for anything but plain data
         raise AlignerError(
-            f"{path}: not a checkpoint of this version of `aligner fit`, or of another program; "
-            "train again with `aligner fit`"
-        )
+            f"{path}: holds more than plain data and was not loaded; it is no checkpoint of this version of "
+            "`aligner fit`"
+        ) from error
+    except Exception as error:  # whatever torch makes of a file that is something else
+        raise AlignerError(f"{path}: not a checkpoint that `aligner fit` wrote") from error
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
+        raise AlignerError(f"{path}: not a checkpoint that `aligner fit` wrote")
+    if not isinstance(content.get(CHECKPOINT_KEY), dict):
+        raise AlignerError(f"{path}: {_OTHER_VERSION}")
     return content
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _checked_samples(
     audio: NDArray[np.float32], sample_rate_hz: int | None
 ) -> tuple[NDArray[np.float32], int]:
-    if sample_rate_hz is None:
-        raise AlignerError("audio given as samples needs sample_rate_hz")
-    samples = np.asarray(audio, np.float32)
-    if samples.ndim != 1:
+    if not sample_rate_hz or sample_rate_hz < 0:
+        raise AlignerError("audio given as samples needs sample_rate_hz, above 0")
+    samples = np.asarray(audio)
+    if samples.ndim != 1 or not len(samples):
         raise AlignerError(f"audio has shape {samples.shape}; one channel, [N], is needed")
-    return samples, sample_rate_hz
+    if not np.issubdtype(samples.dtype, np.floating) or not np.isfinite(samples).all():
+        raise AlignerError(f"audio given as samples ({samples.dtype}) must be finite numbers in -1..1")
+    return samples.astype(np.float32), sample_rate_hz

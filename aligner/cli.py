@@ -68,6 +68,11 @@ def main(argv: list[str] | None = None) -> int:
     except AlignerError as error:
         print(f"aligner {args.command}: {error}", file=sys.stderr)
         return error.exit_status
+    except OSError as error:  # a disk, a folder, a permission
+        print(
+            f"aligner {args.command}: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr
+        )
+        return 1
     except KeyboardInterrupt:
         print(f"aligner {args.command}: interrupted", file=sys.stderr)
         return 130

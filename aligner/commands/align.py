@@ -11,6 +11,7 @@ from aligner.commands.arguments import (
     add_data,
     add_grid,
     add_strict,
+    check_grid,
     find_checkpoint,
     read_device,
     read_grid,
@@ -76,8 +77,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from aligner.formats import MANIFEST, ExportSettings
 
     settings = ExportSettings(grid=read_grid(args))
-    if "npy" in args.format and settings.grid is None:
-        raise AlignerError("--format npy: say --hop, --sample-rate and --frame-rule, or a --preset")
+    check_grid(args.format, settings.grid)
     if args.batch_duration <= 0:
         raise AlignerError(f"--batch-duration {args.batch_duration}: must be above 0")
     started_s = time.perf_counter()

@@ -1,6 +1,7 @@
 """Arguments that several commands share, and what their values mean."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,16 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
     grid.add_argument("--hop", type=int, metavar="SAMPLES", help="samples from one frame to the next")
     grid.add_argument("--sample-rate", type=int, metavar="HZ", help="sample rate that the hop counts in")
     grid.add_argument("--frame-rule", choices=FRAME_RULES, help=FRAME_RULES_HELP)
+
+
+def check_grid(formats: Sequence[str], grid: "FrameGrid | None") -> None:
+    """Say before any work that `npy`, which is no program's format, needs frames.
+
+    Raises:
+        AlignerError: There is no grid.
+    """
+    if "npy" in formats and grid is None:
+        raise AlignerError("--format npy: say --hop, --sample-rate and --frame-rule, or a --preset")
 
 
 def read_grid(args: argparse.Namespace) -> "FrameGrid | None":

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aligner.commands.arguments import ALIGNMENTS, add_grid, add_strict, read_grid
+from aligner.commands.arguments import ALIGNMENTS, add_grid, add_strict, check_grid, read_grid
 from aligner.commands.output import print_failures, print_table, progress
 from aligner.errors import AlignerError
 
@@ -88,7 +88,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     formats = list(WRITERS) if "all" in args.format else list(dict.fromkeys(args.format))
     roots = {name: args.out / name if len(formats) > 1 else args.out for name in formats}
-    results = _export_all(args.alignments, roots, _settings(args), args.jobs or os.cpu_count() or 1)
+    settings = _settings(args)
+    check_grid(formats, settings.grid)
+    results = _export_all(args.alignments, roots, settings, args.jobs or os.cpu_count() or 1)
     rows = [
         (name, *(str(n) for n in (r["utterances"], r["files"], len(r["refused"]))), str(roots[name]))
         for name, r in results.items()

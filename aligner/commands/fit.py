@@ -1,6 +1,7 @@
 """`aligner fit`: train an aligner on a prepared corpus, with Lightning's command line for every setting."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +64,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train; print where the checkpoint is and, if times are known, how far boundaries are from them."""
-    from aligner.training.lightning_cli import find_config, train
+    from aligner.training.lightning_cli import LAST, find_config, train
 
     if not args.config:
         raise WrongArguments("say which configuration: --config ljspeech, or a YAML file")
     configs = [find_config(name) for name in args.config]
     out = args.out or Path("runs", configs[-1].stem)
     settings = ["--data.data_dir", str(args.data)] if args.data else []
-    summary = train(configs, [*settings, *args.overrides], out, args.resume, args.init_alignments)
+    try:
+        summary = train(configs, [*settings, *args.overrides], out, args.resume, args.init_alignments)
+    except KeyboardInterrupt:
+        if (out / LAST).exists():
+            print(
+                f"{out / LAST} has the last whole epoch: the same command with --resume continues",
+                file=sys.stderr,
+            )
+        raise
     _print_summary(summary, args.data)
     return summary
 

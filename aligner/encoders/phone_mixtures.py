@@ -18,6 +18,8 @@ from aligner.encoders.gaussians import GaussianMixtures
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
 
+_NAMES_SHOWN = 20  # channels in an error
+
 
 class StreamMixtures(nn.Module):
     """The mixtures of one feature stream: one state for the pause (symbol 0), a row for every other symbol.
@@ -98,10 +100,7 @@ class PhoneMixtures(Encoder):
         super().__init__()
         self.vocab_size = vocab_size
         self.states_per_phone = states
-        chosen = [[i for i, name in enumerate(channel_names) if re.search(s, name)] for s in streams]
-        for stream, channels in zip(streams, chosen, strict=True):
-            if not channels:
-                raise AlignerError(f"streams: {stream!r} matches none of {', '.join(channel_names)}")
+        chosen = [_channels_of(stream, channel_names) for stream in streams]
         self.streams = nn.ModuleList(
             StreamMixtures(vocab_size, channels, states, pause_factor) for channels in chosen
         )
@@ -128,3 +127,17 @@ class PhoneMixtures(Encoder):
         log_states = emissions.joint.log_softmax(1)
         phones = log_states[:, 1:].unflatten(1, (self.vocab_size - 1, self.states_per_phone)).logsumexp(2)
         return torch.cat([log_states[:, :1], phones], 1)
+
+
+def _channels_of(stream: str, channel_names: Sequence[str]) -> list[int]:
+    try:
+        channels = [i for i, name in enumerate(channel_names) if re.search(stream, name)]
+    except re.error as error:
+        raise AlignerError(f"streams: {stream!r} is not a regular expression ({error})") from error
+    if not channels:
+        names = list(channel_names[:_NAMES_SHOWN]) + ["..."] * (len(channel_names) > _NAMES_SHOWN)
+        raise AlignerError(
+            f"streams: {stream!r} matches none of the frontend's channels ({', '.join(names)}); "
+            "choose streams that this frontend has"
+        )
+    return channels

@@ -213,10 +213,10 @@ class Espnet(DurationWriter):
 
 
 class Coqui(DurationWriter):
-    """`attention/{id}.npy`, bool `[S, T]`, and `metadata_attn_mask.txt` (`wav|npy`) for
-    `meta_file_attn_mask`.
+    """`attention/{id}.npy`, bool `[S, T]`, and `metadata_attn_mask.txt` with lines `wav|npy`.
 
-    Coqui takes the argmax over tokens of each frame; paths in the list must be those its formatter gives.
+    They are for Coqui's `meta_file_attn_mask`. Coqui takes the argmax over tokens of each frame; paths in the
+    list must be those its formatter gives.
     """
 
     def __init__(self, root: str | Path, settings: ExportSettings) -> None:

@@ -73,7 +73,7 @@ class Frontend(Configurable, nn.Module):
             audio_lengths: Samples of each utterance, `[B]`.
             n_frames: `frame_count(N)`.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no `extract`")
 
     def raw(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`, without the corpus statistics.
@@ -87,6 +87,11 @@ class Frontend(Configurable, nn.Module):
         speech_lengths = self.frame_count(audio_lengths.to(audio.device).long())
         with torch.autocast(audio.device.type, enabled=False):
             features = self.extract(audio.float(), audio_lengths.to(audio.device).long(), n_frames)
+        if features.shape != (len(audio), n_frames, self.channels):
+            raise ValueError(
+                f"{type(self).__name__}.extract gives {list(features.shape)}; "
+                f"[B, n_frames, C] is {[len(audio), n_frames, self.channels]}"
+            )
         return zero_padding(features, speech_lengths), speech_lengths
 
     def forward(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:

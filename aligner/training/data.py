@@ -142,6 +142,8 @@ class AlignerData(lightning.LightningDataModule):
         reload_audio: bool = False,
     ) -> None:
         super().__init__()
+        if batch_duration_s <= 0:
+            raise AlignerError(f"data.batch_duration_s is {batch_duration_s}: must be above 0")
         self.data_dir = data_dir
         self.sample_rate_hz = sample_rate_hz
         self.batch_duration_s = batch_duration_s

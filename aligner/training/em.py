@@ -53,8 +53,10 @@ class EM(TrainingMethod):
         gaussians: dict[int, int] = {6: 2, 8: 3, 10: 4, 12: 6},  # noqa: B006 (shown as help, never changed)
         pronunciation_epoch: int = 6,
     ) -> None:
-        if epochs < 1 or any(epoch < 1 or number < 1 for epoch, number in gaussians.items()):
-            raise AlignerError(f"EM: epochs {epochs} and gaussians {gaussians} must be at least 1")
+        if epochs < 1:
+            raise AlignerError(f"EM: epochs is {epochs}, must be at least 1")
+        if any(epoch < 1 or number < 1 for epoch, number in gaussians.items()):
+            raise AlignerError(f"EM: gaussians is {gaussians}; epochs and numbers must be at least 1")
         self.epochs = epochs
         self.pronunciation_epoch = pronunciation_epoch
         self._gaussians = dict(sorted(gaussians.items()))
@@ -181,7 +183,7 @@ class MStep(torch.optim.Optimizer):
 def _mixtures(aligner: Aligner) -> PhoneMixtures:
     if not isinstance(aligner.encoder, PhoneMixtures):
         raise AlignerError(
-            f"EM trains aligner.encoders.PhoneMixtures, not {type(aligner.encoder).__name__}: "
-            "set model.training to aligner.training.Gradient"
+            f"EM trains aligner.encoders.PhoneMixtures, not {type(aligner.encoder).__name__}; "
+            "set model.training to aligner.training.Gradient for a GlowTTSEncoder, or to a method of your own"
         )
     return aligner.encoder

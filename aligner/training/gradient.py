@@ -120,7 +120,7 @@ def noam(optimizer: Optimizer, warmup_steps: int = 4000) -> LambdaLR:
 def _encoder(aligner: Aligner) -> GlowTTSEncoder:
     if not isinstance(aligner.encoder, GlowTTSEncoder):
         raise AlignerError(
-            f"Gradient trains aligner.encoders.GlowTTSEncoder, not {type(aligner.encoder).__name__}: "
-            "set model.training to aligner.training.EM"
+            f"Gradient trains aligner.encoders.GlowTTSEncoder, not {type(aligner.encoder).__name__}; "
+            "set model.training to aligner.training.EM for PhoneMixtures, or to a method of your own"
         )
     return aligner.encoder

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 LAST = Path("checkpoints", "last.ckpt")  # in the folder that a run writes
+# Trainer settings that would be ignored, or end training before the calibration, with their defaults.
+_FIXED = {"max_epochs": -1, "min_epochs": None, "max_steps": -1, "max_time": None, "fast_dev_run": False}
 _SHOWN = 10  # utterances that get a flat start
 
 
@@ -69,6 +71,8 @@ def train(
     files = [word for config in configs for word in ("--config", str(config))]
     cli = parse([*files, *settings], out)
     checkpoint = _checkpoint_to_resume(out, resume_from)
+    if checkpoint is not None:
+        _check_resumable(cli, checkpoint)
     started = {}
     if init_alignments is not None:
         if checkpoint is not None:
@@ -102,6 +106,7 @@ def parse(settings: Sequence[str], out: Path) -> "LightningCLI":
         AlignerError: For what jsonargparse refuses, and for settings that would be ignored.
     """
     from jsonargparse import ArgumentError
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from aligner.training.data import AlignerData
     from aligner.training.module import AlignerModule
@@ -128,10 +133,16 @@ def parse(settings: Sequence[str], out: Path) -> "LightningCLI":
             },
             parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
         )
-    except (ArgumentError, ValueError) as error:  # ValueError: from the parts, for values that do not fit
+    # ValueError: from the parts, for values that do not fit; Misconfiguration: from the trainer
+    except (ArgumentError, ValueError, MisconfigurationException) as error:
         raise WrongSettings(_shortened(str(error))) from error
-    if cli.trainer.max_epochs != -1 and not getattr(cli.trainer, "fast_dev_run", False):
-        raise WrongSettings("trainer.max_epochs would be ignored: set model.training.init_args.epochs")
+    trainer = cli.config["trainer"]
+    for name, usual in _FIXED.items():
+        if trainer[name] != usual:
+            raise WrongSettings(
+                f"trainer.{name}: the length of training is model.training.init_args.epochs "
+                "(for a quick try: --config smoke)"
+            )
     return cli
 
 
@@ -220,6 +231,23 @@ def _checkpoint_to_resume(out: Path, resume_from: str | Path | None) -> Path | N
     return checkpoint
 
 
+def _check_resumable(cli: "LightningCLI", checkpoint: Path) -> None:
+    """Raise AlignerError unless the checkpoint is one of this model."""
+    from aligner.aligner import CHECKPOINT_KEY, read_checkpoint
+    from aligner.instantiate import public_path
+
+    content = read_checkpoint(checkpoint)
+    ours, theirs = cli.model.aligner.settings(), content[CHECKPOINT_KEY]
+    method = (content.get("training") or {}).get("method")
+    changed = [name for name in ("symbols", "frontend", "encoder") if ours[name] != theirs.get(name)]
+    changed += ["training"] if method != public_path(type(cli.model.method)) else []
+    if changed:
+        raise AlignerError(
+            f"{checkpoint} cannot be continued: it was trained with other {', '.join(changed)} than these "
+            "settings and this corpus have"
+        )
+
+
 def _start_from(cli: "LightningCLI", path: Path) -> dict[str, int]:
     """Give the model its initial alignments; print and return how many there are and who has none."""
     from aligner.training.init_alignments import read_init_alignments
@@ -286,5 +314,6 @@ def _shortened(message: str) -> str:
     # of the encoder, which is typed as what makes one of the vocabulary and the channels
     message = re.sub(r"Type collections\.abc\.Callable.*? a callable class: ", "", message)
     message = message.partition(". Got value: Namespace(")[0]
+    message = message.replace("data.data_dir", "--data")
     lines = [line for line in message.splitlines() if line.strip()]
     return "\n".join(lines[:6])

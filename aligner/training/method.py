@@ -24,6 +24,8 @@ class TrainingMethod(Configurable):
     def optimizers(self, aligner: Aligner) -> Any:
         """What `LightningModule.configure_optimizers` returns.
 
+        `step` must step it: Lightning counts only steps of optimizers (see `em.MStep`).
+
         Raises:
             AlignerError: For an encoder that this method cannot train, saying which can.
         """

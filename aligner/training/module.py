@@ -20,6 +20,7 @@ from aligner.encoders import Encoder
 from aligner.evaluate import boundary_figures, compare
 from aligner.frontends import Frontend
 from aligner.frontends.packed import PackedFeatures, packed_features
+from aligner.instantiate import public_path
 from aligner.plot import plot_alignment
 from aligner.training.calibration import calibrate
 from aligner.training.data import Batch
@@ -130,7 +131,7 @@ class AlignerModule(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what `Aligner.load` and a resumed run need."""
         checkpoint[CHECKPOINT_KEY] = self.aligner.settings()
-        checkpoint["training"] = self.method.state_dict()
+        checkpoint["training"] = {"method": public_path(type(self.method)), **self.method.state_dict()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Resume the training method."""

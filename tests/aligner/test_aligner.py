@@ -166,8 +166,14 @@ def test_audio_and_text_that_cannot_be_aligned_are_named(
         aligner.align(tmp_path / "missing.wav", recording.transcript)
     with pytest.raises(AlignerError, match="sample_rate_hz"):
         aligner.align(recording.audio.numpy(), recording.transcript)
-    with pytest.raises(AlignerError, match="one channel"):
-        aligner.align(recording.audio.numpy()[None], recording.transcript, RATE_HZ)
+    samples = recording.audio.numpy()
+    for audio in (samples[None], samples[:0]):
+        with pytest.raises(AlignerError, match="one channel"):
+            aligner.align(audio, recording.transcript, RATE_HZ)
+    for audio in ((samples * 32767).astype(np.int16), np.full(16000, np.nan, np.float32)):
+        with pytest.raises(AlignerError, match="finite numbers in -1..1"):
+            aligner.align(audio, recording.transcript, RATE_HZ)
+    assert aligner.align_batch([]) == []
 
 
 def test_an_aligner_without_a_phonemizer_asks_for_a_transcript(recordings: list[Recording]) -> None:
@@ -229,6 +235,25 @@ def test_a_checkpoint_of_before_says_to_train_again(checkpoint: Path, tmp_path: 
     torch.save(content, tmp_path / "old.ckpt")
     with pytest.raises(AlignerError, match="train again with `aligner fit`"):
         Aligner.load(tmp_path / "old.ckpt")
+
+
+def test_a_checkpoint_with_other_settings_or_weights_says_so(checkpoint: Path, tmp_path: Path) -> None:
+    for number, change in enumerate(("symbols", "more", "weight")):
+        content = saved(checkpoint)
+        if change == "symbols":
+            del content["aligner"]["symbols"]
+        elif change == "more":
+            content["aligner"]["new_setting"] = 1
+        else:
+            del content["state_dict"]["aligner.calibration.phone_weights"]
+        torch.save(content, tmp_path / f"{number}.ckpt")
+        with pytest.raises(AlignerError, match="another version of `aligner fit`"):
+            Aligner.load(tmp_path / f"{number}.ckpt")
+
+
+def test_a_device_that_is_not_there_is_blamed_and_not_the_file(checkpoint: Path) -> None:
+    with pytest.raises(AlignerError, match="^device 'nowhere' cannot be used"):
+        Aligner.load(checkpoint, "nowhere")
 
 
 class Tripwire:

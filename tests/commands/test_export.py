@@ -82,7 +82,7 @@ def test_tokens_are_renamed_checked_and_interspersed(aligned: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--format", "npy"], "say hop, sample rate and frame rule"),
+        (["--format", "npy"], "say --hop, --sample-rate and --frame-rule"),
         (["--format", "npy", "--hop", "256"], "go together"),
         (["--format", "npy", "--hop", "256", "--preset", "vits"], "either --preset or"),
         (["--format", "npy", "--hop", "0", "--sample-rate", "1", "--frame-rule", "same"], "greater than 0"),

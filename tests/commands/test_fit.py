@@ -117,7 +117,7 @@ def test_there_must_be_a_checkpoint_to_go_on_from(
         (["--model.encoder.class_path", "aligner.encoders.PhoneMixture"], "no attribute 'PhoneMixture'"),
         (["--model.encoder.init_args.state", "2"], "'state' is not accepted"),
         (["--model.training.init_args.components", "[1]"], "'components' is not accepted"),
-        (["--trainer.max_epochs", "3"], "set model.training.init_args.epochs"),
+        (["--trainer.max_epochs", "3"], "is model.training.init_args.epochs"),
     ],
 )
 def test_settings_that_do_not_exist_are_refused(
@@ -233,7 +233,7 @@ def test_what_is_missing_is_said(
     assert main(["fit", "--data", str(tiny_corpus)]) == 2
     assert "--config" in capsys.readouterr().err
     assert main(["fit", "--config", "smoke", "--out", str(tmp_path / "out")]) == 2
-    assert "data_dir" in capsys.readouterr().err
+    assert "required: --data" in capsys.readouterr().err
     assert fit(tmp_path, tmp_path / "out") == 1
     assert "run `aligner prepare` first" in capsys.readouterr().err
 

@@ -127,7 +127,10 @@ def test_log_posteriors_sum_to_one_and_add_up_a_phones_states() -> None:
 
 
 def test_a_stream_without_channels_is_refused() -> None:
-    with pytest.raises(AlignerError, match=r"streams: 'pitch' matches none of mel0, mel1, mel2, c0, c1"):
+    with pytest.raises(
+        AlignerError,
+        match=r"streams: 'pitch' matches none of the frontend's channels .mel0, mel1, mel2, c0, c1",
+    ):
         PhoneMixtures(VOCAB, NAMES, ("^mel", "pitch"))
 
 

@@ -117,7 +117,11 @@ def test_audio_is_loaded_once_where_features_are_kept(
     [
         (GRADIENT[:4], "EM trains aligner.encoders.PhoneMixtures, not GlowTTSEncoder"),
         (GRADIENT[4:], "Gradient trains aligner.encoders.GlowTTSEncoder, not PhoneMixtures"),
-        (["--trainer.max_epochs", "3"], "set model.training.init_args.epochs"),
+        (["--trainer.max_epochs", "3"], "trainer.max_epochs: .* model.training.init_args.epochs"),
+        (["--trainer.max_steps", "3"], "trainer.max_steps: .* model.training.init_args.epochs"),
+        (["--trainer.fast_dev_run", "true"], "trainer.fast_dev_run: .* --config smoke"),
+        (["--data.batch_duration_s", "0"], "batch_duration_s is 0.0: must be above 0"),
+        (["--model.encoder.init_args.streams", '["c(["]'], "is not a regular expression"),
         (["--model.encoder.init_args.streams", '["z"]'], "'z' matches none of"),
         (["--model.training.init_args.epochs", "0"], "must be at least 1"),
     ],
@@ -128,3 +132,29 @@ def test_what_does_not_fit_is_refused_before_training(
     with pytest.raises(AlignerError, match=message):
         train([find_config("smoke")], [*settings(tiny_corpus), *more], tmp_path)
     assert not (tmp_path / LAST).exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_an_error_of_one_line(tiny_corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(AlignerError, match="gpu"):
+        train([find_config("smoke")], [*settings(tiny_corpus), "--trainer.accelerator", "gpu"], tmp_path)
+
+
+def test_only_a_checkpoint_of_the_same_model_is_resumed(
+    tiny_corpus: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    def resume(path: Path, *more: str) -> None:
+        train([find_config("smoke")], [*settings(tiny_corpus), *more], tmp_path / "out", path)
+
+    with pytest.raises(AlignerError, match="trained with other encoder than"):
+        resume(checkpoint, "--model.encoder.init_args.states", "2")
+    with pytest.raises(AlignerError, match="trained with other encoder, training than"):
+        resume(checkpoint, *GRADIENT)
+    content = saved(checkpoint)
+    content["hyper_parameters"] = content.pop("aligner")  # where settings used to be
+    torch.save(content, tmp_path / "old.ckpt")
+    with pytest.raises(AlignerError, match="old.ckpt: .*train again with `aligner fit`"):
+        resume(tmp_path / "old.ckpt")
+    (tmp_path / "text.ckpt").write_text("nothing")
+    with pytest.raises(AlignerError, match="text.ckpt: not a checkpoint"):
+        resume(tmp_path / "text.ckpt")
