@@ -19,6 +19,8 @@ def _poisoned_memory() -> Iterator[None]:
     @functools.wraps(empty)
     def poisoned(*arguments: Any, **options: Any) -> torch.Tensor:
         tensor = empty(*arguments, **options)
+        if type(tensor) is not torch.Tensor or tensor.requires_grad:  # torch.compile's own
+            return tensor
         if tensor.dtype == torch.bool:
             return tensor.fill_(True)
         floats = tensor.is_floating_point() or tensor.is_complex()

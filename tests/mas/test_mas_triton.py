@@ -347,7 +347,9 @@ def test_checks_refuse_cuda_graphs(gpu: str) -> None:
 
 
 @on_gpu
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inductor's own
+@pytest.mark.filterwarnings(
+    "ignore:`torch.jit:DeprecationWarning", "ignore:The CUDA Graph is empty"
+)  # torch.compile's
 @every_backend
 @pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
 def test_torch_compile(gpu: str, backend: str, mode: str) -> None:
