@@ -30,10 +30,9 @@ every token an equal share.
 Takes a few minutes on two CPU cores and needs the extra `espeak`: pip install 'mas-aligner[espeak]'"""
 
 NEXT = """\
-  curl -LO https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2
-  tar xf LJSpeech-1.1.tar.bz2
+  lhotse download ljspeech .
   aligner prepare LJSpeech-1.1 --out prepared
-  aligner fit --config ljspeech --data prepared
+  aligner fit --config ljspeech --data prepared --out runs/ljspeech
   aligner align --checkpoint runs/ljspeech/checkpoints/last.ckpt --data prepared --out aligned"""
 
 EPILOG = """\
