@@ -37,7 +37,7 @@ aligned does not stop the others."""
 EPILOG = """\
 examples:
   aligner align --checkpoint runs/ljspeech/checkpoints/last.ckpt --data prepared --out aligned
-  aligner align --checkpoint last.ckpt --data prepared --out aligned --format textgrid fastspeech2
+  aligner align --checkpoint last.ckpt --data prepared --out aligned --format textgrid matcha
   aligner align --checkpoint last.ckpt --data prepared --out aligned --format npy textgrid \\
     --hop 256 --sample-rate 22050 --frame-rule same
 

@@ -23,7 +23,7 @@ settings unless told otherwise."""
 EXAMPLES = """\
 examples:
   aligner export aligned --format textgrid --out textgrids
-  aligner export aligned --format fastspeech2 --out FastSpeech2/preprocessed_data/LJSpeech
+  aligner export aligned --format matcha --out LJSpeech-1.1
   aligner export aligned --format npy --hop 512 --sample-rate 44100 --frame-rule same --out durations
 
 formats:
@@ -111,20 +111,17 @@ def _settings(args: argparse.Namespace) -> "ExportSettings":
     grid = read_grid(args)
     if not 0 <= args.validation_share < 1:
         raise AlignerError(f"--validation-share {args.validation_share}: must be from 0 to below 1")
-    try:
-        return ExportSettings(
-            grid=grid,
-            blank=args.blanks,
-            symbols=read_symbols(args.rename) if args.rename else {},
-            tokens=read_tokens(args.check_tokens) if args.check_tokens else None,
-            speaker=args.speaker,
-            language=args.language,
-            wavs=Path(args.wavs) if args.wavs else None,
-            validation_share=args.validation_share,
-            any_symbols=args.any_symbols,
-        )
-    except OSError as error:
-        raise AlignerError(f"{error.filename}: {error.strerror}") from error
+    return ExportSettings(
+        grid=grid,
+        blank=args.blanks,
+        symbols=read_symbols(args.rename) if args.rename else {},
+        tokens=read_tokens(args.check_tokens) if args.check_tokens else None,
+        speaker=args.speaker,
+        language=args.language,
+        wavs=Path(args.wavs) if args.wavs else None,
+        validation_share=args.validation_share,
+        any_symbols=args.any_symbols,
+    )
 
 
 def _export_all(

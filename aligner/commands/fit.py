@@ -23,7 +23,7 @@ examples:
   aligner fit --config ljspeech --data prepared
   aligner fit --config ljspeech --data prepared --out runs/ljspeech --resume
   aligner fit --config ljspeech --data prepared --init-alignments mfa_output
-  aligner fit --config ljspeech --data prepared --trainer.devices 2 --data.batch_duration_s 400
+  aligner fit --config ljspeech --data prepared --trainer.accelerator cpu --data.batch_duration_s 100
   aligner fit --config ljspeech --print_config
 
 Every setting of a configuration can be given after these (--model.seed 1, --trainer.accelerator gpu,
