@@ -69,9 +69,18 @@ def with_a_word(transcript: Transcript, other: Transcript, generator: np.random.
 def _changed(
     utterances: Sequence[Utterance], texts: Sequence[Transcript]
 ) -> tuple[list[Utterance], list[Transcript]]:
-    """Those utterances whose text is not their own, and these texts."""
-    pairs = [(u, text) for u, text in zip(utterances, texts, strict=True) if text != u.transcript]
+    """Those utterances whose text is not pronounced as their own, and these texts."""
+    pairs = [
+        (utterance, text)
+        for utterance, text in zip(utterances, texts, strict=True)
+        if _phones(text) != _phones(utterance.transcript)
+    ]
     return [utterance for utterance, _ in pairs], [text for _, text in pairs]
+
+
+def _phones(text: Transcript) -> object:
+    """What is spoken: neither spelling nor punctuation make it another text."""
+    return text.fixed.symbols if text.fixed is not None else [word.variants for word in text.words]
 
 
 def _evidence(aligner: Aligner, utterances: Sequence[Utterance], texts: Sequence[Transcript]) -> Evidence:

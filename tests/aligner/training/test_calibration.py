@@ -168,3 +168,12 @@ def test_an_utterance_alone_leaves_the_calibration_as_it_is(monkeypatch: pytest.
     aligner = calibrated(monkeypatch, {"u1": transcript_of("a", "b")})
     for name, value in Calibration().named_buffers():
         assert torch.equal(getattr(aligner.calibration, name), value)
+
+
+def test_texts_that_sound_alike_are_not_wrong_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TIMIT's speakers share sentences; elsewhere only punctuation or case differ."""
+    once = transcript_of("a", "b")
+    again = Transcript(tuple(replace(word, text=word.text.upper()) for word in once.words), ("", "", "!"))
+    aligner = calibrated(monkeypatch, {"u1": once, "u2": again})
+    for id in ("u1", "u2"):  # its own, one word less, one more: not the other's
+        assert len([1 for name, _ in aligner.shown if name == id]) == 3
