@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lhotse.cut import Cut
 
 SOURCE = "source.json"
+BATCH_DURATION_S = 200.0  # under 1 GB on a CPU; also the default of `aligner align --batch-duration`
 
 
 @dataclass
@@ -41,7 +42,7 @@ def align_corpus(
     out: str | Path,
     *,
     device: str = "cpu",
-    batch_duration_s: float = 200.0,
+    batch_duration_s: float = BATCH_DURATION_S,
     trust: bool = False,
     on_progress: Callable[[float, float], None] | None = None,
 ) -> AlignedCorpus:
@@ -84,7 +85,9 @@ def align_corpus(
     return result
 
 
-def batches(utterances: Sequence[Utterance], duration_s: float) -> Iterator[list[Utterance]]:
+def batches(
+    utterances: Sequence[Utterance], duration_s: float = BATCH_DURATION_S
+) -> Iterator[list[Utterance]]:
     """Batches of utterances of similar length, the longest first.
 
     Args:

@@ -120,12 +120,12 @@ class Aligner(nn.Module):
             return Decoded([], [], [])
         ids, transcripts = [r.id for r in recordings], [r.transcript for r in recordings]
         features = self._features([r.audio for r in recordings])
-        readings = self._readings(ids, transcripts)
+        readings = self.vocabulary.readings(ids, transcripts)
         emissions = self.encoder.emissions(features, [reading.token_ids for reading in readings])
         chosen = choose_pronunciations(
             self.encoder, self.vocabulary, emissions.joint, features, transcripts, ids
         )
-        readings = self._readings(ids, transcripts, chosen)
+        readings = self.vocabulary.readings(ids, transcripts, chosen)
         durations = forced_alignment(self.encoder, emissions, features, readings)
         posteriors = self.encoder.log_posteriors(features, emissions)
         goodness = goodness_of_pronunciation(
@@ -234,18 +234,6 @@ class Aligner(nn.Module):
         device = self.calibration.phone_weights.device
         padded = nn.utils.rnn.pad_sequence(list(audio), batch_first=True).to(device)
         return packed_features(self.frontend, padded, torch.tensor([len(samples) for samples in audio]))
-
-    def _readings(
-        self,
-        ids: Sequence[str],
-        transcripts: Sequence[Transcript],
-        chosen: Sequence[tuple[int, ...] | None] | None = None,
-    ) -> list[Reading]:
-        choices = chosen or [None] * len(ids)
-        return [
-            self.vocabulary.reading(id, transcript.tokens(choice))
-            for id, transcript, choice in zip(ids, transcripts, choices, strict=True)
-        ]
 
     def _alignment(
         self, recording: Recording, reading: Reading, durations: TokenDurations, goodness: NDArray[np.float64]

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _SPEAKERS_SHOWN = 10
 _UTTERANCES = 64
-_BATCH_DURATION_S = 200.0  # as in `aligner align`
 
 DESCRIPTION = """\
 Measure how far word and phone boundaries are from reference times.
@@ -129,7 +128,7 @@ def _read(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLook
 def _align_sample(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLookup]":
     """Align utterances of a prepared corpus that have known times, evenly spread over it."""
     from aligner.align_corpus import batches
-    from aligner.corpus.prepared import load_utterances
+    from aligner.corpus.prepared import evenly_spread, load_utterances
     from aligner.corpus.recording import load_recording
     from aligner.formats.lookup import AlignmentLookup
 
@@ -138,11 +137,10 @@ def _align_sample(args: argparse.Namespace) -> "tuple[Iterable[Alignment], Align
         raise AlignerError(f"{args.data} has no utterance with known times to measure against")
     aligner = load_aligner(args)
     rate_hz = aligner.frontend.sample_rate_hz
-    wanted = args.utterances or _UTTERANCES
-    sample = measurable[:: max(1, len(measurable) // wanted)][:wanted]
+    sample = evenly_spread(measurable, args.utterances or _UTTERANCES)
     aligned = [
         alignment
-        for batch in progress(list(batches(sample, _BATCH_DURATION_S)), "aligning")
+        for batch in progress(list(batches(sample)), "aligning")
         for alignment in aligner.align_batch([load_recording(u, rate_hz) for u in batch])
     ]
     known = [utterance.reference for utterance in sample if utterance.reference is not None]

@@ -6,7 +6,7 @@
 import gzip
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -150,6 +150,16 @@ def save_corpus(
             packed.write(json.dumps(cut.to_dict(), ensure_ascii=False, sort_keys=True).encode() + b"\n")
     with atomic_write(folder / INFO) as file:
         file.write(json.dumps(asdict(info), ensure_ascii=False, indent=1).encode() + b"\n")
+
+
+def evenly_spread(utterances: Sequence[Utterance], most: int) -> list[Utterance]:
+    """A sample of a corpus, spread evenly over it.
+
+    Args:
+        utterances: Of the corpus, in its order.
+        most: How many at most.
+    """
+    return list(utterances[:: max(1, len(utterances) // most)][:most])
 
 
 def load_audio(utterance: Utterance, sample_rate_hz: int) -> Tensor:

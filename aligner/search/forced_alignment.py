@@ -91,10 +91,10 @@ def align_states(
     sequences, skippable = [], []
     for reading, n_frames in zip(readings, features.lengths.tolist(), strict=True):
         tokens = reading.tokens
-        needed = len(tokens) - sum(tokens.skippable)
-        if needed > n_frames:
+        if tokens.least_frames > n_frames:
             raise AlignerError(
-                f"{reading.id}: {needed} tokens in {n_frames} frames; is this the text of this audio?"
+                f"{reading.id}: {tokens.least_frames} tokens in {n_frames} frames; "
+                "is this the text of this audio?"
             )
         sequence = encoder.state_sequence(reading.token_ids, n_frames)
         sequences.append(sequence)

@@ -76,16 +76,17 @@ def choose_pronunciations(
     return chosen
 
 
-def fitting_choice(transcript: Transcript, n_frames: int) -> Choice:
-    """The first pronunciation of each word; the shortest of each, if only these fit the frames.
+def fitting_choice(transcript: Transcript, n_frames: int, preferred: Choice | None = None) -> Choice:
+    """The preferred pronunciation of each word; the shortest of each, if only these fit the frames.
 
     Args:
         transcript: Words with all pronunciations.
         n_frames: Of the utterance.
+        preferred: None: the first of each.
     """
-    first = (0,) * len(transcript.words)
-    if transcript.fixed is not None or _fits(transcript, first, n_frames):
-        return first
+    preferred = preferred or (0,) * len(transcript.words)
+    if transcript.fixed is not None or _fits(transcript, preferred, n_frames):
+        return preferred
     lengths = [[len(variant) for variant in word.variants] for word in transcript.words]
     return tuple(own.index(min(own)) for own in lengths)
 
@@ -111,8 +112,7 @@ def rechoose(
         ids: The utterances' names, for errors.
         chosen: The present choice.
     """
-    tokens = [transcript.tokens(choice) for transcript, choice in zip(transcripts, chosen, strict=True)]
-    readings = [vocabulary.reading(id, item) for id, item in zip(ids, tokens, strict=True)]
+    readings = vocabulary.readings(ids, transcripts, chosen)
     durations = align_tokens(encoder, emissions, features, readings)
     starts, lengths = features.starts.tolist(), features.lengths.tolist()
     candidates = [
@@ -123,7 +123,7 @@ def rechoose(
             vocabulary,
             u,
             ids[u],
-            _word_spans(tokens[u], durations[u], starts[u]),
+            _word_spans(readings[u].tokens, durations[u], starts[u]),
             transcript,
             chosen[u],
         )
@@ -185,8 +185,7 @@ def _path_scores(emissions: Tensor, candidates: Sequence[_Candidate]) -> list[fl
 
 
 def _fits(transcript: Transcript, choice: Choice, n_frames: int) -> bool:
-    tokens = transcript.tokens(choice)
-    return len(tokens) - sum(tokens.skippable) <= n_frames
+    return transcript.tokens(choice).least_frames <= n_frames
 
 
 def _word_spans(tokens: Tokens, durations: Durations, start: int) -> list[tuple[int, int]]:

@@ -48,6 +48,11 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.symbols)
 
+    @property
+    def least_frames(self) -> int:
+        """The frames they need: one for each token that may not be skipped."""
+        return len(self) - sum(self.skippable)
+
 
 @dataclass(frozen=True)
 class Transcript:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aligner.errors import AlignerError
-from aligner.text.transcript import PAUSE, Tokens
+from aligner.text.transcript import PAUSE, Tokens, Transcript
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,28 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.symbols)
+
+    def readings(
+        self,
+        ids: Sequence[str],
+        transcripts: Sequence[Transcript],
+        chosen: Sequence[tuple[int, ...]] | None = None,
+    ) -> list[Reading]:
+        """The readings of several utterances.
+
+        Args:
+            ids: Their names.
+            transcripts: Their words with all pronunciations.
+            chosen: The pronunciation of each word, as `Transcript.tokens` takes them; None: the first.
+
+        Raises:
+            AlignerError: As `reading`.
+        """
+        choices = [None] * len(ids) if chosen is None else chosen
+        return [
+            self.reading(id, transcript.tokens(choice))
+            for id, transcript, choice in zip(ids, transcripts, choices, strict=True)
+        ]
 
     def reading(self, id: str, tokens: Tokens) -> Reading:
         """The tokens with their indices.

@@ -16,7 +16,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from aligner.corpus.prepared import CUTS, CorpusInfo, Utterance, load_audio, load_info, load_utterances
+from aligner.corpus.prepared import (
+    CUTS,
+    CorpusInfo,
+    Utterance,
+    evenly_spread,
+    load_audio,
+    load_info,
+    load_utterances,
+)
 from aligner.errors import AlignerError
 from aligner.text.transcript import Transcript
 from aligner.training.feature_store import FeatureStore
@@ -182,8 +190,7 @@ class AlignerData(lightning.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         measured = [utterance for utterance in self.utterances if utterance.reference is not None]
         chosen = measured or self.utterances
-        step = max(1, len(chosen) // self.n_validation)
-        return self._loader(chosen[::step][: self.n_validation], shuffle=False)
+        return self._loader(evenly_spread(chosen, self.n_validation), shuffle=False)
 
     def _loader(self, utterances: list[Utterance], shuffle: bool) -> DataLoader:
         return DataLoader(

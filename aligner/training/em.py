@@ -16,7 +16,6 @@ from aligner.encoders.phone_mixtures import PhoneMixtures
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
 from aligner.search import align_states, choose_pronunciations, fitting_choice
-from aligner.text.transcript import Transcript
 from aligner.text.vocabulary import Reading
 from aligner.training.data import Batch
 from aligner.training.flat_start import flat_states
@@ -127,27 +126,25 @@ class EM(TrainingMethod):
                 aligner.encoder, aligner.vocabulary, emissions.joint, features, batch.transcripts, batch.ids
             )
             self._variants.update(zip(batch.ids, chosen, strict=True))
-        return [
-            aligner.vocabulary.reading(id, transcript.tokens(self._choice(id, transcript, n_frames)))
+        chosen = [
+            fitting_choice(transcript, n_frames, self._variants.get(id))
             for id, transcript, n_frames in zip(
                 batch.ids, batch.transcripts, features.lengths.tolist(), strict=True
             )
         ]
-
-    def _choice(self, id: str, transcript: Transcript, n_frames: int) -> tuple[int, ...]:
-        """The pronunciations of an utterance's words as chosen so far, or to begin with."""
-        return self._variants.get(id) or fitting_choice(transcript, n_frames)
+        return aligner.vocabulary.readings(batch.ids, batch.transcripts, chosen)
 
     def _first_states(self, aligner: Aligner, batch: Batch, features: PackedFeatures) -> Tensor:
         """The state of every frame when training starts, `[F]`."""
         rows = []
         lengths = zip(features.lengths.tolist(), batch.audio_lengths.tolist(), strict=True)
         for b, (n_frames, n_samples) in enumerate(lengths):
-            id = batch.ids[b]
-            tokens = batch.transcripts[b].tokens(self._choice(id, batch.transcripts[b], n_frames))
+            id, known = batch.ids[b], self._init_alignments.get(batch.ids[b])
+            chosen = known.variants if known else fitting_choice(batch.transcripts[b], n_frames)
+            tokens = batch.transcripts[b].tokens(chosen)
             reading = aligner.vocabulary.reading(id, tokens)
             sequence = aligner.encoder.state_sequence(reading.token_ids, n_frames)
-            if (known := self._init_alignments.get(id)) is not None:
+            if known is not None:
                 rows.append(torch.from_numpy(known.states(sequence, aligner.frontend.grid, n_frames)))
                 continue
             audio, rate_hz = batch.audio[b, :n_samples], aligner.frontend.sample_rate_hz

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
+    from jsonargparse import Namespace
     from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 LAST = Path("checkpoints", "last.ckpt")  # in the folder that a run writes
@@ -203,14 +204,11 @@ def _cli_class(out: Path) -> "type[LightningCLI]":
     return AlignerCLI
 
 
-def _sample_rate_hz(frontend: Any) -> int:
+def _sample_rate_hz(frontend: "Namespace") -> int:
     from aligner.frontends import Frontend
     from aligner.instantiate import instantiate
 
-    if isinstance(frontend, Frontend):
-        return frontend.sample_rate_hz
-    spec = frontend if isinstance(frontend, dict) else frontend.as_dict()
-    return instantiate(spec, Frontend, allow_external=True).sample_rate_hz
+    return instantiate(frontend.as_dict(), Frontend, allow_external=True).sample_rate_hz
 
 
 def _is_given(part: Any) -> bool:

@@ -11,12 +11,11 @@ import lightning
 from aligner.aligner import Aligner
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
-from aligner.instantiate import Configurable
 from aligner.training.data import Batch
 from aligner.training.init_alignments import InitialAlignment
 
 
-class TrainingMethod(Configurable):
+class TrainingMethod:
     """A way to train an aligner's encoder. Children: `EM` and `Gradient`."""
 
     epochs: int

@@ -90,7 +90,7 @@ class AlignerModule(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """Take the number of epochs from the method and, once, the statistics of the features."""
-        if not getattr(self.trainer, "fast_dev_run", False):
+        if not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.trainer.fit_loop.max_epochs = self.method.epochs
         if not self.normalisation_fitted:
             loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]

@@ -1,15 +1,22 @@
 """Training: interrupted runs end as whole ones, voices are drawn anew, methods fit their encoders."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import torch
+from tiny_corpus import save_tiny_corpus, write_tiny_corpus
 from torch import Tensor
 
+from aligner.alignment import Alignment
 from aligner.corpus.prepared import load_audio, load_utterances
 from aligner.errors import AlignerError
+from aligner.formats import export
+from aligner.text.transcript import Transcript, Word
 from aligner.training import Perturbation
 from aligner.training.data import Batch
 from aligner.training.lightning_cli import LAST, find_config, train
@@ -158,3 +165,33 @@ def test_only_a_checkpoint_of_the_same_model_is_resumed(
     (tmp_path / "text.ckpt").write_text("nothing")
     with pytest.raises(AlignerError, match="text.ckpt: not a checkpoint"):
         resume(tmp_path / "text.ckpt")
+
+
+@pytest.mark.parametrize("known_times", [False, True])
+def test_a_text_that_fits_only_in_its_shortest_form_does_not_end_training(
+    known_times: bool, tmp_path: Path
+) -> None:
+    """Its first pronunciation has more phones than the recording has frames, also where known times have it."""
+    utterances = write_tiny_corpus(tmp_path, 3)
+    audio, rate_hz = soundfile.read(utterances[0].audio)
+    soundfile.write(tmp_path / "short.wav", audio[3000:4600], rate_hz)  # 11 frames
+    long = tuple("seam" * 5)
+    short = replace(
+        utterances[0],
+        id="short",
+        audio=tmp_path / "short.wav",
+        duration_s=0.1,
+        transcript=Transcript((Word("x", (long, ("s", "e"))),), ("", "")),
+        reference=None,
+    )
+    save_tiny_corpus(tmp_path, [*utterances, short])
+    known = None
+    if known_times:
+        edges_s = np.linspace(0, 0.1, 21)
+        export(
+            [Alignment.from_boundaries("short", long, [0] * 20, ["x"], edges_s, 0.1)],
+            {"json": tmp_path / "known"},
+        )
+        known = tmp_path / "known"
+    summary = train([find_config("smoke")], [*settings(tmp_path), *SHORT], tmp_path / "run", None, known)
+    assert summary["epochs"] == 2
