@@ -171,7 +171,7 @@ def test_only_a_checkpoint_of_the_same_model_is_resumed(
 def test_a_text_that_fits_only_in_its_shortest_form_does_not_end_training(
     known_times: bool, tmp_path: Path
 ) -> None:
-    """Its first pronunciation has more phones than the recording has frames, also where known times have it."""
+    """Its first pronunciation, which known times may have, has more phones than the recording has frames."""
     utterances = write_tiny_corpus(tmp_path, 3)
     audio, rate_hz = soundfile.read(utterances[0].audio)
     soundfile.write(tmp_path / "short.wav", audio[3000:4600], rate_hz)  # 11 frames
