@@ -123,7 +123,8 @@ class Calibration(nn.Module):
 
 def _probability(evidence: NDArray[np.float64], line: Tensor) -> NDArray[np.float64]:
     *weights, offset = line.tolist()
-    return 1 / (1 + np.exp(-(evidence @ np.array(weights) + offset)))
+    with np.errstate(over="ignore"):  # of a text that fits not at all: the probability is then 0
+        return 1 / (1 + np.exp(-(evidence @ np.array(weights) + offset)))
 
 
 def _logistic(right: NDArray[np.float64], wrong: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -177,3 +177,9 @@ def test_areas_and_bins_of_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row["right"] for row in rows] == [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
     assert [row["n"] for row in rows] == [4] * 10
     assert rows[0]["score"] == pytest.approx(scores[:4].mean())
+
+
+def test_a_goodness_beyond_all_bounds_is_no_confidence_and_no_warning() -> None:
+    calibration = Calibration()
+    assert calibration.phone_scores(np.array([-1e4])) == [0.0]
+    assert calibration.utterance_score(np.full(3, -1e4)) == 0.0
