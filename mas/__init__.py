@@ -7,6 +7,7 @@ from mas.compat import maximum_path
 from mas.gaussian import GaussianAlignment, gaussian_search, log_likelihood
 from mas.path import dense_path
 from mas.search import available_backends, search
+from mas.states import search_states
 
 __all__ = [
     "GaussianAlignment",
@@ -16,4 +17,5 @@ __all__ = [
     "log_likelihood",
     "maximum_path",
     "search",
+    "search_states",
 ]

@@ -1,8 +1,9 @@
 """Argument checks, and the error message for items without a path.
 
-B batch, T text tokens, S speech frames.
+B batch, T text tokens, S speech frames, F packed frames, M states.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -25,6 +26,7 @@ _ADVICE_IF_SWAPPED: dict[str, str] = {
     "b_mas": "pass [batch, 1, speech, text]",
 }
 
+FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 _INTEGERS = (torch.int64, torch.int32)
 _NAMED_ITEMS = 8  # an error names at most this many items, so that it stays readable
 
@@ -80,6 +82,44 @@ def check_skippable(scores: Tensor, skippable: Tensor | None) -> None:
         raise ValueError(f"skippable is on {skippable.device}, the scores are on {scores.device}")
 
 
+def check_states(emissions: Tensor, states: Tensor, starts: Tensor | None) -> Tensor | None:
+    """Checked starts, moved to the device of the emissions.
+
+    Args:
+        emissions: `[B, S, M]`, or `[F, M]` with `starts`.
+        states: `[B, T]`, int64 or int32.
+        starts: `[B]`, int64 or int32, or None.
+
+    Raises:
+        ValueError: A wrong shape, type or device of any of the three.
+    """
+    if emissions.dtype not in FLOATS:
+        raise ValueError(f"emissions are {emissions.dtype}; use float32, float16 or bfloat16")
+    if states.dim() != 2:
+        raise ValueError(f"states have shape {tuple(states.shape)}; batch and text are needed")
+    if states.dtype not in _INTEGERS:
+        raise ValueError(f"states are {states.dtype}; use int64 or int32")
+    if states.device != emissions.device:
+        raise ValueError(f"states are on {states.device}, the emissions are on {emissions.device}")
+    B = states.shape[0]
+    if starts is None:
+        if emissions.dim() == 2:
+            raise ValueError("packed emissions [F, M] need starts: the row of each item's first frame")
+        if emissions.dim() != 3 or emissions.shape[0] != B:
+            raise ValueError(
+                f"emissions have shape {tuple(emissions.shape)}; {B} items, frames and states are needed, "
+                "or packed emissions [F, M] with starts"
+            )
+        return None
+    if emissions.dim() != 2:
+        raise ValueError(f"emissions have shape {tuple(emissions.shape)}; with starts, use [F, M]")
+    if starts.shape != (B,):
+        raise ValueError(f"starts has shape {tuple(starts.shape)}; one row an item is needed: ({B},)")
+    if starts.dtype not in _INTEGERS:
+        raise ValueError(f"starts is {starts.dtype}; rows are int64 or int32")
+    return starts if starts.device == emissions.device else starts.to(emissions.device)
+
+
 def any_failed(durations: Tensor) -> bool:
     """Whether some item has no path. This is the only place where `mas` waits for the GPU.
 
@@ -112,41 +152,106 @@ def explain(
         durations: `[B, T]`; rows of -1 mark the items to explain.
         caller: A `Caller`. If the axes seem to be swapped, the advice depends on it.
     """
-    bad = (durations[:, 0] < 0).nonzero()[:, 0].tolist()
-    reasons = []
-    for b in bad[:_NAMED_ITEMS]:
-        may_skip = None if skippable is None else skippable[b]
-        why = _why(scores[b], int(text_lengths[b]), int(speech_lengths[b]), may_skip)
-        reasons.append(f"item {b}: {why}")
-    if len(bad) > _NAMED_ITEMS:
-        reasons.append(f"and {len(bad) - _NAMED_ITEMS} more")
-    message = f"mas: {len(bad)} of {scores.shape[0]} items cannot be aligned: " + "; ".join(reasons)
     _, T, S = scores.shape
+
+    def why(b: int, tokens: int, frames: int) -> str:
+        if not 1 <= tokens <= T:
+            return f"text length {tokens} is not within the scores' 1 to {T} tokens"
+        if not 1 <= frames <= S:
+            return f"speech length {frames} is not within the scores' 1 to {S} frames"
+        return _why_not_fitting(skippable, b, tokens, frames) or _why_not_finite(scores[b, :tokens, :frames])
+
+    message = _named(why, text_lengths, speech_lengths, durations)
     advice = _ADVICE_IF_SWAPPED[caller]
     text, speech = int(text_lengths.max()), int(speech_lengths.max())
     if (text > T or speech > S) and text <= S and speech <= T:
         message += f". The lengths fit the other axis order: {advice}"
-    elif int((text_lengths > speech_lengths).sum()) * 2 > scores.shape[0]:
+    elif _texts_are_longer(text_lengths, speech_lengths):
         message += f". Most texts are longer than their speech; if text and speech are swapped, {advice}"
     return message
 
 
-def _why(scores: Tensor, tokens: int, frames: int, skippable: Tensor | None) -> str:
-    """Why one item, scores `[T, S]`, has no path."""
-    T, S = scores.shape
-    if not 1 <= tokens <= T:
-        return f"text length {tokens} is not within the scores' 1 to {T} tokens"
-    if not 1 <= frames <= S:
-        return f"speech length {frames} is not within the scores' 1 to {S} frames"
+def explain_states(
+    emissions: Tensor,
+    starts: Tensor | None,
+    states: Tensor,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    skippable: Tensor | None,
+    durations: Tensor,
+) -> str:
+    """As `explain`, for `search_states`.
+
+    Args:
+        emissions: `[B, S, M]`, or `[F, M]` with `starts`.
+        starts: `[B]` or None.
+        states: `[B, T]`.
+        text_lengths: `[B]`.
+        speech_lengths: `[B]`.
+        skippable: Bool `[B, T]` or None.
+        durations: `[B, T]`; rows of -1 mark the items to explain.
+    """
+    T = states.shape[1]
+    S, M = emissions.shape[-2:]
+
+    def why(b: int, tokens: int, frames: int) -> str:
+        if not 1 <= tokens <= T:
+            return f"text length {tokens} is not within the states' 1 to {T} tokens"
+        start = 0 if starts is None else int(starts[b])
+        if starts is None and not 1 <= frames <= S:
+            return f"speech length {frames} is not within the emissions' 1 to {S} frames"
+        if frames < 1:
+            return f"speech length {frames}; at least 1 frame is needed"
+        if not 0 <= start <= S - frames:
+            return f"start {start} and speech length {frames} are not within the emissions' {S} rows"
+        own = states[b, :tokens]
+        outside = ((own < 0) | (own >= M)).nonzero()
+        if len(outside):
+            i = int(outside[0])
+            return f"state {int(own[i])} of token {i} is no column of the emissions (0 to {M - 1})"
+        rows = emissions[b] if starts is None else emissions
+        # Not the score of every token: of a chapter that would be 40 GB.
+        used = rows[start : start + frames].index_select(1, own.unique().long())
+        return _why_not_fitting(skippable, b, tokens, frames) or _why_not_finite(used)
+
+    message = _named(why, text_lengths, speech_lengths, durations)
+    if _texts_are_longer(text_lengths, speech_lengths):
+        message += ". Most texts are longer than their speech; are the two lengths swapped?"
+    return message
+
+
+def _named(
+    why: Callable[[int, int, int], str], text_lengths: Tensor, speech_lengths: Tensor, durations: Tensor
+) -> str:
+    """Names the items without a path, each with its reason: why(b, tokens, frames)."""
+    bad = (durations[:, 0] < 0).nonzero()[:, 0].tolist()
+    reasons = [
+        f"item {b}: {why(b, int(text_lengths[b]), int(speech_lengths[b]))}" for b in bad[:_NAMED_ITEMS]
+    ]
+    if len(bad) > _NAMED_ITEMS:
+        reasons.append(f"and {len(bad) - _NAMED_ITEMS} more")
+    return f"mas: {len(bad)} of {len(durations)} items cannot be aligned: " + "; ".join(reasons)
+
+
+def _texts_are_longer(text_lengths: Tensor, speech_lengths: Tensor) -> bool:
+    return int((text_lengths > speech_lengths).sum()) * 2 > len(text_lengths)
+
+
+def _why_not_fitting(skippable: Tensor | None, b: int, tokens: int, frames: int) -> str | None:
+    """Why the tokens of an item do not fit its frames; None if they do."""
     needed = tokens
     if skippable is not None:
-        skippable = skippable[:tokens]
-        if bool((skippable[1:] & skippable[:-1]).any()):
+        own = skippable[b, :tokens]
+        if bool((own[1:] & own[:-1]).any()):
             return "two neighbouring tokens are skippable; merge them into one"
-        needed = tokens - int(skippable.sum())
+        needed = tokens - int(own.sum())
     if needed > frames:
         return f"{needed} tokens cannot share {frames} frames (each needs at least one)"
-    used = scores[:tokens, :frames]
+    return None
+
+
+def _why_not_finite(used: Tensor) -> str:
+    """Why the scores of an item, of any shape, give no path."""
     if bool(used.isnan().any()):
         return "scores hold NaN"
     if bool(used.isposinf().any()):

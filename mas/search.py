@@ -12,11 +12,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mas.checks import Caller, Layout, any_failed, check_layout, check_lengths, check_skippable, explain
+from mas.checks import (
+    FLOATS,
+    Caller,
+    Layout,
+    any_failed,
+    check_layout,
+    check_lengths,
+    check_skippable,
+    explain,
+)
 
 Backend = Literal["reference", "cpu", "triton", "hopper"]
-
-_FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 def search(
@@ -76,7 +83,7 @@ def search_for(
         raise ValueError(f"scores have shape {tuple(scores.shape)}; batch, text and speech are needed")
     if layout == "BST":
         scores = scores.transpose(1, 2)
-    if scores.dtype not in _FLOATS:
+    if scores.dtype not in FLOATS:
         raise ValueError(f"scores are {scores.dtype}; use float32, float16 or bfloat16")
     text_lengths, speech_lengths = check_lengths(scores, text_lengths, speech_lengths)
     if skippable is not None:
@@ -132,10 +139,28 @@ def _hopper_serves(device: torch.device) -> bool:
     return hopper.serves(device)
 
 
+def backend_function(device: torch.device, backend: str, name: str) -> Callable[..., Tensor]:
+    """A function of a backend, which is imported when it is first needed.
+
+    Args:
+        device: Where the scores are.
+        backend: A `Backend`; "" is the fastest one that serves the device.
+        name: Of the function, as in `backends/__init__.py`.
+
+    Raises:
+        ValueError: The backend does not serve the device.
+    """
+    available = available_backends(device)
+    if not backend:
+        backend = available[0]
+    elif backend not in available:
+        raise ValueError(f"backend {backend!r} does not serve {device}; use one of {available}")
+    return _function(backend, name)
+
+
 @functools.cache
-def _durations_of(backend: str) -> Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]:
-    """The function of a backend, imported when it is first needed."""
-    return importlib.import_module(f"mas.backends.{backend}").durations
+def _function(backend: str, name: str) -> Callable[..., Tensor]:
+    return getattr(importlib.import_module(f"mas.backends.{backend}"), name)
 
 
 def _search_op(
@@ -159,12 +184,8 @@ def _search_op(
     if S == 0:
         durations = torch.full((B, T), -1, dtype=torch.int64, device=scores.device)
     else:
-        available = available_backends(scores.device)
-        if not backend:
-            backend = available[0]
-        elif backend not in available:
-            raise ValueError(f"backend {backend!r} does not serve {scores.device}; use one of {available}")
-        durations = _durations_of(backend)(scores, text_lengths, speech_lengths, skippable)
+        function = backend_function(scores.device, backend, "durations")
+        durations = function(scores, text_lengths, speech_lengths, skippable)
     if check and any_failed(durations):
         raise ValueError(explain(scores, text_lengths, speech_lengths, skippable, durations, caller))
     return durations

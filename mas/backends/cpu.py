@@ -7,15 +7,15 @@ side by side, so that the compiler can vectorise, and one column of Q stays in t
 cell only two bits are kept, move and skip: 16 frames of one token in a 32-bit word.
 """
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from mas.backends.cpu_states import state_durations
+from mas.backends.cpu_threads import compiled, threads
+
+__all__ = ["durations", "state_durations"]
 
 _TILE = 128  # frames; long enough a stretch of each token's row for the memory to stream it
 _ROWS = 16  # tokens transposed together: a cache line of the tile
@@ -61,47 +61,14 @@ def durations(
         align(np.arange(B))
     else:
         longest_first = np.argsort(-cells, kind="stable")
-        done = _threads(n_threads - 1).map(align, [longest_first[n::n_threads] for n in range(1, n_threads)])
+        done = threads(n_threads - 1).map(align, [longest_first[n::n_threads] for n in range(1, n_threads)])
         align(longest_first[::n_threads])
         for _ in done:  # raises what a thread raised
             pass
     return torch.from_numpy(result)
 
 
-_pool: ThreadPoolExecutor | None = None
-_pool_size = 0
-
-
-def _threads(n: int) -> ThreadPoolExecutor:
-    """At least `n` threads, kept between calls.
-
-    Not numba's own threads: those break after a fork, and with two callers at once.
-    """
-    global _pool, _pool_size
-    if _pool is None or _pool_size < n:
-        _pool, _pool_size = ThreadPoolExecutor(n, thread_name_prefix="mas"), n
-    return _pool
-
-
-def _forget_threads() -> None:
-    """Threads do not exist in a forked process."""
-    global _pool
-    _pool = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
-
-
-def _compiled(function: Callable) -> Callable:
-    """Compiled on first use and kept on disk; if no folder can be written, only in memory."""
-    try:
-        return numba.njit(function, nogil=True, cache=True, error_model="numpy")
-    except RuntimeError:
-        return numba.njit(function, nogil=True, error_model="numpy")
-
-
-@_compiled
+@compiled
 def _align_items(flat, strides, T, S, text_lengths, speech_lengths, skippable, ties_move, items, result):
     """Writes `result[b]` for each b in `items`. flat: the scores' memory, with `strides` of B, T and S."""
     T_most, S_most = 1, 1
@@ -133,7 +100,7 @@ def _align_items(flat, strides, T, S, text_lengths, speech_lengths, skippable, t
             _search_backward(steps, last, frames, result[b])
 
 
-@_compiled
+@compiled
 def _plan(tokens, frames, skippable, b, before, after, skips):
     """How many frames are needed `before` and `after` each token, and which one may be reached by a skip.
 
@@ -153,7 +120,7 @@ def _plan(tokens, frames, skippable, b, before, after, skips):
     return not neighbours and needed <= frames
 
 
-@_compiled
+@compiled
 def _search_forward(
     flat, first, stride_i, stride_j, tokens, frames, before, after, may_skip, skips, ties_move, tile, Q, steps
 ):  # fmt: skip
@@ -197,7 +164,7 @@ def _search_forward(
         Q[0] = np.nan
 
 
-@_compiled
+@compiled
 def _last(q, may_end_early):
     """The token a path ends in, given the last column; -1 if its score is not finite."""
     last = q.shape[0] - 1
@@ -206,7 +173,7 @@ def _last(q, may_end_early):
     return last if q[last] > _NEG_INF else -1
 
 
-@_compiled
+@compiled
 def _transpose(flat, first, stride_i, stride_j, low, high, width, tile):
     """tile[k, i] = score of token i at the tile's k-th frame, for low <= i < high."""
     first, stride_i, stride_j = np.uint64(first), np.uint64(stride_i), np.uint64(stride_j)
@@ -227,7 +194,7 @@ def _transpose(flat, first, stride_i, stride_j, low, high, width, tile):
             tile[k, i] = flat[first + i * stride_i + k * stride_j]
 
 
-@_compiled
+@compiled
 def _column(Q, old, tile, k, steps, word, bit, low, high, ties_move):
     """One frame without skips: Q[1 - old] from Q[old], and a bit in `steps`. True if a NaN or +inf occurred.
 
@@ -244,7 +211,7 @@ def _column(Q, old, tile, k, steps, word, bit, low, high, ties_move):
     return not_finite
 
 
-@_compiled
+@compiled
 def _column_with_skips(Q, old, tile, k, steps, word, bit, low, high, ties_move, skips):
     """As `_column`. The bit 16 higher says that the token before is skipped; it overrides the lower bit."""
     not_finite = False
@@ -261,7 +228,7 @@ def _column_with_skips(Q, old, tile, k, steps, word, bit, low, high, ties_move, 
     return not_finite
 
 
-@_compiled
+@compiled
 def _search_backward(steps, i, frames, durations):
     """Walks back from token i at the last frame, counting frames."""
     for j in range(frames - 1, 0, -1):

@@ -1,7 +1,7 @@
 """The search in plain PyTorch: slow, easy to read, and the definition of the right result.
 
-B batch, T text tokens, S speech frames; i counts tokens, j counts frames; x[i, j] is the score of frame j in
-token i.
+B batch, T text tokens, S speech frames, F packed frames, M states; i counts tokens, j counts frames; x[i, j]
+is the score of frame j in token i.
 
 Q[i, j] is the best score of all paths that are in token i at frame j. It is added up in float32, in frame
 order:
@@ -47,6 +47,43 @@ def durations(
             path = None
         result[b] = -1 if path is None else torch.bincount(path, minlength=scores.shape[1])
     return result.to(scores.device)
+
+
+def state_durations(
+    emissions: Tensor,
+    starts: Tensor,
+    states: Tensor,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    skippable: Tensor | None = None,
+) -> Tensor:
+    """Durations int64 `[B, T]`: those of `durations` over the emissions of each item's states.
+
+    An item has no path either if its frames are not all among the F, or a state not among the M.
+
+    Args:
+        emissions: `[F, M]`, any float type.
+        starts: `[B]`; item b is made of the frames from starts[b] on.
+        states: `[B, T]`.
+        text_lengths: `[B]`.
+        speech_lengths: `[B]`.
+        skippable: Bool `[B, T]` or None.
+    """
+    T = states.shape[1]
+    F, M = emissions.shape
+    result = torch.full(states.shape, -1, device=states.device)
+    for b, (start, tokens, frames) in enumerate(
+        zip(starts.tolist(), text_lengths.tolist(), speech_lengths.tolist(), strict=True)
+    ):
+        own = states[b, : max(0, tokens)].long()
+        within = 1 <= tokens <= T and frames >= 1 and 0 <= start <= F - frames
+        if within and bool(((own >= 0) & (own < M)).all()):
+            scores = emissions[start : start + frames].index_select(1, own).T[None]
+            may_skip = None if skippable is None else skippable[b : b + 1, :tokens]
+            own_durations = durations(scores, text_lengths[b : b + 1], speech_lengths[b : b + 1], may_skip)[0]
+            result[b] = 0 if own_durations[0] >= 0 else -1
+            result[b, :tokens] = own_durations
+    return result
 
 
 def best_path(x: Tensor, skippable: Tensor) -> Tensor | None:

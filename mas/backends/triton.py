@@ -12,6 +12,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from mas.backends.triton_states import shifted, state_durations
+
+__all__ = ["durations", "state_durations"]
+
 
 def durations(
     scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor, skippable: Tensor | None = None
@@ -96,11 +100,11 @@ def _search_forward_kernel(
     for j in range(1, frames):
         next_visitable = spoken & (before <= j + 1) & (after < frames - 1 - j)
         x_next = tl.load(cell + (j + 1) * stride_j, mask=next_visitable, other=NEG_INF).to(tl.float32)
-        move = _shifted(Q, 1, i)
+        move = shifted(Q, 1, i)
         best = tl.maximum(Q, move, propagate_nan=tl.PropagateNan.ALL)
         word |= (move > Q).to(tl.int32) << (j % WORD)
         if SKIPS:
-            skip = tl.where(skips, _shifted(Q, 2, i), NEG_INF)
+            skip = tl.where(skips, shifted(Q, 2, i), NEG_INF)
             word |= (best < skip).to(tl.int32) << (WORD + j % WORD)
             best = tl.maximum(best, skip, propagate_nan=tl.PropagateNan.ALL)
         Q = best + x
@@ -119,12 +123,6 @@ def _search_forward_kernel(
     fits = fits & (q > NEG_INF) & (q < -NEG_INF)
     tl.store(last + b, tl.where(fits, end, -1))
     tl.store(result + b * T + i, tl.where(fits, 0, -1) + tl.zeros([BLOCK], tl.int64), mask=i < T)
-
-
-@triton.jit
-def _shifted(Q, by: tl.constexpr, i):
-    """For each token, Q of the token `by` places before it."""
-    return tl.where(i >= by, tl.gather(Q, tl.maximum(i - by, 0), 0), float("-inf"))
 
 
 @triton.jit

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from search_cases import Batch, batches, random_batch
 
-from mas.backends import cpu, reference
+from mas.backends import cpu, cpu_threads, reference
 
 
 @settings(max_examples=300, deadline=None)
@@ -109,4 +109,4 @@ def test_compiles_where_nothing_can_be_kept_on_disk(monkeypatch: pytest.MonkeyPa
         return njit(function, **options)
 
     monkeypatch.setattr(numba, "njit", read_only)
-    assert cpu._compiled(lambda x: x + 1)(1) == 2
+    assert cpu_threads.compiled(lambda x: x + 1)(1) == 2

@@ -4,6 +4,6 @@
 while the search runs. `ptx.cuh` wraps single instructions. `cuda_driver.py` compiles and launches.
 """
 
-from mas.backends.hopper.search import durations, serves
+from mas.backends.hopper.search import durations, serves, state_durations
 
-__all__ = ["durations", "serves"]
+__all__ = ["durations", "serves", "state_durations"]

@@ -122,6 +122,20 @@ def durations(
     return result
 
 
+def state_durations(
+    emissions: Tensor,
+    starts: Tensor,
+    states: Tensor,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    skippable: Tensor | None = None,
+) -> Tensor:
+    """As `triton.state_durations`, which does the work."""
+    from mas.backends import triton
+
+    return triton.state_durations(emissions, starts, states, text_lengths, speech_lengths, skippable)
+
+
 @functools.lru_cache(maxsize=4096)
 def history_words(T: int, S: int, rows: int) -> int:
     """The largest number of 32-bit words that the histories of an item can take (see search.cu).

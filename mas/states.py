@@ -1,0 +1,122 @@
+"""`search_states`: the search where the score of a token is a state's emission. The contract is in README.md.
+
+B items, T text tokens, S speech frames, F packed frames (those of all items one after the other), M states.
+"""
+
+import torch
+from torch import Tensor
+
+from mas.checks import any_failed, check_lengths, check_skippable, check_states, explain_states
+from mas.search import Backend, backend_function
+
+
+def search_states(
+    emissions: Tensor,
+    states: Tensor,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    *,
+    starts: Tensor | None = None,
+    skippable: Tensor | None = None,
+    backend: Backend | None = None,
+    check: bool = True,
+) -> Tensor:
+    """Number of frames of each token on the best monotonic path: int64 durations `[B, T]`.
+
+    The score of a frame in token i is the frame's emission in state `states[b, i]`. The result is that of
+    `search` over the scores gathered so, bit for bit, but these scores `[B, T, S]` are never held. Texts and
+    speech may be as long as an hour in one piece.
+
+    Args:
+        emissions: `[B, S, M]`, the same frames for every item's states; or packed, `[F, M]`, with `starts`.
+            float32, float16, bfloat16 or float64 (which is rounded to float32); any strides. Only the
+            emissions of an item's own states are read.
+        states: `[B, T]`, int64 or int32: the column of `emissions` that scores each token. States beyond the
+            text length may be anything.
+        text_lengths: `[B]`, int64 or int32: the number of tokens of each item.
+        speech_lengths: `[B]`, int64 or int32: the number of frames of each item.
+        starts: `[B]`, int64 or int32, with packed emissions only: item b is made of the rows starts[b] to
+            starts[b] + speech_lengths[b] - 1. Items may overlap.
+        skippable: `[B, T]` bool, as in `search`.
+        backend: As in `search`.
+        check: As in `search`.
+
+    Raises:
+        ValueError: Wrong shapes or types. If `check`, also for items that cannot be aligned, which the error
+            names: the reasons that `search` has, a state that is no column of `emissions`, or frames beyond
+            them.
+    """
+    starts = check_states(emissions, states, starts)
+    text_lengths, speech_lengths = check_lengths(states, text_lengths, speech_lengths)
+    check_skippable(states, skippable)
+    if emissions.requires_grad:
+        emissions = emissions.detach()
+    return torch.ops.mas.search_states.default(
+        emissions, states, starts, text_lengths, speech_lengths, skippable, backend or "", check
+    )
+
+
+def _search_states_op(
+    emissions: Tensor,
+    states: Tensor,
+    starts: Tensor | None,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    skippable: Tensor | None,
+    backend: str,
+    check: bool,
+) -> Tensor:
+    """`torch.ops.mas.search_states`: one opaque operation, as `torch.ops.mas.search`."""
+    B, T = states.shape
+    if B == 0 or T == 0:
+        return torch.zeros((B, T), dtype=torch.int64, device=states.device)
+    state_durations = backend_function(states.device, backend, "state_durations")
+    rows, row_starts = packed(emissions, starts, speech_lengths)
+    if rows.numel() == 0:
+        durations = torch.full((B, T), -1, dtype=torch.int64, device=states.device)
+    else:
+        durations = state_durations(rows, row_starts, states, text_lengths, speech_lengths, skippable)
+    if check and any_failed(durations):
+        raise ValueError(
+            explain_states(emissions, starts, states, text_lengths, speech_lengths, skippable, durations)
+        )
+    return durations
+
+
+def packed(emissions: Tensor, starts: Tensor | None, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Emissions as rows `[F, M]`, and the row of each item's first frame, int64 `[B]`.
+
+    Emissions `[B, S, M]` are copied only if their strides allow no such view. The start of an item that is
+    longer than S is -1: it must not go on in the next item's rows.
+
+    Args:
+        emissions: As in `search_states`.
+        starts: As in `search_states`.
+        speech_lengths: `[B]`.
+    """
+    if starts is not None:
+        return emissions, starts.long()
+    B, S, M = emissions.shape
+    stride_b, stride_s, stride_m = emissions.stride()
+    if stride_s == 0 or stride_b % stride_s or stride_b // stride_s > 2**31:
+        emissions = emissions.contiguous()
+        stride_b, stride_s, stride_m = emissions.stride()
+    step = stride_b // max(1, stride_s)
+    rows = emissions.as_strided(((B - 1) * step + S, M), (stride_s, stride_m))
+    item = torch.arange(B, device=emissions.device)
+    return rows, torch.where(speech_lengths <= S, item * step, -1)
+
+
+_library = torch.library.Library("mas", "FRAGMENT")
+_library.define(
+    "search_states(Tensor emissions, Tensor states, Tensor? starts, Tensor text_lengths, "
+    "Tensor speech_lengths, Tensor? skippable, str backend, bool check) -> Tensor",
+    tags=(torch.Tag.pt2_compliant_tag,),
+)
+_library.impl("search_states", _search_states_op, "CPU")
+_library.impl("search_states", _search_states_op, "CUDA")
+
+
+@torch.library.register_fake("mas::search_states")
+def _search_states_fake(emissions: Tensor, states: Tensor, *_others: object) -> Tensor:
+    return states.new_empty(states.shape, dtype=torch.int64)
