@@ -33,7 +33,14 @@ def test_paths_are_theirs(seed: int) -> None:
 
 def test_types_are_theirs() -> None:
     value, mask = _value_and_mask()
-    assert mas.maximum_path(value.bfloat16(), mask).dtype == torch.bfloat16
+    for scores in (value, value.half(), value.bfloat16(), value.double()):
+        for of_mask in (mask, mask.half(), mask.bfloat16(), mask.double(), mask.int(), mask.bool()):
+            # `value * mask` and its type, as in Glow-TTS, Matcha-TTS and the package; VITS does not multiply
+            assert glow_tts.maximum_path(scores, of_mask).dtype == (scores * of_mask).dtype
+            assert vits.maximum_path(scores.mT, of_mask.mT).dtype == scores.dtype
+    theirs = monotonic_alignment_search.maximum_path(value.half(), mask)
+    assert glow_tts.maximum_path(value.half(), mask).dtype == theirs.dtype == torch.float32
+    assert mas.maximum_path(value.bfloat16(), mask, dtype=torch.bfloat16).dtype == torch.bfloat16
     assert vits.maximum_path(value.mT.half(), mask.mT).dtype == torch.float16
     assert super_mas.maximum_path(value.half(), mask.int()).dtype == torch.float32
     assert super_mas.maximum_path(value, mask.bool(), torch.int32).dtype == torch.int32
@@ -75,6 +82,38 @@ def test_items_without_a_path() -> None:
     path = mas.maximum_path(value, mask, check=False)
     assert not path[3].any()
     assert path[4].sum() == mask[4, 0].sum()
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.6, 1.0])
+def test_minus_infinity_gives_their_path(share: float) -> None:
+    """Also where every path has it: float16 overflows below -65504, and a trainer must not stop there."""
+    for seed in range(5):
+        value, mask = _value_and_mask(seed)
+        draw = torch.rand(value.shape, generator=torch.Generator().manual_seed(seed))
+        value[(draw < share) & (mask > 0)] = -torch.inf
+        value[mask == 0] = 0  # theirs multiplies by the mask
+        theirs = monotonic_alignment_search.maximum_path(value, mask)
+        assert torch.equal(mas.maximum_path(value, mask), theirs)
+        assert torch.equal(vits.maximum_path(value.mT, mask.mT), theirs.mT)
+        log_p = value.mT.contiguous()[:, None].numpy()
+        tokens, frames = mask[:, :, 0].sum(1).int().numpy(), mask[:, 0].sum(1).int().numpy()
+        path = b_mas(log_p, tokens, frames)
+        for b, (t, s) in enumerate(zip(tokens, frames, strict=True)):
+            assert np.array_equal(path[b, 0, :s, :t], _moving_on_ties(log_p[b, 0, :s, :t]))
+
+
+def test_one_item_of_minus_infinity_leaves_the_others_as_they_are() -> None:
+    value, mask = _value_and_mask()
+    before = mas.maximum_path(value, mask)
+    value[3] = -torch.inf
+    after = mas.maximum_path(value, mask)
+    rest = torch.arange(len(value)) != 3
+    assert torch.equal(after[rest], before[rest])
+    assert after[3].sum() == mask[3, 0].sum()
+    with pytest.raises(ValueError, match="NaN"):
+        mas.maximum_path(value.where(torch.arange(12)[:, None, None] != 5, torch.nan), mask)
+    with pytest.raises(ValueError, match=r"\+inf"):
+        mas.maximum_path(value.where(torch.arange(12)[:, None, None] != 5, torch.inf), mask)
 
 
 def test_compiles_without_graph_breaks() -> None:
