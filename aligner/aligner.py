@@ -25,9 +25,11 @@ from aligner.errors import AlignerError
 from aligner.frontends import Frontend
 from aligner.frontends.packed import PackedFeatures, packed_features
 from aligner.instantiate import instantiate
+from aligner.ragged import starts_of
 from aligner.search import TokenDurations, choose_pronunciations, forced_alignment
-from aligner.text.transcript import Transcript
-from aligner.text.vocabulary import Reading, Vocabulary
+from aligner.text.packed import PackedTexts, PackedTokens
+from aligner.text.transcript import Tokens, Transcript
+from aligner.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from aligner.text.phonemizer import Phonemizer
@@ -42,17 +44,17 @@ _OTHER_VERSION = (
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the search found in a batch; each list has an entry an utterance.
+    """What the search found in a batch of utterances; N tokens, one utterance after the other.
 
     Args:
-        readings: The tokens, with the pronunciations that were chosen.
+        tokens: With the pronunciations that were chosen.
         durations: The frames of each token.
-        goodness: `[T]`, the goodness of pronunciation of each token.
+        goodness: `[N]`, the goodness of pronunciation of each token.
     """
 
-    readings: list[Reading]
-    durations: list[TokenDurations]
-    goodness: list[NDArray[np.float64]]
+    tokens: PackedTokens
+    durations: TokenDurations
+    goodness: NDArray[np.float64]
 
 
 class Aligner(nn.Module):
@@ -107,31 +109,35 @@ class Aligner(nn.Module):
         Raises:
             AlignerError: For an unknown symbol or more tokens than frames, naming the utterance.
         """
+        if not recordings:
+            return []
         decoded = self.decode(recordings)
+        lengths = decoded.tokens.lengths
+        tokens = decoded.tokens.unpack(self.vocabulary.symbols)
+        frames = np.split(decoded.durations.boundaries_frames(lengths), np.cumsum(lengths + 1)[:-1])
+        joint = np.split(decoded.durations.joint, np.cumsum(lengths)[:-1])
+        goodness = np.split(decoded.goodness, np.cumsum(lengths)[:-1])
         return [
-            self._alignment(recording, decoded.readings[b], decoded.durations[b], decoded.goodness[b])
+            self._alignment(recording, tokens[b], frames[b], joint[b], goodness[b])
             for b, recording in enumerate(recordings)
         ]
 
     @torch.inference_mode()
     def decode(self, recordings: Sequence[Recording]) -> Decoded:
         """As `align_batch`, up to the frames of each token."""
-        if not recordings:
-            return Decoded([], [], [])
-        ids, transcripts = [r.id for r in recordings], [r.transcript for r in recordings]
-        features = self._features([r.audio for r in recordings])
-        readings = self.vocabulary.readings(ids, transcripts)
-        emissions = self.encoder.emissions(features, [reading.token_ids for reading in readings])
-        chosen = choose_pronunciations(
-            self.encoder, self.vocabulary, emissions.joint, features, transcripts, ids
+        texts = PackedTexts.of(
+            self.vocabulary, [r.id for r in recordings], [r.transcript for r in recordings]
         )
-        readings = self.vocabulary.readings(ids, transcripts, chosen)
-        durations = forced_alignment(self.encoder, emissions, features, readings)
+        features = self._features([r.audio for r in recordings])
+        emissions = self.encoder.emissions(features, texts.tokens())
+        choice = choose_pronunciations(self.encoder, emissions.joint, features, texts)
+        tokens = texts.tokens(choice)
+        durations = forced_alignment(self.encoder, emissions, features, tokens)
         posteriors = self.encoder.log_posteriors(features, emissions)
         goodness = goodness_of_pronunciation(
-            posteriors, features.starts.tolist(), [own.joint for own in durations], readings
+            posteriors, starts_of(features.n_frames), durations.joint, tokens
         )
-        return Decoded(readings, durations, goodness)
+        return Decoded(tokens, durations, goodness)
 
     def align(
         self,
@@ -236,14 +242,14 @@ class Aligner(nn.Module):
         return packed_features(self.frontend, padded, torch.tensor([len(samples) for samples in audio]))
 
     def _alignment(
-        self, recording: Recording, reading: Reading, durations: TokenDurations, goodness: NDArray[np.float64]
+        self, recording: Recording, tokens: Tokens, boundaries_frames, joint, goodness: NDArray[np.float64]
     ) -> Alignment:
         """The end of the drawing for one utterance: frames to seconds, goodness to confidence."""
-        tokens, hop_s = reading.tokens, self.frontend.grid.hop_s
+        hop_s = self.frontend.grid.hop_s
         boundaries_s = self._boundaries.correct(
-            tokens, durations.boundaries_frames(), recording.audio, recording.duration_s
+            tokens, boundaries_frames, recording.audio, recording.duration_s
         )
-        evidence = utterance_evidence(goodness, tokens, durations.joint, hop_s)
+        evidence = utterance_evidence(goodness, tokens, joint, hop_s)
         return Alignment.from_boundaries(
             recording.id,
             tokens.symbols,

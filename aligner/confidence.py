@@ -1,17 +1,16 @@
 """Confidence of phones, words and utterances: goodness of pronunciation, calibrated to a probability.
 
-T text tokens, S speech frames, F packed frames, V symbols.
+B batch, T text tokens of an utterance, N those of a batch, F packed frames, V symbols.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from aligner.ragged import Indices, ranges, sums_of
+from aligner.text.packed import PackedTokens
 from aligner.text.transcript import PAUSE, Tokens
-from aligner.text.vocabulary import Reading
 
 # About the length of a short word.
 _STRETCH_S = 0.150
@@ -20,31 +19,23 @@ _PENALTY = 1e-3  # separable classes would send the weights to infinity
 
 
 def goodness_of_pronunciation(
-    log_posteriors: Tensor,
-    starts: Sequence[int],
-    durations: Sequence[NDArray[np.int64]],
-    readings: Sequence[Reading],
-) -> list[NDArray[np.float64]]:
-    """For each token the mean log posterior of its symbol over its frames, `[T]`: 0 at best.
+    log_posteriors: Tensor, starts: Indices, durations: Indices, tokens: PackedTokens
+) -> NDArray[np.float64]:
+    """For each token the mean log posterior of its symbol over its frames, `[N]`: 0 at best.
 
     Args:
         log_posteriors: `[F, V]`, of every symbol at every frame of the batch.
-        starts: The first frame of each utterance.
-        durations: Frames of each token, `[T]`, of each utterance. A token without frames gets 0.
-        readings: The tokens.
+        starts: `[B]`, the first frame of each utterance.
+        durations: `[N]`, frames of each token. One without frames gets 0.
+        tokens: Of the utterances.
 
     Source:
         Witt and Young, "Phone-level pronunciation scoring", 2000, the numerator's posterior form.
     """
-    result = []
-    for reading, row, start in zip(readings, durations, starts, strict=True):
-        symbol = torch.tensor(reading.token_ids)
-        frames = torch.repeat_interleave(symbol, torch.from_numpy(row)).to(log_posteriors.device)
-        own = log_posteriors[start : start + len(frames)].gather(1, frames[:, None])[:, 0]
-        weights = own.double().cpu().numpy()
-        total = np.bincount(np.repeat(np.arange(len(row)), row), weights, minlength=len(row))
-        result.append(total / np.maximum(row, 1))
-    return result
+    frame = torch.from_numpy(ranges(starts, sums_of(durations, tokens.lengths)))
+    symbol = torch.from_numpy(np.repeat(tokens.token_ids, durations))
+    own = log_posteriors[frame.to(log_posteriors.device), symbol.to(log_posteriors.device)]
+    return sums_of(own.double().cpu().numpy(), durations) / np.maximum(durations, 1)
 
 
 def is_phone(tokens: Tokens) -> NDArray[np.bool_]:

@@ -3,13 +3,14 @@
 F packed frames, S speech frames, M states.
 """
 
-from collections.abc import Sequence
-
+import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.encoders.base import Encoder, StateSequence
+from aligner.encoders.base import Encoder, PackedStates
 from aligner.frontends.packed import PackedFeatures
+from aligner.ragged import Indices
+from aligner.text.packed import PackedTexts, PackedTokens
 from aligner.text.transcript import Transcript, Word
 from aligner.text.vocabulary import Vocabulary
 
@@ -24,17 +25,18 @@ class StubEncoder(Encoder):
 
     def __init__(self, states: int = 1, context_free: bool = True) -> None:
         super().__init__()
-        self.states = states
+        self.states_per_phone = states
         self.context_free = context_free
 
-    def state_sequence(self, token_ids: Sequence[int], n_frames: int) -> StateSequence:
+    def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
         """All states of every token, however few frames there are."""
-        pairs = [
-            (1 + (token - 1) * self.states + part if token else 0, position)
-            for position, token in enumerate(token_ids)
-            for part in range(self.states if token else 1)
-        ]
-        return StateSequence([state for state, _ in pairs], [position for _, position in pairs])
+        token = [t for t, id in enumerate(tokens.token_ids) for _ in range(self.states_per_phone if id else 1)]
+        part = [part for id in tokens.token_ids for part in range(self.states_per_phone if id else 1)]
+        ids = tokens.token_ids[token]
+        states = np.where(ids > 0, 1 + (ids - 1) * self.states_per_phone + part, 0)
+        owner = np.repeat(np.arange(len(tokens.lengths)), tokens.lengths)[token]
+        lengths = np.bincount(owner, minlength=len(tokens.lengths))
+        return PackedStates(states, tokens.skippable[token], np.array(token), lengths)
 
 
 def emissions_of(vocabulary: Vocabulary, spoken: str, unlikely: float = -5.0) -> Tensor:
@@ -61,3 +63,9 @@ def transcript_of(*words: str) -> Transcript:
         tuple(Word(word, tuple(tuple(variant) for variant in word.split("|"))) for word in words),
         ("",) * (len(words) + 1),
     )
+
+
+def tokens_of(vocabulary: Vocabulary, *transcripts: Transcript, ids: tuple[str, ...] = ()) -> PackedTokens:
+    """The tokens of transcripts with the first pronunciation of each word; named u1, u2, ... if not `ids`."""
+    names = ids or tuple(f"u{number}" for number in range(1, len(transcripts) + 1))
+    return PackedTexts.of(vocabulary, names, transcripts).tokens()

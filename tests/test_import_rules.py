@@ -9,7 +9,18 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A module imports from its own room and from rooms before it, also inside functions and for types.
 ROOMS = [
-    *("errors", "instantiate", "text", "alignment", "formats", "corpus", "frontends", "encoders", "search"),
+    *(
+        "errors",
+        "instantiate",
+        "ragged",
+        "text",
+        "alignment",
+        "formats",
+        "corpus",
+        "frontends",
+        "encoders",
+        "search",
+    ),
     *("boundaries", "confidence", "evaluate", "plot", "report", "aligner", "align_corpus", "training"),
     *("cli", "commands"),  # cli.py finds commands by name
 ]

@@ -3,16 +3,17 @@
 B batch, T text tokens, F packed frames, M states, C channels, V symbols.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aligner.frontends.packed import PackedFeatures
 from aligner.instantiate import Configurable
-from aligner.text.transcript import Tokens
+from aligner.ragged import Indices, sums_of
+from aligner.text.packed import PackedTokens
 
 
 @dataclass(frozen=True)
@@ -28,24 +29,43 @@ class Emissions:
     @cached_property
     def joint(self) -> Tensor:
         """The mean over the streams, `[F, M]`: to a search, the product of their densities."""
-        return torch.stack(self.streams).mean(0) if len(self.streams) > 1 else self.streams[0]
+        if len(self.streams) == 1:
+            return self.streams[0]
+        total = self.streams[0] + self.streams[1]
+        for stream in self.streams[2:]:
+            total += stream
+        return total.div_(len(self.streams))
 
 
 @dataclass(frozen=True)
-class StateSequence:
-    """The states that a token sequence is spoken in, one after the other.
+class PackedStates:
+    """The states that the tokens of B utterances are spoken in, one utterance after the other; N states.
 
     Args:
-        states: The column of the emissions for each.
-        token_of_state: The position in the token sequence that each belongs to.
+        states: `[N]`, the column of the emissions for each.
+        skippable: `[N]`, which may get no frame: those of tokens that may.
+        token: `[N]`, the token that each belongs to, counted over the batch.
+        lengths: `[B]`, states of each utterance.
     """
 
-    states: list[int]
-    token_of_state: list[int]
+    states: Indices
+    skippable: NDArray[np.bool_]
+    token: Indices
+    lengths: Indices
 
-    def skippable(self, tokens: Tokens) -> list[bool]:
-        """Which states may get no frame: those of tokens that may."""
-        return [tokens.skippable[token] for token in self.token_of_state]
+    @property
+    def least_frames(self) -> Indices:
+        """The frames that each utterance needs, `[B]`: one for each state that may not be skipped."""
+        return sums_of(~self.skippable, self.lengths)
+
+    def rows(self, wanted: NDArray[np.bool_]) -> "PackedStates":
+        """Those of some of the utterances.
+
+        Args:
+            wanted: `[B]`.
+        """
+        kept = np.repeat(wanted, self.lengths)
+        return PackedStates(self.states[kept], self.skippable[kept], self.token[kept], self.lengths[wanted])
 
 
 class Encoder(Configurable, nn.Module):
@@ -54,17 +74,22 @@ class Encoder(Configurable, nn.Module):
     #: Whether emissions hold for any token sequence, so that pronunciations can be compared under them.
     context_free: bool
 
-    def emissions(self, features: PackedFeatures, token_ids: Sequence[Sequence[int]]) -> Emissions:
+    def emissions(self, features: PackedFeatures, tokens: PackedTokens) -> Emissions:
         """Log-likelihood of every frame in every state.
 
         Args:
             features: Packed features of B utterances.
-            token_ids: The tokens of each. A context-free encoder does not look at them.
+            tokens: The tokens of these. A context-free encoder does not look at them.
         """
         raise NotImplementedError
 
-    def state_sequence(self, token_ids: Sequence[int], n_frames: int) -> StateSequence:
-        """The states of one utterance's tokens, shortened to one a token where there are too few frames."""
+    def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
+        """The states of tokens, shortened to one a token in utterances with too few frames.
+
+        Args:
+            tokens: The tokens of B utterances.
+            n_frames: `[B]`, of each utterance.
+        """
         raise NotImplementedError
 
     def log_posteriors(self, features: PackedFeatures, emissions: Emissions) -> Tensor:

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 _LEAST_OCCUPANCY = 5.0
 # A new Gaussian starts this many deviations from the one it is split from (Kaldi's gmm-mixup: 0.01 to 0.3).
 _SPLIT_DEVIATIONS = 0.2
+_BLOCK = 32  # frames of one state that are multiplied at once: few enough that few are missing in the last
+# Log densities of single Gaussians held at once: on a CPU what its cache holds, elsewhere 256 MB.
+_CHUNK = {True: 2**18, False: 2**26}
 
 
 class GaussianMixtures(nn.Module):
@@ -52,33 +55,54 @@ class GaussianMixtures(nn.Module):
         """What to add up over processes before `update`."""
         return [self.occupancy, self.sum, self.sum_of_squares]
 
-    def log_likelihood(self, frames: Tensor) -> Tensor:
-        """Log density of frames `[F, C]` under every mixture, `[F, M]`."""
-        k = self.gaussians
+    def log_likelihood(self, frames: Tensor, out: Tensor | None = None) -> Tensor:
+        """Log density of frames `[F, C]` under every mixture, `[F, M]`.
+
+        Args:
+            frames: `[F, C]`.
+            out: Where to write the result; by default a new tensor.
+        """
+        k, n_states = self.gaussians, len(self.mean)
+        result = frames.new_empty(len(frames), n_states) if out is None else out
         weights, constant = self._quadratic_form()
         # Gaussians before states: the reduction then runs over rows of memory, four times as fast on a CPU
-        each = torch.addmm(
-            constant.T.flatten(), _with_squares(frames), weights.transpose(0, 1).flatten(0, 1).T
-        ).unflatten(1, (k, -1))
-        if k == 1:
-            return each[:, 0]
-        largest = each.amax(1)
-        return each.sub_(largest[:, None]).exp_().sum(1).log_().add_(largest)
+        weights, constant = weights.transpose(0, 1).flatten(0, 1).T.contiguous(), constant.T.flatten()
+        rows = max(1, _CHUNK[frames.device.type == "cpu"] // (k * n_states))
+        for own, densities in zip(frames.split(rows), result.split(rows), strict=True):
+            each = torch.addmm(constant, _with_squares(own), weights).unflatten(1, (k, -1))
+            if k == 1:
+                densities.copy_(each[:, 0])
+                continue
+            largest = each.amax(1)
+            torch.add(each.sub_(largest[:, None]).exp_().sum(1).log_(), largest, out=densities)
+        return result
 
     def accumulate(self, frames: Tensor, states: Tensor) -> None:
-        """The E-step: add frames `[F, C]`, each spoken in its state `[F]`, to the statistics."""
-        channels = frames.shape[1]
+        """The E-step: add frames `[F, C]`, each spoken in its state `[F]`, to the statistics.
+
+        The same frames give the same sums every time, on a GPU too: nothing is added in an order of chance.
+
+        Args:
+            frames: `[F, C]`.
+            states: `[F]`; a frame of state -1 is left out.
+        """
+        channels, k = frames.shape[1], self.gaussians
         weights, constant = self._quadratic_form()
-        order = states.argsort(stable=True)
-        counts = torch.bincount(states, minlength=len(self.mean)).tolist()
-        for state, own in enumerate(_with_squares(frames)[order].split(counts)):
-            if not len(own):
-                continue
-            responsibility = (own @ weights[state].T + constant[state]).softmax(1)
-            sums = responsibility.T @ own
-            self.occupancy[state] += responsibility.sum(0)
-            self.sum_of_squares[state] += sums[:, :channels]
-            self.sum[state] += sums[:, channels:]
+        blocks, n_blocks = _blocks_of_states(states, len(self.mean))
+        state = torch.repeat_interleave(n_blocks, output_size=len(blocks))
+        occupancy, sums = frames.new_empty(len(blocks), k), frames.new_empty(len(blocks), k, 2 * channels)
+        rows = max(1, _CHUNK[frames.device.type == "cpu"] // (2 * channels * _BLOCK))
+        for first in range(0, len(blocks), rows):
+            part = slice(first, first + rows)
+            own, of = blocks[part], state[part]
+            values = _with_squares(frames[own.clamp(max=len(frames) - 1)])
+            posterior = torch.baddbmm(constant[of][..., None], weights[of], values.mT).softmax(1)
+            posterior *= (own < len(frames))[:, None]
+            torch.sum(posterior, 2, out=occupancy[part])
+            torch.bmm(posterior, values, out=sums[part])
+        self.occupancy += _sum_of_each(occupancy, n_blocks)
+        self.sum_of_squares += _sum_of_each(sums[..., :channels], n_blocks)
+        self.sum += _sum_of_each(sums[..., channels:], n_blocks)
 
     def update(self, least_variance: float) -> None:
         """The M-step: new weights, means and variances from the statistics, which are cleared.
@@ -142,6 +166,32 @@ class GaussianMixtures(nn.Module):
             self.variance = self.variance.new_ones(n_states, saved.shape[1], channels)
             self._clear_statistics()
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def _blocks_of_states(states: Tensor, n_states: int) -> tuple[Tensor, Tensor]:
+    """Frames by their state in blocks of equal size, `[blocks, frames]`, and how many blocks each has, `[M]`.
+
+    The last block of a state is filled up with F, the number of frames. A state of -1 is in no block.
+    """
+    n_frames, device = len(states), states.device
+    order = states.argsort(stable=True)
+    counts = torch.zeros(n_states + 1, dtype=torch.int64, device=device)
+    counts.index_add_(0, states + 1, torch.ones_like(states))
+    n_blocks = (counts[1:] + (_BLOCK - 1)) // _BLOCK
+    # On a GPU as many as there may be, since reading back how many there are would stall it.
+    total = int(n_blocks.sum()) if device.type == "cpu" else n_frames // _BLOCK + n_states
+    first = torch.cat([n_blocks.new_full((1,), total), n_blocks.cumsum(0) - n_blocks]) * _BLOCK
+    n_blocks[-1] += total - n_blocks.sum()
+    ordered = states[order] + 1
+    within = torch.arange(n_frames, device=device) - (counts.cumsum(0) - counts)[ordered]
+    place = torch.where(ordered > 0, first[ordered] + within, total * _BLOCK)  # the rest in one more, cut off
+    blocks = order.new_full((total * _BLOCK + 1,), n_frames).scatter_(0, place, order)
+    return blocks[:-1].view(-1, _BLOCK), n_blocks
+
+
+def _sum_of_each(blocks: Tensor, n_blocks: Tensor) -> Tensor:
+    """The sum over the blocks of each state, float64, in their order."""
+    return torch.segment_reduce(blocks.double(), "sum", lengths=n_blocks, axis=0, unsafe=True)
 
 
 def _with_squares(frames: Tensor) -> Tensor:

@@ -10,14 +10,17 @@ Source: Kim et al., "Glow-TTS", 2020, section 3.3 and appendix A.1; https://gith
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 import mas
-from aligner.encoders.base import Emissions, Encoder, StateSequence
+from aligner.encoders.base import Emissions, Encoder, PackedStates
 from aligner.frontends.packed import PackedFeatures
+from aligner.ragged import Indices, ranges
+from aligner.text.packed import PackedTokens
 
 _PRENET_KERNEL = 5
 _NORM_EPSILON = 1e-4
@@ -89,19 +92,20 @@ class GlowTTSEncoder(Encoder):
         self.mean = nn.Linear(hidden, channels)
         self.log_scale = None if mean_only else nn.Linear(hidden, channels)
 
-    def emissions(self, features: PackedFeatures, token_ids: Sequence[Sequence[int]]) -> Emissions:
+    def emissions(self, features: PackedFeatures, tokens: PackedTokens) -> Emissions:
         """`[F, T]`: column t is the t-th token of the utterance that the frame belongs to."""
         device = features.frames.device
-        rows = [torch.tensor(ids, device=device) for ids in token_ids]
-        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        mean, log_scale = self(padded, torch.tensor([len(row) for row in rows], device=device))
+        mean, log_scale = self(
+            torch.from_numpy(tokens.padded()).to(device), torch.from_numpy(tokens.lengths).to(device)
+        )
         scores = mas.log_likelihood(mean, log_scale, features.padded())
         frame = torch.arange(scores.shape[2], device=device)
         return Emissions((scores.mT[frame < features.lengths[:, None]],))
 
-    def state_sequence(self, token_ids: Sequence[int], n_frames: int) -> StateSequence:
+    def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
         """One state a token."""
-        return StateSequence(list(range(len(token_ids))), list(range(len(token_ids))))
+        places = ranges(np.zeros_like(tokens.lengths), tokens.lengths)
+        return PackedStates(places, tokens.skippable, np.arange(len(tokens)), tokens.lengths)
 
     def log_posteriors(self, features: PackedFeatures, emissions: Emissions) -> Tensor:
         """As of every encoder, by the prior that each symbol has when it stands alone."""

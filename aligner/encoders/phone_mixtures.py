@@ -10,13 +10,16 @@ phone's own mixture cannot.
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aligner.encoders.base import Emissions, Encoder, StateSequence
+from aligner.encoders.base import Emissions, Encoder, PackedStates
 from aligner.encoders.gaussians import GaussianMixtures
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
+from aligner.ragged import Indices, ranges, rows_of, sums_of
+from aligner.text.packed import PackedTokens
 
 _NAMES_SHOWN = 20  # channels in an error
 
@@ -49,13 +52,16 @@ class StreamMixtures(nn.Module):
     def log_likelihood(self, frames: Tensor) -> Tensor:
         """Log density of frames `[F, C]` (all channels) in every state, `[F, M]`."""
         own = frames[:, self.channels]
-        return torch.cat([self.pause.log_likelihood(own), self.phones.log_likelihood(own)], 1)
+        result = frames.new_empty(len(frames), 1 + len(self.phones.mean))
+        self.pause.log_likelihood(own, result[:, :1])
+        self.phones.log_likelihood(own, result[:, 1:])
+        return result
 
     def accumulate(self, frames: Tensor, states: Tensor) -> None:
-        """The E-step: add frames `[F, C]` (all channels), each spoken in its state `[F]`."""
+        """The E-step: add frames `[F, C]` (all channels), each spoken in its state `[F]`; -1: left out."""
         own = frames[:, self.channels]
-        for mixtures, chosen, offset in ((self.pause, states == 0, 0), (self.phones, states > 0, 1)):
-            mixtures.accumulate(own[chosen], states[chosen] - offset)
+        self.pause.accumulate(own, torch.where(states == 0, 0, -1))
+        self.phones.accumulate(own, (states - 1).clamp(min=-1))
 
     def update(self, least_variance: float) -> None:
         """The M-step. least_variance: see `GaussianMixtures.update`."""
@@ -105,22 +111,21 @@ class PhoneMixtures(Encoder):
             StreamMixtures(vocab_size, channels, states, pause_factor) for channels in chosen
         )
 
-    def emissions(
-        self, features: PackedFeatures, token_ids: Sequence[Sequence[int]] | None = None
-    ) -> Emissions:
+    def emissions(self, features: PackedFeatures, tokens: PackedTokens | None = None) -> Emissions:
         """As of every encoder; M is 1 for the pause and `states` for every other symbol."""
         return Emissions(tuple(stream.log_likelihood(features.frames) for stream in self.streams))  # type: ignore[operator]
 
-    def state_sequence(self, token_ids: Sequence[int], n_frames: int) -> StateSequence:
+    def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
         """The states of each token. Where there are fewer frames, each phone's middle state alone."""
-        states, token_of_state = [], []
-        n_states = sum(self.states_per_phone if token else 1 for token in token_ids)
-        parts = range(self.states_per_phone) if n_states <= n_frames else (self.states_per_phone // 2,)
-        for position, token in enumerate(token_ids):
-            own = [1 + (token - 1) * self.states_per_phone + part for part in parts] if token else [0]
-            states += own
-            token_of_state += [position] * len(own)
-        return StateSequence(states, token_of_state)
+        is_phone = tokens.token_ids > 0
+        n_states = np.where(is_phone, self.states_per_phone, 1)
+        short = np.repeat(sums_of(n_states, tokens.lengths) > n_frames, tokens.lengths)
+        n_states[short] = 1
+        token = rows_of(n_states)
+        part = ranges(np.where(short, self.states_per_phone // 2, 0), n_states)
+        first = 1 + (tokens.token_ids - 1) * self.states_per_phone
+        states = np.where(is_phone[token], first[token] + part, 0)
+        return PackedStates(states, tokens.skippable[token], token, sums_of(n_states, tokens.lengths))
 
     def log_posteriors(self, features: PackedFeatures, emissions: Emissions) -> Tensor:
         """As of every encoder: of a phone, its states together."""

@@ -5,11 +5,13 @@ B batch, N samples, S speech frames, F packed frames, C channels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from aligner.frontends.base import Frontend
+from aligner.ragged import Indices
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ class PackedFeatures:
     frames: Tensor
     starts: Tensor
     lengths: Tensor
+
+    @cached_property
+    def n_frames(self) -> Indices:
+        """`[B]`, the lengths, on the host."""
+        return self.lengths.cpu().numpy()
 
     @classmethod
     def pack(cls, utterances: Sequence[Tensor]) -> "PackedFeatures":

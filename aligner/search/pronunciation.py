@@ -1,197 +1,124 @@
 """Which of a word's pronunciations was spoken: the likeliest, between the words beside it.
 
-F packed frames, M states.
+B utterances, L slots (see `text.packed`), F packed frames, M states.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from aligner.encoders.base import Encoder
 from aligner.frontends.packed import PackedFeatures
-from aligner.search.forced_alignment import Durations, align_tokens
+from aligner.ragged import Indices, first_largest, ranges, rows_of, starts_of, sums_of
+from aligner.search.forced_alignment import align_states, states_of, token_durations
 from aligner.search.viterbi import best_paths
-from aligner.text.transcript import Tokens, Transcript
-from aligner.text.vocabulary import Vocabulary
+from aligner.text.packed import PackedTexts, PackedTokens
 
 _ROUNDS = 2  # a word's pronunciation depends on its neighbours'; a third round changes next to nothing
 
-Choice = tuple[int, ...]  # for each word of an utterance the index of its pronunciation
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """One pronunciation of a word, with the present ones of the words on either side, in their frames.
-
-    start and length count frames over the batch.
-    """
-
-    utterance: int
-    word: int
-    variant: int
-    start: int
-    length: int
-    states: list[int]
-    skippable: list[bool]
-
 
 def choose_pronunciations(
-    encoder: Encoder,
-    vocabulary: Vocabulary,
-    emissions: Tensor,
-    features: PackedFeatures,
-    transcripts: Sequence[Transcript],
-    ids: Sequence[str],
-) -> list[Choice]:
-    """The likeliest pronunciation of each word of each utterance; on equal scores the earlier one.
+    encoder: Encoder, emissions: Tensor, features: PackedFeatures, texts: PackedTexts
+) -> Indices:
+    """The likeliest pronunciation of each word, `[L]`; on equal scores the earlier one.
 
     An encoder that is not context-free takes the first of each word: its emissions hold for one token
     sequence alone.
 
     Args:
         encoder: Whose emissions these are.
-        vocabulary: Of the encoder.
         emissions: `[F, M]`, the joint ones.
         features: The packed features of the utterances.
-        transcripts: Their words with all pronunciations.
-        ids: Their names, for errors.
+        texts: Their words with all pronunciations.
 
     Raises:
-        AlignerError: For more tokens than frames and unknown symbols, naming the utterance.
+        AlignerError: For more tokens than frames, naming the utterance.
     """
     if not encoder.context_free:
-        return [(0,) * len(transcript.words) for transcript in transcripts]
-    chosen = [
-        fitting_choice(transcript, n_frames)
-        for transcript, n_frames in zip(transcripts, features.lengths.tolist(), strict=True)
-    ]
+        return np.zeros_like(texts.slot_variants)
+    choice = texts.fitting(features.n_frames)
     for _ in range(_ROUNDS):
-        before = chosen
-        chosen = rechoose(encoder, vocabulary, emissions, features, transcripts, ids, before)
-        if chosen == before:
+        before = choice
+        choice = rechoose(encoder, emissions, features, texts, before)
+        if np.array_equal(choice, before):
             break
-    return chosen
-
-
-def fitting_choice(transcript: Transcript, n_frames: int, preferred: Choice | None = None) -> Choice:
-    """The preferred pronunciation of each word; the shortest of each, if only these fit the frames.
-
-    Args:
-        transcript: Words with all pronunciations.
-        n_frames: Of the utterance.
-        preferred: None: the first of each.
-    """
-    preferred = preferred or (0,) * len(transcript.words)
-    if transcript.fixed is not None or _fits(transcript, preferred, n_frames):
-        return preferred
-    lengths = [[len(variant) for variant in word.variants] for word in transcript.words]
-    return tuple(own.index(min(own)) for own in lengths)
+    return choice
 
 
 def rechoose(
-    encoder: Encoder,
-    vocabulary: Vocabulary,
-    emissions: Tensor,
-    features: PackedFeatures,
-    transcripts: Sequence[Transcript],
-    ids: Sequence[str],
-    chosen: Sequence[Choice],
-) -> list[Choice]:
+    encoder: Encoder, emissions: Tensor, features: PackedFeatures, texts: PackedTexts, choice: Indices
+) -> Indices:
     """One round: every pronunciation of a word is aligned again to the frames that the word and the words on
     either side have now.
 
     Args:
         encoder: Whose emissions these are.
-        vocabulary: Of the encoder.
         emissions: `[F, M]`, the joint ones.
         features: The packed features of the utterances.
-        transcripts: The utterances' words with all pronunciations.
-        ids: The utterances' names, for errors.
-        chosen: The present choice.
+        texts: Their words with all pronunciations.
+        choice: The present one, `[L]`.
     """
-    readings = vocabulary.readings(ids, transcripts, chosen)
-    durations = align_tokens(encoder, emissions, features, readings)
-    starts, lengths = features.starts.tolist(), features.lengths.tolist()
-    candidates = [
-        candidate
-        for u, transcript in enumerate(transcripts)
-        for candidate in _candidates(
-            encoder,
-            vocabulary,
-            u,
-            ids[u],
-            _word_spans(readings[u].tokens, durations[u], starts[u]),
-            transcript,
-            chosen[u],
-        )
-    ]
-    best: dict[tuple[int, int], tuple[float, int]] = {}
-    if candidates:
-        for candidate, total in zip(candidates, _path_scores(emissions, candidates), strict=True):
-            place = candidate.utterance, candidate.word
-            if place not in best or total > best[place][0]:
-                best[place] = (total, candidate.variant)
-    result = []
-    for u, present in enumerate(chosen):
-        new = tuple(best[u, w][1] if (u, w) in best else v for w, v in enumerate(present))
-        # Of neighbouring words each may have grown as far as the frames of both allow: then none may.
-        result.append(new if _fits(transcripts[u], new, lengths[u]) else present)
-    return result
+    if (texts.slot_variants == 1).all():
+        return choice
+    tokens = texts.tokens(choice)
+    states = states_of(encoder, features, tokens)
+    durations = token_durations(align_states(emissions, features, states), states, tokens)
+    candidates = _candidates(texts, choice, durations)
+    states = encoder.states(candidates.tokens, candidates.lengths)
+    fits = states.least_frames <= candidates.lengths
+    lengths = candidates.lengths[fits]
+    paths = best_paths(emissions, candidates.starts[fits], lengths, states.rows(fits))
+    totals = sums_of(paths.log_likelihood.double().cpu().numpy(), lengths)
+    slots, n_candidates = np.unique(candidates.slots[fits], return_counts=True)
+    found = choice.copy()
+    found[slots] = candidates.variants[fits][first_largest(totals, n_candidates)]
+    # Of neighbouring words each may have grown as far as the frames of both allow: then none may.
+    fits = texts.tokens(found).least_frames <= features.n_frames
+    return np.where(np.repeat(fits, texts.text_slots), found, choice)
 
 
-def _candidates(
-    encoder: Encoder,
-    vocabulary: Vocabulary,
-    utterance: int,
-    id: str,
-    spans: Sequence[tuple[int, int]],
-    transcript: Transcript,
-    chosen: Choice,
-) -> Iterator[_Candidate]:
-    """Every pronunciation of each word that has several, where its phones fit the frames."""
-    if transcript.fixed is not None:
-        return
-    words = [
-        replace(word, variants=(word.variants[variant],))
-        for word, variant in zip(transcript.words, chosen, strict=True)
-    ]
-    for w, word in enumerate(transcript.words):
-        if len(word.variants) < 2:
-            continue
-        left, right = max(0, w - 1), min(len(words) - 1, w + 1)
-        start, length = spans[left][0], spans[right][1] - spans[left][0]
-        for v, variant in enumerate(word.variants):
-            spoken = (*words[left:w], replace(word, variants=(variant,)), *words[w + 1 : right + 1])
-            tokens = Transcript(spoken).tokens()
-            sequence = encoder.state_sequence(vocabulary.reading(id, tokens).token_ids, length)
-            skippable = sequence.skippable(tokens)
-            if len(skippable) - sum(skippable) <= length:
-                yield _Candidate(utterance, w, v, start, length, sequence.states, skippable)
+@dataclass(frozen=True)
+class _Candidates:
+    """Every pronunciation of each word that has several, with the present ones of the words on either side.
+
+    Args:
+        slots: `[n]`, the slot of each.
+        variants: `[n]`, the index of each pronunciation in its slot.
+        starts: `[n]`, the first frame of these words now, counted over the batch.
+        lengths: `[n]`, the frames of these words.
+        tokens: Of these words, and of the pauses around them.
+    """
+
+    slots: Indices
+    variants: Indices
+    starts: Indices
+    lengths: Indices
+    tokens: PackedTokens
 
 
-def _path_scores(emissions: Tensor, candidates: Sequence[_Candidate]) -> list[float]:
-    """The log-likelihood of each candidate's best path."""
-    device = emissions.device
-    starts = torch.tensor([candidate.start for candidate in candidates], device=device)
-    lengths = torch.tensor([candidate.length for candidate in candidates], device=device)
-    states, skippable = [c.states for c in candidates], [c.skippable for c in candidates]
-    paths = best_paths(emissions, starts, lengths, states, skippable)
-    item = torch.repeat_interleave(torch.arange(len(candidates), device=device), lengths)
-    totals = torch.zeros(len(candidates), dtype=torch.float64, device=device)
-    return totals.index_add_(0, item, paths.log_likelihood.double()).tolist()
-
-
-def _fits(transcript: Transcript, choice: Choice, n_frames: int) -> bool:
-    return transcript.tokens(choice).least_frames <= n_frames
-
-
-def _word_spans(tokens: Tokens, durations: Durations, start: int) -> list[tuple[int, int]]:
-    edges = start + np.concatenate([[0], np.cumsum(durations)])
-    spans: dict[int, tuple[int, int]] = {}
-    for t, word in enumerate(tokens.words):
-        if word >= 0:
-            spans[word] = (spans.get(word, (int(edges[t]), 0))[0], int(edges[t + 1]))
-    return [spans[word] for word in sorted(spans)]
+def _candidates(texts: PackedTexts, choice: Indices, durations: Indices) -> _Candidates:
+    """The candidates for a batch whose tokens, by the present choice, have these durations."""
+    first_variant = starts_of(texts.slot_variants)
+    present = first_variant + choice
+    # The words with several pronunciations, and those on either side; the pause at the end is no word.
+    first_slot = starts_of(texts.text_slots)
+    text = rows_of(texts.text_slots)
+    slot = np.flatnonzero(texts.slot_variants > 1)
+    left = np.maximum(slot - 1, first_slot[text[slot]])
+    right = np.minimum(slot + 1, (first_slot + texts.text_slots)[text[slot]] - 2)
+    # Their frames, from the end of the pause before the first to the beginning of that after the last.
+    edge = np.concatenate([[0], np.cumsum(durations)])
+    pause = starts_of(texts.variant_tokens[present])
+    start, end = edge[pause[left] + 1], edge[pause[right + 1]]
+    # A candidate is made of the slots from left to right and of the pause that the next slot begins with.
+    own = rows_of(texts.slot_variants[slot])
+    variant = ranges(np.zeros_like(slot), texts.slot_variants[slot])
+    n_slots = (right - left + 2)[own]
+    slots = ranges(left[own], n_slots)
+    is_own = slots == np.repeat(slot[own], n_slots)
+    variants = np.where(is_own, first_variant[slots] + np.repeat(variant, n_slots), present[slots])
+    n_tokens = texts.variant_tokens[variants]
+    n_tokens[np.cumsum(n_slots) - 1] = 1
+    tokens = texts.spoken(("",) * len(own), variants, n_tokens, n_slots)
+    return _Candidates(slot[own], variant, start[own], (end - start)[own], tokens)

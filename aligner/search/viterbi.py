@@ -3,13 +3,15 @@
 B items, F packed frames, S frames of the longest item, T states of the longest item, M states of the model.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 import mas
+from aligner.encoders.base import PackedStates
+from aligner.ragged import Indices, padded, ranges
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,8 @@ class StatePaths:
     log_likelihood: Tensor
 
 
-def best_paths(
-    emissions: Tensor,
-    starts: Tensor,
-    lengths: Tensor,
-    states: Sequence[Sequence[int]],
-    skippable: Sequence[Sequence[bool]],
-) -> StatePaths:
-    """The best path of each item through its states (`mas.search`).
+def best_paths(emissions: Tensor, starts: Indices, lengths: Indices, states: PackedStates) -> StatePaths:
+    """The best path of each item through its states (`mas.search_states`).
 
     Args:
         emissions: `[F', M]`, log-likelihoods.
@@ -42,30 +38,33 @@ def best_paths(
             Items may overlap.
         lengths: `[B]`, frames of each item.
         states: The model's states of each item, in order.
-        skippable: Which of them may get no frame.
 
     Raises:
-        ValueError: As `mas.search` does, for an item with more states than frames.
+        ValueError: As `mas.search_states` does, for an item with more states than frames.
     """
-    device = emissions.device
-    sequences = _padded(states, device)
-    optional = _padded(skippable, device)
-    text_lengths = torch.tensor([len(sequence) for sequence in states], device=device)
-    frame = torch.arange(int(lengths.max()), device=device)
+
+    def on_device(values: NDArray) -> Tensor:
+        return torch.from_numpy(values).to(emissions.device, non_blocking=True)
+
+    sequences = on_device(padded(states.states, states.lengths))
+    # Every path has the same share of a frame's largest emission. Without it sums stay small: those of a
+    # chapter would reach 1e7, where a step of float32 is 1.
+    durations = _search_states(
+        emissions - emissions.amax(1, keepdim=True),
+        sequences,
+        on_device(states.lengths),
+        on_device(lengths),
+        starts=on_device(starts),
+        skippable=on_device(padded(states.skippable, states.lengths)),
+    )
+    n_frames = int(lengths.sum())
+    state_of_frame = torch.repeat_interleave(sequences.flatten(), durations.flatten(), output_size=n_frames)
+    frame = on_device(ranges(starts, lengths))
+    return StatePaths(durations, state_of_frame, emissions[frame, state_of_frame])
+
+
+def _search_states(emissions, states, text_lengths, speech_lengths, *, starts, skippable):  # type: ignore
+    frame = torch.arange(int(speech_lengths.max()), device=emissions.device)
     row = (starts[:, None] + frame).clamp(max=len(emissions) - 1)
-    scores = emissions[row].gather(2, sequences[:, None, :].expand(-1, len(frame), -1))  # [B, S, T]
-    durations = mas.search(scores, text_lengths, lengths, layout="BST", skippable=optional)
-    position = torch.searchsorted(
-        durations.cumsum(1), frame.expand(len(durations), -1).contiguous(), right=True
-    )
-    inside = frame < lengths[:, None]
-    position = position.clamp(max=durations.shape[1] - 1)
-    return StatePaths(
-        durations,
-        sequences.gather(1, position)[inside],
-        scores.gather(2, position[..., None])[..., 0][inside],
-    )
-
-
-def _padded(rows: Sequence[Sequence[int]] | Sequence[Sequence[bool]], device: torch.device) -> Tensor:
-    return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True).to(device)
+    scores = emissions[row].gather(2, states[:, None, :].expand(-1, len(frame), -1))  # [B, S, T]
+    return mas.search(scores, text_lengths, speech_lengths, layout="BST", skippable=skippable)

@@ -94,9 +94,13 @@ def _evidence(aligner: Aligner, utterances: Sequence[Utterance], texts: Sequence
     result: Evidence = []
     for start in range(0, len(recordings), _BATCH):
         decoded = aligner.decode(recordings[start : start + _BATCH])
-        for reading, frames, goodness in zip(
-            decoded.readings, decoded.durations, decoded.goodness, strict=True
+        ends = np.cumsum(decoded.tokens.lengths)[:-1]
+        for tokens, frames, goodness in zip(
+            decoded.tokens.unpack(aligner.vocabulary.symbols),
+            np.split(decoded.durations.joint, ends),
+            np.split(decoded.goodness, ends),
+            strict=True,
         ):
-            evidence = utterance_evidence(goodness, reading.tokens, frames.joint, grid.hop_s)
-            result.append((goodness[is_phone(reading.tokens)], evidence))
+            evidence = utterance_evidence(goodness, tokens, frames, grid.hop_s)
+            result.append((goodness[is_phone(tokens)], evidence))
     return result

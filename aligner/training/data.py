@@ -1,6 +1,6 @@
 """Batches of a prepared corpus for training.
 
-B batch, T text tokens, N samples.
+B batch, N samples.
 
 Utterances of similar length share a batch (lhotse's bucketing sampler). It also shares them among the
 processes of a DDP run: build the Trainer with `use_distributed_sampler=False`.
@@ -26,7 +26,8 @@ from aligner.corpus.prepared import (
     load_utterances,
 )
 from aligner.errors import AlignerError
-from aligner.text.transcript import Transcript
+from aligner.text.packed import PackedTexts
+from aligner.text.vocabulary import Vocabulary
 from aligner.training.feature_store import FeatureStore
 
 if TYPE_CHECKING:
@@ -44,38 +45,22 @@ class Batch:
         utterances: B of them.
         audio: float32 `[B, N]`; `[B, 0]` where it was left out.
         audio_lengths: int64 `[B]`, samples.
-        token_ids: int64 `[B, T]`, of each word's first pronunciation.
-        text_lengths: int64 `[B]`, tokens.
-        skippable: Bool `[B, T]`, tokens that may get no frame.
+        texts: Their words with all pronunciations; they stay on the host.
     """
 
     utterances: list[Utterance]
     audio: Tensor
     audio_lengths: Tensor
-    token_ids: Tensor
-    text_lengths: Tensor
-    skippable: Tensor
+    texts: PackedTexts
 
     @property
     def ids(self) -> list[str]:
         """The utterances' names."""
         return [utterance.id for utterance in self.utterances]
 
-    @property
-    def transcripts(self) -> list[Transcript]:
-        """The utterances' words with all pronunciations."""
-        return [utterance.transcript for utterance in self.utterances]
-
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
-        """A copy with its tensors on `device`."""
-        return replace(
-            self,
-            audio=self.audio.to(device, non_blocking=non_blocking),
-            audio_lengths=self.audio_lengths.to(device, non_blocking=non_blocking),
-            token_ids=self.token_ids.to(device, non_blocking=non_blocking),
-            text_lengths=self.text_lengths.to(device, non_blocking=non_blocking),
-            skippable=self.skippable.to(device, non_blocking=non_blocking),
-        )
+        """A copy with its audio on `device`. Lengths stay where reading them costs nothing."""
+        return replace(self, audio=self.audio.to(device, non_blocking=non_blocking))
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -84,43 +69,29 @@ class Batch:
 def collate(
     utterances: Sequence[Utterance],
     sample_rate_hz: int,
-    token_ids: dict[str, int],
+    texts: Sequence[PackedTexts],
     with_audio: bool = True,
 ) -> Batch:
-    """A batch: the audio of the utterances, read and padded, and their tokens.
+    """A batch: the audio of the utterances, read and padded, and their texts.
 
     Args:
         utterances: B of them.
         sample_rate_hz: What the audio is resampled to.
-        token_ids: The index of every symbol.
+        texts: Of each.
         with_audio: False leaves the audio out.
 
     Raises:
-        AlignerError: For a symbol that has no index and for audio that cannot be read, naming the utterance.
+        AlignerError: For audio that cannot be read, naming the utterance.
     """
     if with_audio:
         audio = [load_audio(utterance, sample_rate_hz) for utterance in utterances]
     else:
         audio = [torch.empty(0)] * len(utterances)
-    tokens = [utterance.transcript.tokens() for utterance in utterances]
-    ids = []
-    for utterance, sequence in zip(utterances, tokens, strict=True):
-        try:
-            ids.append(torch.tensor([token_ids[symbol] for symbol in sequence.symbols]))
-        except KeyError as error:
-            raise AlignerError(
-                f"{utterance.id}: symbol {error} is not in the vocabulary; "
-                "prepare its corpus with --vocabulary"
-            ) from error
     return Batch(
         utterances=list(utterances),
         audio=torch.nn.utils.rnn.pad_sequence(audio, batch_first=True),
         audio_lengths=torch.tensor([len(a) for a in audio]),
-        token_ids=torch.nn.utils.rnn.pad_sequence(ids, batch_first=True),
-        text_lengths=torch.tensor([len(i) for i in ids]),
-        skippable=torch.nn.utils.rnn.pad_sequence(
-            [torch.tensor(sequence.skippable) for sequence in tokens], batch_first=True
-        ),
+        texts=PackedTexts.cat(texts),
     )
 
 
@@ -233,9 +204,18 @@ class _Batches(Dataset):
         self._utterances = {utterance.id: utterance for utterance in utterances}
         self._data = data
         self._features = features
+        self._vocabulary = Vocabulary(data.symbols)
+        self._texts: dict[str, PackedTexts] = {}  # encoded once
 
     def __getitem__(self, cuts: "CutSet") -> Batch:
         data = self._data
         utterances = [self._utterances[cut.id] for cut in cuts]
         kept = self._features is not None and all(u.id in self._features for u in utterances)
-        return collate(utterances, data.sample_rate_hz, data.info.token_ids, with_audio=not kept)
+        texts = [self._text(utterance) for utterance in utterances]
+        return collate(utterances, data.sample_rate_hz, texts, with_audio=not kept)
+
+    def _text(self, utterance: Utterance) -> PackedTexts:
+        if utterance.id not in self._texts:
+            own = PackedTexts.of(self._vocabulary, [utterance.id], [utterance.transcript])
+            self._texts[utterance.id] = own
+        return self._texts[utterance.id]

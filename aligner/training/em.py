@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,8 +16,8 @@ from aligner.encoders.base import Emissions
 from aligner.encoders.phone_mixtures import PhoneMixtures
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
-from aligner.search import align_states, choose_pronunciations, fitting_choice
-from aligner.text.vocabulary import Reading
+from aligner.ragged import Indices
+from aligner.search import align_states, choose_pronunciations, states_of
 from aligner.training.data import Batch
 from aligner.training.flat_start import flat_states
 from aligner.training.init_alignments import InitialAlignment
@@ -85,8 +86,9 @@ class EM(TrainingMethod):
             states = [self._first_states(aligner, batch, features)] * len(encoder.streams)
         else:
             emissions = encoder.emissions(features)
-            readings = self._readings(aligner, batch, features, emissions, epoch)
-            paths = [align_states(encoder, stream, features, readings)[0] for stream in emissions.streams]
+            tokens = batch.texts.tokens(self._choice(encoder, batch, features, emissions, epoch))
+            sequences = states_of(encoder, features, tokens)
+            paths = [align_states(stream, features, sequences) for stream in emissions.streams]
             states = [path.state_of_frame for path in paths]
             module.log(
                 "loss",
@@ -116,40 +118,53 @@ class EM(TrainingMethod):
         due = [number for first, number in self._gaussians.items() if first <= epoch]
         return due[-1] if due else 1
 
-    def _readings(
-        self, aligner: Aligner, batch: Batch, features: PackedFeatures, emissions: Emissions, epoch: int
-    ) -> list[Reading]:
-        """The batch's tokens in the pronunciations chosen so far, or anew where that is due."""
+    def _choice(
+        self, encoder: PhoneMixtures, batch: Batch, features: PackedFeatures, emissions: Emissions, epoch: int
+    ) -> Indices:
+        """The pronunciations chosen so far, or anew where that is due, as `PackedTexts.tokens` takes them."""
         since = epoch - self.pronunciation_epoch
         if since >= 0 and since % _PRONUNCIATIONS_EVERY == 0:
-            chosen = choose_pronunciations(
-                aligner.encoder, aligner.vocabulary, emissions.joint, features, batch.transcripts, batch.ids
-            )
-            self._variants.update(zip(batch.ids, chosen, strict=True))
-        chosen = [
-            fitting_choice(transcript, n_frames, self._variants.get(id))
-            for id, transcript, n_frames in zip(
-                batch.ids, batch.transcripts, features.lengths.tolist(), strict=True
-            )
-        ]
-        return aligner.vocabulary.readings(batch.ids, batch.transcripts, chosen)
+            choice = choose_pronunciations(encoder, emissions.joint, features, batch.texts)
+            self._variants.update(zip(batch.ids, batch.texts.variants_of(choice), strict=True))
+        else:
+            choice = batch.texts.choice_of([self._variants.get(id) for id in batch.ids])
+        return batch.texts.fitting(features.n_frames, choice)
 
     def _first_states(self, aligner: Aligner, batch: Batch, features: PackedFeatures) -> Tensor:
         """The state of every frame when training starts, `[F]`."""
+        known = [self._init_alignments.get(id) for id in batch.ids]
+        has_known = np.array([alignment is not None for alignment in known])
+        choice = batch.texts.choice_of([None if own is None else own.variants for own in known])
+        fitting = batch.texts.fitting(features.n_frames, choice)
+        tokens = batch.texts.tokens(np.where(np.repeat(has_known, batch.texts.text_slots), choice, fitting))
+        states = aligner.encoder.states(tokens, features.n_frames)
+        rate_hz = aligner.frontend.sample_rate_hz
         rows = []
-        lengths = zip(features.lengths.tolist(), batch.audio_lengths.tolist(), strict=True)
-        for b, (n_frames, n_samples) in enumerate(lengths):
-            id, known = batch.ids[b], self._init_alignments.get(batch.ids[b])
-            chosen = known.variants if known else fitting_choice(batch.transcripts[b], n_frames)
-            tokens = batch.transcripts[b].tokens(chosen)
-            reading = aligner.vocabulary.reading(id, tokens)
-            sequence = aligner.encoder.state_sequence(reading.token_ids, n_frames)
-            if known is not None:
-                rows.append(torch.from_numpy(known.states(sequence, aligner.frontend.grid, n_frames)))
+        own = np.split(np.arange(len(states.states)), np.cumsum(states.lengths)[:-1])
+        for b, n_frames in enumerate(features.n_frames.tolist()):
+            if (alignment := known[b]) is not None:
+                first = states.token[own[b][0]]
+                rows.append(
+                    torch.from_numpy(
+                        alignment.states(
+                            states.states[own[b]],
+                            states.token[own[b]] - first,
+                            aligner.frontend.grid,
+                            n_frames,
+                        )
+                    )
+                )
                 continue
-            audio, rate_hz = batch.audio[b, :n_samples], aligner.frontend.sample_rate_hz
-            skippable = sequence.skippable(tokens)
-            rows.append(flat_states(sequence.states, skippable, n_frames, audio, rate_hz))
+            audio = batch.audio[b, : batch.audio_lengths[b]]
+            rows.append(
+                flat_states(
+                    states.states[own[b]].tolist(),
+                    states.skippable[own[b]].tolist(),
+                    n_frames,
+                    audio,
+                    rate_hz,
+                )
+            )
         return torch.cat(rows).to(features.frames.device)
 
 

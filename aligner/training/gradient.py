@@ -16,6 +16,7 @@ from aligner.aligner import Aligner
 from aligner.encoders.glow_tts import GlowTTSEncoder
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
+from aligner.ragged import padded
 from aligner.training.data import Batch
 from aligner.training.diagonal_prior import beta_binomial_prior
 from aligner.training.method import TrainingMethod
@@ -64,16 +65,19 @@ class Gradient(TrainingMethod):
         All versions are scored along the best path of the first.
         """
         features = versions[0]
-        mean, log_scale = _encoder(aligner)(batch.token_ids, batch.text_lengths)
+        tokens, device = batch.texts.tokens(), features.frames.device
+        text_lengths = torch.from_numpy(tokens.lengths).to(device)
+        skippable = torch.from_numpy(padded(tokens.skippable, tokens.lengths)).to(device)
+        mean, log_scale = _encoder(aligner)(torch.from_numpy(tokens.padded()).to(device), text_lengths)
         version_scores = [mas.log_likelihood(mean, log_scale, version.padded()) for version in versions]
         scores = version_scores[0]
         searched = scores.detach()
         if module.current_epoch < self.prior_epochs:
             fading = 1 - module.current_epoch / self.prior_epochs
             searched = searched + fading * aligner.frontend.channels * beta_binomial_prior(
-                batch.text_lengths, features.lengths, scores.shape[1], scores.shape[2]
+                text_lengths, features.lengths, scores.shape[1], scores.shape[2]
             )
-        durations = mas.search(searched, batch.text_lengths, features.lengths, skippable=batch.skippable)
+        durations = mas.search(searched, text_lengths, features.lengths, skippable=skippable)
         path = mas.dense_path(durations, scores.shape[2])
         total = torch.stack([(own * path).sum() for own in version_scores]).mean()
         loss = -total / features.frames.numel()

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from aligner.alignment import Alignment, FrameGrid, Interval, is_pause
 from aligner.corpus.prepared import Utterance
-from aligner.encoders.base import StateSequence
 from aligner.errors import AlignerError
 from aligner.formats.lookup import AlignmentLookup, NoMatch
+from aligner.ragged import Indices
 from aligner.text.transcript import Transcript, Word, normalised_word
 
 _LONGER_S = 0.1  # than the recording: what rounding and resampling leave at most
@@ -34,11 +34,12 @@ class InitialAlignment:
     boundaries_s: NDArray[np.float64]
     evenly_split_words: int
 
-    def states(self, sequence: StateSequence, grid: FrameGrid, n_frames: int) -> NDArray[np.int64]:
+    def states(self, states: Indices, token_of_state: Indices, grid: FrameGrid, n_frames: int) -> Indices:
         """The state of each frame, `[S]`: a token's states share its frames evenly.
 
         Args:
-            sequence: The utterance's states.
+            states: The utterance's states.
+            token_of_state: The token that each belongs to.
             grid: Where the frames lie.
             n_frames: S.
         """
@@ -46,9 +47,9 @@ class InitialAlignment:
         durations = np.diff(edges, prepend=0, append=n_frames)
         token = np.repeat(np.arange(len(durations)), durations)
         place = np.arange(n_frames) - (durations.cumsum() - durations)[token]
-        counts = np.bincount(sequence.token_of_state, minlength=len(durations))
+        counts = np.bincount(token_of_state, minlength=len(durations))
         first = counts.cumsum() - counts
-        return np.asarray(sequence.states)[first[token] + place * counts[token] // durations[token]]
+        return states[first[token] + place * counts[token] // durations[token]]
 
 
 @dataclass

@@ -101,7 +101,7 @@ def test_boundaries_are_the_mean_over_the_streams_and_the_joint_path(
     data = ["--data.data_dir", str(tiny_corpus), "--trainer.accelerator", "cpu"]
     train([find_config("smoke")], [*data, *streams, *plain], tmp_path)
     aligner = Aligner.load(tmp_path / LAST)
-    (found,) = aligner.decode(recordings[:1]).durations
+    found = aligner.decode(recordings[:1]).durations
     assert len(found.per_stream) == 2
     first, second = found.per_stream
     assert (first != second).any()

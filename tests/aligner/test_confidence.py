@@ -20,8 +20,8 @@ from aligner.confidence import (
     is_phone,
     utterance_evidence,
 )
+from aligner.text.packed import PackedTokens
 from aligner.text.transcript import Tokens
-from aligner.text.vocabulary import Reading
 
 FRAME_S = 0.010
 
@@ -30,21 +30,27 @@ def tokens(*symbols: str) -> Tokens:
     return Tokens(symbols, tuple(range(len(symbols))), (False,) * len(symbols))
 
 
+def packed(*rows: list[int]) -> PackedTokens:
+    """Tokens with these indices in the vocabulary."""
+    ids = np.concatenate(rows)
+    lengths = np.array([len(row) for row in rows])
+    return PackedTokens(("",) * len(rows), ids, np.zeros_like(ids, bool), np.zeros_like(ids), lengths)
+
+
 def test_goodness_is_the_mean_log_posterior_of_the_symbol() -> None:
     """Two tokens, "b" (symbol 2) for two frames and "a" (symbol 1) for one."""
     posteriors = torch.tensor([[0.1, 0.2, 0.7], [0.1, 0.8, 0.1], [0.5, 0.25, 0.25]]).log()
-    reading = Reading("u1", tokens("b", "a"), [2, 1])
-    (found,) = goodness_of_pronunciation(posteriors, [0], [np.array([2, 1])], [reading])
+    found = goodness_of_pronunciation(posteriors, np.array([0]), np.array([2, 1]), packed([2, 1]))
     assert found == pytest.approx([(math.log(0.7) + math.log(0.1)) / 2, math.log(0.25)])
 
 
 def test_goodness_of_a_batch_starts_at_each_first_frame() -> None:
     """A token without frames gets 0; frames outside all tokens are not looked at."""
     posteriors = -torch.arange(24.0).reshape(8, 3)
-    readings = [Reading("u1", tokens("a", "sil"), [1, 0]), Reading("u2", tokens("sil", "b", "a"), [0, 2, 1])]
-    found = goodness_of_pronunciation(posteriors, [1, 5], [np.array([2, 1]), np.array([0, 1, 2])], readings)
-    assert found[0] == pytest.approx([-(4 + 7) / 2, -9])
-    assert found[1] == pytest.approx([0, -17, -(19 + 22) / 2])
+    said, durations = packed([1, 0], [0, 2, 1]), np.array([2, 1, 0, 1, 2])
+    found = goodness_of_pronunciation(posteriors, np.array([1, 5]), durations, said)
+    assert found[:2] == pytest.approx([-(4 + 7) / 2, -9])
+    assert found[2:] == pytest.approx([0, -17, -(19 + 22) / 2])
 
 
 def test_phones_are_what_is_no_pause() -> None:

@@ -6,15 +6,17 @@ F packed frames, C channels, M states, V symbols.
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from aligner.encoders import PhoneMixtures
-from aligner.encoders.base import Emissions, Encoder, StateSequence
+from aligner.encoders.base import Emissions, Encoder
 from aligner.encoders.phone_mixtures import StreamMixtures
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
 from aligner.instantiate import instantiate
+from aligner.text.packed import PackedTokens
 
 NAMES = ("mel0", "mel1", "mel2", "c0", "c1")  # of the channels
 STREAMS = (r"^mel", r"^c\d$")
@@ -37,6 +39,13 @@ def make(states: int = 3, gaussians: int = 2) -> PhoneMixtures:
     return encoder
 
 
+def tokens_of(*rows: list[int]) -> PackedTokens:
+    """Tokens with these indices; pauses may be skipped."""
+    ids = np.concatenate(rows)
+    lengths = np.array([len(row) for row in rows])
+    return PackedTokens(("",) * len(rows), ids, ids == 0, np.zeros_like(ids), lengths)
+
+
 def features(seed: int = 1) -> PackedFeatures:
     generator = torch.Generator().manual_seed(seed)
     return PackedFeatures.pack([torch.randn(length, len(NAMES), generator=generator) for length in (7, 5)])
@@ -44,14 +53,27 @@ def features(seed: int = 1) -> PackedFeatures:
 
 @pytest.mark.parametrize("n_frames", [8, 100])  # as many frames as states, and more
 def test_a_pause_has_one_state_and_a_phone_three(n_frames: int) -> None:
-    found = make().state_sequence([0, 2, 1, 0], n_frames)
-    assert found == StateSequence([0, 4, 5, 6, 1, 2, 3, 0], [0, 1, 1, 1, 2, 2, 2, 3])
+    found = make().states(tokens_of([0, 2, 1, 0]), np.array([n_frames]))
+    assert found.states.tolist() == [0, 4, 5, 6, 1, 2, 3, 0]
+    assert found.token.tolist() == [0, 1, 1, 1, 2, 2, 2, 3]
+    assert found.skippable.tolist() == [True, *[False] * 6, True]
 
 
 @pytest.mark.parametrize(("states", "middle"), [(3, 1), (5, 2), (1, 0), (2, 1)])
 def test_phones_of_a_short_utterance_have_their_middle_state(states: int, middle: int) -> None:
-    found = make(states).state_sequence([0, 2, 1, 0], 2 + 2 * states - 1)
-    assert found == StateSequence([0, 1 + states + middle, 1 + middle, 0], [0, 1, 2, 3])
+    found = make(states).states(tokens_of([0, 2, 1, 0]), np.array([2 + 2 * states - 1]))
+    assert found.states.tolist() == [0, 1 + states + middle, 1 + middle, 0]
+    assert found.token.tolist() == [0, 1, 2, 3]
+
+
+def test_each_utterance_of_a_batch_has_its_own_states() -> None:
+    """The second is short; tokens are counted over the batch."""
+    found = make().states(tokens_of([0, 2], [1, 0], [3]), np.array([4, 3, 3]))
+    assert found.states.tolist() == [0, 4, 5, 6, 2, 0, 7, 8, 9]
+    assert found.token.tolist() == [0, 1, 1, 1, 2, 3, 4, 4, 4]
+    assert found.lengths.tolist() == [4, 2, 3]
+    assert found.least_frames.tolist() == [3, 1, 3]
+    assert found.rows(np.array([True, False, True])).states.tolist() == [0, 4, 5, 6, 7, 8, 9]
 
 
 def test_emissions_have_a_column_for_every_state() -> None:
@@ -154,10 +176,11 @@ def test_a_checkpoint_makes_the_same_encoder_again(tmp_path: Path) -> None:
     assert isinstance(again, PhoneMixtures)
     again.load_state_dict(content["learnt"])
     for one, two in zip(
-        encoder.emissions(features()).streams, again.emissions(features(), []).streams, strict=True
+        encoder.emissions(features()).streams, again.emissions(features()).streams, strict=True
     ):
         assert torch.equal(one, two)
-    assert again.state_sequence([0, 3], 9) == encoder.state_sequence([0, 3], 9)
+    tokens, n_frames = tokens_of([0, 3]), np.array([9])
+    assert again.states(tokens, n_frames).states.tolist() == encoder.states(tokens, n_frames).states.tolist()
     stream = streams_of(again)[0]
     stream.split(4)  # training can go on from here
     assert [mixtures.gaussians for mixtures in stream.mixtures] == [8, 4]

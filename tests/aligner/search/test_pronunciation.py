@@ -7,12 +7,15 @@ from dataclasses import replace
 
 import pytest
 from stub_encoder import StubEncoder, emissions_of, features_of, transcript_of
+from torch import Tensor
 
 from aligner.errors import AlignerError
 from aligner.search import choose_pronunciations, pronunciation
-from aligner.search.pronunciation import Choice
+from aligner.text.packed import PackedTexts
 from aligner.text.transcript import Tokens, Transcript
 from aligner.text.vocabulary import Vocabulary
+
+Choice = tuple[int, ...]  # for each word of an utterance the index of its pronunciation
 
 VOCABULARY = Vocabulary(["sil", *"abcwxyz"])
 
@@ -20,14 +23,15 @@ VOCABULARY = Vocabulary(["sil", *"abcwxyz"])
 def choose(
     spoken: list[str], transcripts: list[Transcript], encoder: StubEncoder | None = None
 ) -> list[Choice]:
-    return choose_pronunciations(
-        encoder or StubEncoder(),
-        VOCABULARY,
-        emissions_of(VOCABULARY, "".join(spoken)),
-        features_of(*(len(frames) for frames in spoken)),
-        transcripts,
-        [f"u{number}" for number in range(len(transcripts))],
-    )
+    emissions = emissions_of(VOCABULARY, "".join(spoken))
+    return chosen_of(emissions, [len(frames) for frames in spoken], transcripts, encoder or StubEncoder())
+
+
+def chosen_of(
+    emissions: Tensor, n_frames: list[int], transcripts: list[Transcript], encoder: StubEncoder
+) -> list[Choice]:
+    texts = PackedTexts.of(VOCABULARY, [f"u{number}" for number in range(len(transcripts))], transcripts)
+    return texts.variants_of(choose_pronunciations(encoder, emissions, features_of(*n_frames), texts))
 
 
 @pytest.mark.parametrize(
@@ -74,9 +78,7 @@ def test_one_with_more_phones_than_frames_is_not_chosen() -> None:
 def test_states_of_a_phone_count_against_the_frames() -> None:
     """The stub needs a frame for each of two states a phone."""
     emissions = emissions_of(VOCABULARY, "...").repeat(1, 2)[:, : 1 + 2 * 7]
-    chosen = choose_pronunciations(
-        StubEncoder(states=2), VOCABULARY, emissions, features_of(3), [transcript_of("a|bc|b")], ["u0"]
-    )
+    chosen = chosen_of(emissions, [3], [transcript_of("a|bc|b")], StubEncoder(states=2))
     assert chosen == [(0,)]
 
 
@@ -99,9 +101,7 @@ def test_a_second_round_takes_up_what_neighbours_have_become(monkeypatch: pytest
     emissions[2:4, VOCABULARY.index["w"]] = -0.5
 
     def chosen() -> list[Choice]:
-        return choose_pronunciations(
-            StubEncoder(), VOCABULARY, emissions, features_of(6), [transcript], ["u0"]
-        )
+        return chosen_of(emissions, [6], [transcript], StubEncoder())
 
     assert chosen() == [(1, 1)]
     monkeypatch.setattr(pronunciation, "_ROUNDS", 1)
@@ -129,8 +129,6 @@ def test_neighbours_that_grow_together_still_fit() -> None:
     """Each of the two could take three of the four frames; together they cannot."""
     transcript = transcript_of("a|wxy", "b|xyz")
     emissions = emissions_of(VOCABULARY, "wxyz")
-    (found,) = choose_pronunciations(
-        StubEncoder(), VOCABULARY, emissions, features_of(4), [transcript], ["u0"]
-    )
+    (found,) = chosen_of(emissions, [4], [transcript], StubEncoder())
     tokens = transcript.tokens(found)
     assert len(tokens) - sum(tokens.skippable) <= 4

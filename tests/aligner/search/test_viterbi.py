@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import mas
+from aligner.encoders.base import PackedStates
 from aligner.search.viterbi import StatePaths, best_paths
 
 M = 9
@@ -26,13 +27,23 @@ class Items:
     skippable: list[list[bool]]
 
     def best_paths(self) -> StatePaths:
-        starts, lengths = torch.tensor(self.starts), torch.tensor(self.lengths)
-        return best_paths(self.emissions, starts, lengths, self.states, self.skippable)
+        return best_paths(
+            self.emissions,
+            np.array(self.starts),
+            np.array(self.lengths),
+            packed_states(self.states, self.skippable),
+        )
 
     def own_scores(self, item: int) -> Tensor:
         """`[S, T]` of one item."""
         start = self.starts[item]
         return self.emissions[start : start + self.lengths[item]][:, self.states[item]]
+
+
+def packed_states(states: list[list[int]], skippable: list[list[bool]]) -> PackedStates:
+    lengths = np.array([len(own) for own in states])
+    flags = np.concatenate([np.array(own) for own in skippable])
+    return PackedStates(np.concatenate(states).astype(np.int64), flags, np.arange(lengths.sum()), lengths)
 
 
 def draw(seed: int, n_items: int = 7, n_frames: int = 40, longest: int = 20, most_states: int = 8) -> Items:
@@ -106,16 +117,14 @@ def test_no_path_is_better(seed: int) -> None:
 def test_a_known_path_is_found() -> None:
     emissions = torch.full((6, 3), -4.0)
     emissions[range(6), [2, 2, 0, 1, 1, 1]] = torch.arange(6.0)
-    found = best_paths(
-        emissions, torch.tensor([0, 2]), torch.tensor([6, 4]), [[2, 0, 1], [0, 2, 1]], [[False] * 3] * 2
-    )
+    states = packed_states([[2, 0, 1], [0, 2, 1]], [[False] * 3] * 2)
+    found = best_paths(emissions, np.array([0, 2]), np.array([6, 4]), states)
     assert found.durations.tolist() == [[2, 1, 3], [1, 1, 2]]
     assert found.state_of_frame.tolist() == [2, 2, 0, 1, 1, 1, 0, 2, 1, 1]
     assert found.log_likelihood.tolist() == [0, 1, 2, 3, 4, 5, 2, -4, 4, 5]
 
 
 def test_more_states_than_frames_are_an_error() -> None:
+    states = packed_states([[0, 1, 2]] * 2, [[False] * 3] * 2)
     with pytest.raises(ValueError, match="3"):
-        best_paths(
-            torch.zeros(5, 3), torch.tensor([0, 3]), torch.tensor([3, 2]), [[0, 1, 2]] * 2, [[False] * 3] * 2
-        )
+        best_paths(torch.zeros(5, 3), np.array([0, 3]), np.array([3, 2]), states)

@@ -17,6 +17,7 @@ from aligner.confidence import Calibration
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.recording import Recording
 from aligner.search import TokenDurations
+from aligner.text.packed import PackedTexts
 from aligner.text.transcript import Tokens, Transcript
 from aligner.text.vocabulary import Vocabulary
 from aligner.training import calibration
@@ -77,20 +78,21 @@ class StubAligner:
     def __init__(self, said: dict[str, Transcript]) -> None:
         self.said = said
         self.calibration = Calibration()
+        self.vocabulary = Vocabulary(["sil", *"abcdefghij"])
         self.frontend = SimpleNamespace(grid=FrameGrid(160, 16000))
         self.shown: list[tuple[str, list[str]]] = []
 
     def decode(self, recordings: Sequence[Recording]) -> Decoded:
-        vocabulary = Vocabulary(["sil", *"abcdefghij"])
-        readings, frames, goodness = [], [], []
-        for recording in recordings:
-            self.shown.append((recording.id, texts(recording.transcript)))
-            reading = vocabulary.reading(recording.id, recording.transcript.tokens())
-            known = {"sil", *self.said[recording.id].symbols()}
-            readings.append(reading)
-            frames.append(TokenDurations(np.full(len(reading.tokens), 5), ()))
-            goodness.append(np.array([-0.1 if s in known else -6.0 for s in reading.tokens.symbols]))
-        return Decoded(readings, frames, goodness)
+        self.shown += [(recording.id, texts(recording.transcript)) for recording in recordings]
+        ids = [recording.id for recording in recordings]
+        tokens = PackedTexts.of(self.vocabulary, ids, [r.transcript for r in recordings]).tokens()
+        known = [{"sil", *self.said[id].symbols()} for id in ids]
+        goodness = [
+            -0.1 if symbol in own else -6.0
+            for row, own in zip(tokens.unpack(self.vocabulary.symbols), known, strict=True)
+            for symbol in row.symbols
+        ]
+        return Decoded(tokens, TokenDurations(np.full(len(tokens), 5), ()), np.array(goodness))
 
 
 def calibrated(

@@ -12,7 +12,6 @@ from tiny_corpus import write_tiny_corpus
 
 from aligner.alignment import Alignment, FrameGrid
 from aligner.cli import main
-from aligner.encoders import StateSequence
 from aligner.errors import AlignerError
 from aligner.formats import NoMatch, export
 from aligner.text.transcript import Tokens, Transcript, Word
@@ -96,7 +95,7 @@ def test_every_frame_gets_a_state_of_the_token_it_lies_in(lengths, rule):
     n_frames = grid.frame_count(sum(lengths) * 160)
     owners = [0, 1, 1, 1, 2, 2, 2, 3, 4, 4, 4, 5, 5, 5, 6, 6, 6, 7]
     states = list(range(len(owners)))
-    row = InitialAlignment((0, 0), edges_s, 0).states(StateSequence(states, owners), grid, n_frames)
+    row = InitialAlignment((0, 0), edges_s, 0).states(np.array(states), np.array(owners), grid, n_frames)
     assert len(row) == n_frames
     assert (np.diff(row) >= 0).all()
     given_frames = np.bincount(np.asarray(owners)[row], minlength=8)

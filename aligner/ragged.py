@@ -1,0 +1,95 @@
+"""Ragged rows, packed: the items of all rows one after the other, and the length of each row.
+
+On the host, in numpy: rows of tokens are short, and their lengths decide the shapes on the device.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+
+def starts_of(lengths: Indices) -> Indices:
+    """The first item of each row.
+
+    Args:
+        lengths: Items of each row.
+    """
+    return np.cumsum(lengths) - lengths
+
+
+def rows_of(lengths: Indices) -> Indices:
+    """The row of each item.
+
+    Args:
+        lengths: Items of each row.
+    """
+    return np.repeat(np.arange(len(lengths)), lengths)
+
+
+def ranges(starts: Indices, lengths: Indices) -> Indices:
+    """The numbers start, start + 1, ... of each row.
+
+    Args:
+        starts: The first of each row.
+        lengths: How many of them each row has.
+    """
+    return np.repeat(starts - starts_of(lengths), lengths) + np.arange(lengths.sum())
+
+
+def sums_of(values: NDArray[Any], lengths: Indices) -> NDArray[Any]:
+    """The sum of each row, 0 of an empty one.
+
+    Args:
+        values: Of the items; bools are counted.
+        lengths: Items of each row.
+    """
+    sums = np.bincount(rows_of(lengths), values, minlength=len(lengths))
+    return sums if np.issubdtype(values.dtype, np.floating) else sums.astype(np.int64)
+
+
+def first_largest(values: NDArray[Any], lengths: Indices) -> Indices:
+    """The item of each row that is the largest, counted over all rows; of equal ones the first.
+
+    Args:
+        values: Of the items.
+        lengths: Items of each row, at least 1.
+    """
+    starts = starts_of(lengths)
+    is_largest = values == np.repeat(np.maximum.reduceat(values, starts), lengths)
+    return np.flatnonzero(is_largest)[np.searchsorted(np.flatnonzero(is_largest), starts)]
+
+
+def padded(values: NDArray[Any], lengths: Indices) -> NDArray[Any]:
+    """`[rows, longest]`, with zeros after each row's end.
+
+    Args:
+        values: Of the items.
+        lengths: Items of each row.
+    """
+    result = np.zeros((len(lengths), int(lengths.max(initial=0))), values.dtype)
+    result[inside(lengths)] = values
+    return result
+
+
+def inside(lengths: Indices) -> NDArray[np.bool_]:
+    """Which places of the padded rows hold an item, `[rows, longest]`.
+
+    Args:
+        lengths: Items of each row.
+    """
+    return np.arange(int(lengths.max(initial=0))) < lengths[:, None]
+
+
+def edges_of(values: NDArray[Any], lengths: Indices) -> NDArray[Any]:
+    """The sum of what stands before each item of a row, and at its end of the whole row: one more a row.
+
+    Args:
+        values: Of the items, such as durations.
+        lengths: Items of each row.
+    """
+    sums = np.concatenate([np.zeros(1, values.dtype), np.cumsum(values)])
+    starts = starts_of(lengths)
+    return sums[ranges(starts, lengths + 1)] - np.repeat(sums[starts], lengths + 1)
