@@ -49,7 +49,7 @@ def best_paths(emissions: Tensor, starts: Indices, lengths: Indices, states: Pac
     sequences = on_device(padded(states.states, states.lengths))
     # Every path has the same share of a frame's largest emission. Without it sums stay small: those of a
     # chapter would reach 1e7, where a step of float32 is 1.
-    durations = _search_states(
+    durations = mas.search_states(
         emissions - emissions.amax(1, keepdim=True),
         sequences,
         on_device(states.lengths),
@@ -62,9 +62,3 @@ def best_paths(emissions: Tensor, starts: Indices, lengths: Indices, states: Pac
     frame = on_device(ranges(starts, lengths))
     return StatePaths(durations, state_of_frame, emissions[frame, state_of_frame])
 
-
-def _search_states(emissions, states, text_lengths, speech_lengths, *, starts, skippable):  # type: ignore
-    frame = torch.arange(int(speech_lengths.max()), device=emissions.device)
-    row = (starts[:, None] + frame).clamp(max=len(emissions) - 1)
-    scores = emissions[row].gather(2, states[:, None, :].expand(-1, len(frame), -1))  # [B, S, T]
-    return mas.search(scores, text_lengths, speech_lengths, layout="BST", skippable=skippable)
