@@ -162,6 +162,20 @@ def evenly_spread(utterances: Sequence[Utterance], most: int) -> list[Utterance]
     return list(utterances[:: max(1, len(utterances) // most)][:most])
 
 
+def evenly_spread_hours(utterances: Sequence[Utterance], most_hours: float | None) -> list[Utterance]:
+    """A sample of a corpus of about so many hours, spread evenly over it; all of it if it is no longer.
+
+    Args:
+        utterances: Of the corpus, in its order.
+        most_hours: None: all.
+    """
+    hours = sum(utterance.duration_s for utterance in utterances) / 3600
+    if most_hours is None or hours <= most_hours:
+        return list(utterances)
+    wanted = max(1, round(len(utterances) * most_hours / hours))
+    return [utterances[index * len(utterances) // wanted] for index in range(wanted)]
+
+
 def load_audio(utterance: Utterance, sample_rate_hz: int) -> Tensor:
     """The audio of an utterance, channels averaged and resampled; the same samples every time.
 

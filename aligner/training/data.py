@@ -1,40 +1,34 @@
 """Batches of a prepared corpus for training.
 
-B batch, N samples.
-
-Utterances of similar length share a batch (lhotse's bucketing sampler). It also shares them among the
-processes of a DDP run: build the Trainer with `use_distributed_sampler=False`.
+B batch, N samples, S speech frames, C channels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from aligner.corpus.prepared import (
-    CUTS,
     CorpusInfo,
     Utterance,
     evenly_spread,
+    evenly_spread_hours,
     load_audio,
     load_info,
     load_utterances,
 )
+from aligner.corpus.read_ahead import read_ahead
 from aligner.errors import AlignerError
 from aligner.text.packed import PackedTexts
 from aligner.text.vocabulary import Vocabulary
-from aligner.training.feature_store import FeatureStore
+from aligner.training.batches import batches_in_order, epoch_batches, of_process
+from aligner.training.feature_store import FeatureStore, StoreLimits
+from aligner.training.processes import gathered, world
 
-if TYPE_CHECKING:
-    from lhotse import CutSet
-    from lhotse.dataset.sampling.base import CutSampler
-
-MAX_BUCKETS = 10  # lhotse's usual number; more make little difference
+_NORMALISATION_HOURS = 2.0  # the mean and deviation of a channel do not change beyond
 
 
 @dataclass
@@ -43,14 +37,16 @@ class Batch:
 
     Args:
         utterances: B of them.
-        audio: float32 `[B, N]`; `[B, 0]` where it was left out.
-        audio_lengths: int64 `[B]`, samples.
+        audio: float32 `[B, N]`.
+        audio_lengths: int64 `[B]`, samples; 0 where the audio was left out, because features are kept.
+        features: Features `[S, C]` by id, of those utterances whose features lay on disk.
         texts: Their words with all pronunciations; they stay on the host.
     """
 
     utterances: list[Utterance]
     audio: Tensor
     audio_lengths: Tensor
+    features: dict[str, Tensor]
     texts: PackedTexts
 
     @property
@@ -66,31 +62,39 @@ class Batch:
         return len(self.utterances)
 
 
-def collate(
-    utterances: Sequence[Utterance],
-    sample_rate_hz: int,
-    texts: Sequence[PackedTexts],
-    with_audio: bool = True,
-) -> Batch:
-    """A batch: the audio of the utterances, read and padded, and their texts.
+@dataclass(frozen=True)
+class Loaded:
+    """What a thread read of an utterance: its audio, or features that lay on disk, or neither.
 
     Args:
-        utterances: B of them.
-        sample_rate_hz: What the audio is resampled to.
-        texts: Of each.
-        with_audio: False leaves the audio out.
-
-    Raises:
-        AlignerError: For audio that cannot be read, naming the utterance.
+        audio: `[N]`.
+        features: `[S, C]`.
     """
-    if with_audio:
-        audio = [load_audio(utterance, sample_rate_hz) for utterance in utterances]
-    else:
-        audio = [torch.empty(0)] * len(utterances)
+
+    audio: Tensor | None = None
+    features: Tensor | None = None
+
+
+def collate(
+    utterances: Sequence[Utterance], loaded: Sequence[Loaded], texts: Sequence[PackedTexts]
+) -> Batch:
+    """A batch: the audio of the utterances, padded, and their texts.
+
+    Args:
+        utterances: B of them, possibly none.
+        loaded: What was read of each.
+        texts: Of all of them, in any parts.
+    """
+    audio = [torch.empty(0) if own.audio is None else own.audio for own in loaded]
     return Batch(
         utterances=list(utterances),
-        audio=torch.nn.utils.rnn.pad_sequence(audio, batch_first=True),
-        audio_lengths=torch.tensor([len(a) for a in audio]),
+        audio=torch.nn.utils.rnn.pad_sequence(audio, batch_first=True) if audio else torch.empty(0, 0),
+        audio_lengths=torch.tensor([len(a) for a in audio], dtype=torch.int64),
+        features={
+            utterance.id: own.features
+            for utterance, own in zip(utterances, loaded, strict=True)
+            if own.features is not None
+        },
         texts=PackedTexts.cat(texts),
     )
 
@@ -104,10 +108,11 @@ class AlignerData(lightning.LightningDataModule):
         batch_duration_s: Seconds of audio in a batch at most, padding counted, give or take one utterance.
         n_validation: Utterances that boundary errors are shown of during training, those with known times
             first. They are trained on as well, since nothing of them but audio and text is learnt from.
-        num_workers: Processes that load audio beside the training; 0 for none.
+        num_workers: Threads that read audio beside the training; 0 for none, null for one a processor.
         seed: Of the order of batches.
         reload_audio: Load the audio anew each epoch, although features are kept; set if the model has a
             perturbation.
+        keep: How much features may take in each place between epochs.
     """
 
     def __init__(
@@ -116,9 +121,10 @@ class AlignerData(lightning.LightningDataModule):
         sample_rate_hz: int,
         batch_duration_s: float = 200.0,
         n_validation: int = 64,
-        num_workers: int = 0,
+        num_workers: int | None = None,
         seed: int = 0,
         reload_audio: bool = False,
+        keep: StoreLimits | None = None,
     ) -> None:
         super().__init__()
         if batch_duration_s <= 0:
@@ -132,7 +138,11 @@ class AlignerData(lightning.LightningDataModule):
         self.reload_audio = reload_audio
         self.info: CorpusInfo = load_info(data_dir)
         self.utterances: list[Utterance] = []
-        self.features = FeatureStore()
+        self.by_id: dict[str, Utterance] = {}
+        self.features = FeatureStore(keep)
+        self._vocabulary = Vocabulary(self.info.symbols)
+        self._texts: dict[str, PackedTexts] = {}
+        self.no_text = PackedTexts.of(self._vocabulary, [], [])  # where a process has none
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -150,72 +160,79 @@ class AlignerData(lightning.LightningDataModule):
     def setup(self, stage: str = "") -> None:
         if not self.utterances:
             self.utterances = load_utterances(self.data_dir)
+            self.by_id = {utterance.id: utterance for utterance in self.utterances}
 
-    def train_dataloader(self) -> DataLoader:
-        loader = self._loader(self.utterances, shuffle=True)
-        if self.trainer is not None:  # which tells samplers the epoch too late for the first after a resume
-            epochs_done = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
-            loader.sampler.set_epoch(epochs_done)  # type: ignore[attr-defined]
-        return loader
+    def train_dataloader(self) -> "Batches":
+        """The batches of the next epoch, which is why the trainer asks for one each epoch."""
+        trainer: Any = self.trainer
+        method = trainer.lightning_module.method
+        epoch = trainer.fit_loop.epoch_progress.current.processed
+        return self.epoch(epoch, method.hours_in(epoch), method.shares_batches)
 
-    def val_dataloader(self) -> DataLoader:
-        measured = [utterance for utterance in self.utterances if utterance.reference is not None]
-        chosen = measured or self.utterances
-        return self._loader(evenly_spread(chosen, self.n_validation), shuffle=False)
+    def epoch(self, number: int, hours: float | None = None, shares_batches: bool = True) -> "Batches":
+        """This process' batches of an epoch: for every process as many, some of which may be empty.
 
-    def _loader(self, utterances: list[Utterance], shuffle: bool) -> DataLoader:
-        return DataLoader(
-            _Batches(utterances, self, self.features if shuffle and not self.reload_audio else None),
-            sampler=self._sampler(utterances, shuffle),
-            batch_size=None,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
+        Args:
+            number: From 0.
+            hours: See `TrainingMethod.hours_in`.
+            shares_batches: See `TrainingMethod`.
+        """
+        durations_s = {u.id: u.duration_s for u in evenly_spread_hours(self.utterances, hours)}
+        own = of_process(durations_s, *world())
+        batches = epoch_batches(
+            durations_s if shares_batches else own, self.batch_duration_s, self.seed, number
         )
+        plan = [[id for id in batch if id in own] for batch in batches]
+        plan += [[] for _ in range(max(gathered(len(plan))) - len(plan))]
+        return Batches(plan, self, None if self.reload_audio else self.features)
 
-    def _sampler(self, utterances: list[Utterance], shuffle: bool) -> "CutSampler":
-        from lhotse import CutSet
-        from lhotse.dataset import DynamicBucketingSampler, SimpleCutSampler
+    def val_dataloader(self) -> "Batches":
+        """A sample of the corpus, the same for every process."""
+        measured = [utterance for utterance in self.utterances if utterance.reference is not None]
+        chosen = evenly_spread(measured or self.utterances, self.n_validation)
+        return self._in_order(chosen)
 
-        cuts = CutSet.from_file(Path(self.data_dir) / CUTS)
-        if not shuffle:
-            wanted = {utterance.id for utterance in utterances}
-            chosen = CutSet.from_cuts(cut for cut in cuts if cut.id in wanted)
-            return SimpleCutSampler(chosen, max_duration=self.batch_duration_s)
-        batches = sum(utterance.duration_s for utterance in utterances) / self.batch_duration_s
-        buckets = min(MAX_BUCKETS, int(batches / 2))
-        settings = {"max_duration": self.batch_duration_s, "shuffle": True, "seed": self.seed}
-        if buckets < 2:  # too little audio to fill buckets of like length
-            return SimpleCutSampler(cuts.to_eager(), **settings)
-        return DynamicBucketingSampler(cuts, num_buckets=buckets, **settings)
+    def normalisation_batches(self) -> "Batches":
+        """What the statistics of the features are taken of, the same for every process."""
+        return self._in_order(evenly_spread_hours(self.utterances, _NORMALISATION_HOURS))
+
+    def text_of(self, id: str) -> PackedTexts:
+        """The text of an utterance, encoded once."""
+        if id not in self._texts:
+            self._texts[id] = PackedTexts.of(self._vocabulary, [id], [self.by_id[id].transcript])
+        return self._texts[id]
+
+    def _in_order(self, utterances: Sequence[Utterance]) -> "Batches":
+        durations_s = {utterance.id: utterance.duration_s for utterance in utterances}
+        return Batches(batches_in_order(durations_s, self.batch_duration_s), self, None)
 
 
-class _Batches(Dataset):
-    """What a sampler's `CutSet`s become: lhotse calls this with one at a time.
+class Batches:
+    """Batches in their order, made ready by threads while the model works.
 
     Args:
-        utterances: That the sampler draws from.
-        data: Whose settings apply.
+        plan: The ids of the utterances of each batch.
+        data: Whose utterances and settings these are.
         features: Utterances whose features are kept here come without audio. None: all with audio.
     """
 
     def __init__(
-        self, utterances: Sequence[Utterance], data: AlignerData, features: FeatureStore | None
+        self, plan: Sequence[Sequence[str]], data: AlignerData, features: FeatureStore | None
     ) -> None:
-        self._utterances = {utterance.id: utterance for utterance in utterances}
+        self._plan = plan
         self._data = data
         self._features = features
-        self._vocabulary = Vocabulary(data.symbols)
-        self._texts: dict[str, PackedTexts] = {}  # encoded once
 
-    def __getitem__(self, cuts: "CutSet") -> Batch:
+    def __len__(self) -> int:
+        return len(self._plan)
+
+    def __iter__(self) -> Iterator[Batch]:
         data = self._data
-        utterances = [self._utterances[cut.id] for cut in cuts]
-        kept = self._features is not None and all(u.id in self._features for u in utterances)
-        texts = [self._text(utterance) for utterance in utterances]
-        return collate(utterances, data.sample_rate_hz, texts, with_audio=not kept)
+        for ids, loaded in read_ahead(self._plan, self._load, data.num_workers):
+            texts = [data.no_text, *(data.text_of(id) for id in ids)]
+            yield collate([data.by_id[id] for id in ids], loaded, texts)
 
-    def _text(self, utterance: Utterance) -> PackedTexts:
-        if utterance.id not in self._texts:
-            own = PackedTexts.of(self._vocabulary, [utterance.id], [utterance.transcript])
-            self._texts[utterance.id] = own
-        return self._texts[utterance.id]
+    def _load(self, id: str) -> Loaded:
+        if self._features is not None and id in self._features:
+            return Loaded(features=self._features.read(id))
+        return Loaded(audio=load_audio(self._data.by_id[id], self._data.sample_rate_hz))

@@ -22,6 +22,7 @@ from aligner.training.data import Batch
 from aligner.training.flat_start import flat_states
 from aligner.training.init_alignments import InitialAlignment
 from aligner.training.method import TrainingMethod
+from aligner.training.processes import add_up, gathered
 
 # A variance below this part of the corpus' own is noise of a Gaussian with few frames (Kaldi: 0.01).
 _LEAST_VARIANCE = 0.01
@@ -42,16 +43,21 @@ class EM(TrainingMethod):
         gaussians: {epoch, counted from 0: Gaussians of a phone's state from then on}; 1 before the first.
         pronunciation_epoch: Pronunciations are chosen in this epoch, counted from 0, and every other one
             after it.
+        early_hours: Of a larger corpus the epochs before that one hear only so many hours, spread evenly over
+            it; null: all. One Gaussian a state learns no more from more.
 
     Raises:
         AlignerError: For an epoch or a number of Gaussians below 1.
     """
+
+    shares_batches = False  # statistics are of an epoch, so each process may have batches of its own
 
     def __init__(
         self,
         epochs: int = 14,
         gaussians: dict[int, int] = {6: 2, 8: 3, 10: 4, 12: 6},  # noqa: B006 (shown as help, never changed)
         pronunciation_epoch: int = 6,
+        early_hours: float | None = 4.0,
     ) -> None:
         if epochs < 1:
             raise AlignerError(f"EM: epochs is {epochs}, must be at least 1")
@@ -59,6 +65,7 @@ class EM(TrainingMethod):
             raise AlignerError(f"EM: gaussians is {gaussians}; epochs and numbers must be at least 1")
         self.epochs = epochs
         self.pronunciation_epoch = pronunciation_epoch
+        self.early_hours = early_hours
         self._gaussians = dict(sorted(gaussians.items()))
         self._variants: dict[str, tuple[int, ...]] = {}
         self._init_alignments: dict[str, InitialAlignment] = {}
@@ -66,6 +73,10 @@ class EM(TrainingMethod):
     def optimizers(self, aligner: Aligner) -> "MStep":
         """As of every method."""
         return MStep(_mixtures(aligner))
+
+    def hours_in(self, epoch: int) -> float | None:
+        """As of every method."""
+        return self.early_hours if epoch < self.pronunciation_epoch else None
 
     def start_from(self, alignments: Mapping[str, InitialAlignment]) -> None:
         """As of every method."""
@@ -81,6 +92,23 @@ class EM(TrainingMethod):
         versions: Sequence[PackedFeatures],
     ) -> None:
         """The E-step on a batch, by the paths of its first version; the M-step after an epoch's last."""
+        epoch, encoder = module.current_epoch, _mixtures(aligner)
+        if len(batch):
+            self._expect(module, aligner, batch, versions)
+        if module.trainer.is_last_batch:
+            self._share_choices()
+            module.optimizers().step()  # type: ignore[union-attr]
+            for stream in encoder.streams:
+                stream.split(self._gaussians_in(min(epoch + 1, self.epochs - 1)))  # type: ignore[operator]
+
+    def _expect(
+        self,
+        module: lightning.LightningModule,
+        aligner: Aligner,
+        batch: Batch,
+        versions: Sequence[PackedFeatures],
+    ) -> None:
+        """The E-step. Arguments as of `step`."""
         epoch, encoder, features = module.current_epoch, _mixtures(aligner), versions[0]
         if epoch == 0:
             states = [self._first_states(aligner, batch, features)] * len(encoder.streams)
@@ -101,10 +129,11 @@ class EM(TrainingMethod):
         for stream, state in zip(encoder.streams, states, strict=True):
             for version in versions:
                 stream.accumulate(version.frames, state)  # type: ignore[operator]
-        if module.trainer.is_last_batch:
-            module.optimizers().step()  # type: ignore[union-attr]
-            for stream in encoder.streams:
-                stream.split(self._gaussians_in(min(epoch + 1, self.epochs - 1)))  # type: ignore[operator]
+
+    def _share_choices(self) -> None:
+        """Let every process know the pronunciations that all of them chose; any may write the checkpoint."""
+        for choices in gathered(self._variants):
+            self._variants.update(choices)
 
     def state_dict(self) -> dict[str, Any]:
         """As of every method: the pronunciations chosen so far."""
@@ -184,11 +213,9 @@ class MStep(torch.optim.Optimizer):
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Add up the statistics of all processes, and update the mixtures."""
-        for stream in self._encoder.streams:
-            if torch.distributed.is_available() and torch.distributed.is_initialized():
-                for mixtures in stream.mixtures:  # type: ignore[union-attr]
-                    for statistic in mixtures.statistics:
-                        torch.distributed.all_reduce(statistic)
+        streams = list(self._encoder.streams)
+        add_up(s for stream in streams for mixtures in stream.mixtures for s in mixtures.statistics)  # type: ignore[union-attr]
+        for stream in streams:
             stream.update(_LEAST_VARIANCE)  # type: ignore[operator]
 
 

@@ -20,6 +20,7 @@ from aligner.ragged import padded
 from aligner.training.data import Batch
 from aligner.training.diagonal_prior import beta_binomial_prior
 from aligner.training.method import TrainingMethod
+from aligner.training.processes import add_up
 
 _BETAS, _EPSILON = (0.9, 0.98), 1e-9  # Glow-TTS, after Vaswani et al.
 _GRADIENT_CLIP = 5.0  # of the norm; Glow-TTS clips values at 5
@@ -64,6 +65,29 @@ class Gradient(TrainingMethod):
 
         All versions are scored along the best path of the first.
         """
+        encoder = _encoder(aligner)
+        optimizer: Any = module.optimizers()
+        optimizer.zero_grad(set_to_none=False)
+        loss = torch.zeros((), device=module.device)
+        if len(batch):
+            loss = self._loss(module.current_epoch, aligner, batch, versions)
+            module.manual_backward(loss)
+        # The sum over all processes, a number: so a batch shared out gives the step of a whole one.
+        size = torch.tensor(float(versions[0].frames.numel() if len(batch) else 0), device=module.device)
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in encoder.parameters()]
+        loss = loss.detach()
+        add_up([*gradients, loss, size])
+        for parameter, gradient in zip(encoder.parameters(), gradients, strict=True):
+            parameter.grad = gradient.div_(size)
+        module.clip_gradients(optimizer, gradient_clip_val=_GRADIENT_CLIP, gradient_clip_algorithm="norm")
+        optimizer.step()
+        module.lr_schedulers().step()  # type: ignore[union-attr]
+        module.log("loss", loss / size, prog_bar=True, batch_size=1)
+
+    def _loss(
+        self, epoch: int, aligner: Aligner, batch: Batch, versions: Sequence[PackedFeatures]
+    ) -> torch.Tensor:
+        """Minus the log-likelihood of all frames and channels along the best path of the first version."""
         features = versions[0]
         tokens, device = batch.texts.tokens(), features.frames.device
         text_lengths = torch.from_numpy(tokens.lengths).to(device)
@@ -72,22 +96,14 @@ class Gradient(TrainingMethod):
         version_scores = [mas.log_likelihood(mean, log_scale, version.padded()) for version in versions]
         scores = version_scores[0]
         searched = scores.detach()
-        if module.current_epoch < self.prior_epochs:
-            fading = 1 - module.current_epoch / self.prior_epochs
+        if epoch < self.prior_epochs:
+            fading = 1 - epoch / self.prior_epochs
             searched = searched + fading * aligner.frontend.channels * beta_binomial_prior(
                 text_lengths, features.lengths, scores.shape[1], scores.shape[2]
             )
         durations = mas.search(searched, text_lengths, features.lengths, skippable=skippable)
         path = mas.dense_path(durations, scores.shape[2])
-        total = torch.stack([(own * path).sum() for own in version_scores]).mean()
-        loss = -total / features.frames.numel()
-        optimizer: Any = module.optimizers()
-        optimizer.zero_grad()
-        module.manual_backward(loss)
-        module.clip_gradients(optimizer, gradient_clip_val=_GRADIENT_CLIP, gradient_clip_algorithm="norm")
-        optimizer.step()
-        module.lr_schedulers().step()  # type: ignore[union-attr]
-        module.log("loss", loss, prog_bar=True, batch_size=len(batch))
+        return -torch.stack([(own * path).sum() for own in version_scores]).mean()
 
 
 def noam_factor(step: int, warmup_steps: int) -> float:

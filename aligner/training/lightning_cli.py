@@ -130,6 +130,7 @@ def parse(settings: Sequence[str], out: Path) -> "LightningCLI":
                 "num_sanity_val_steps": 0,
                 "enable_model_summary": False,
                 "log_every_n_steps": 1,
+                "reload_dataloaders_every_n_epochs": 1,  # each has its own order and, of a large corpus, part
                 "default_root_dir": str(out),
             },
             parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
@@ -169,6 +170,9 @@ def _cli_class(out: Path) -> "type[LightningCLI]":
     from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
     from lightning.pytorch.cli import LightningCLI
     from lightning.pytorch.loggers import TensorBoardLogger
+    from lightning.pytorch.strategies import DDPStrategy
+
+    from aligner.training.processes import Processes
 
     class AlignerCLI(LightningCLI):
         """Links what model and data must agree on, and says what is written where."""
@@ -199,7 +203,13 @@ def _cli_class(out: Path) -> "type[LightningCLI]":
             watched = sys.stderr.isatty() and trainer["enable_progress_bar"] is not False
             if watched:
                 callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
-            return super().instantiate_trainer(callbacks=callbacks, enable_progress_bar=watched, **kwargs)
+            kwargs |= {"enable_progress_bar": watched}
+            made = super().instantiate_trainer(callbacks=list(callbacks), **kwargs)
+            if not isinstance(made.strategy, DDPStrategy):
+                return made
+            # Only Lightning knows what devices, torchrun and Slurm come to; so it is asked first.
+            kwargs["strategy"] = Processes()
+            return super().instantiate_trainer(callbacks=list(callbacks), **kwargs)
 
     return AlignerCLI
 

@@ -19,6 +19,17 @@ class TrainingMethod:
     """A way to train an aligner's encoder. Children: `EM` and `Gradient`."""
 
     epochs: int
+    #: Whether several processes share out each batch, so that a step of all is a step of one, or the
+    #: utterances of the epoch, so that each has fewer steps.
+    shares_batches: bool = True
+
+    def hours_in(self, epoch: int) -> float | None:
+        """How much of a large corpus an epoch hears; None: all of it.
+
+        Args:
+            epoch: From 0.
+        """
+        return None
 
     def optimizers(self, aligner: Aligner) -> Any:
         """What `LightningModule.configure_optimizers` returns.

@@ -4,7 +4,6 @@ B batch, N samples, F packed frames.
 """
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Any
 
 import lightning
@@ -24,11 +23,11 @@ from aligner.instantiate import public_path
 from aligner.plot import plot_alignment
 from aligner.training.calibration import calibrate
 from aligner.training.data import Batch
-from aligner.training.feature_store import FeatureStore
+from aligner.training.feature_store import FeatureStore, pack_known
 from aligner.training.method import TrainingMethod
 from aligner.training.voice_perturbation import Perturbation
 
-_NORMALISATION_BATCHES = 100  # several hours: the mean and deviation of a channel do not change beyond
+_RANK_SEED = 1_000_003  # keeps the draws of the processes apart
 
 
 class AlignerModule(lightning.LightningModule):
@@ -93,24 +92,28 @@ class AlignerModule(lightning.LightningModule):
         if not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.trainer.fit_loop.max_epochs = self.method.epochs
         if not self.normalisation_fitted:
-            loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
-            some = islice(loader, _NORMALISATION_BATCHES)
-            self.aligner.frontend.fit_normalisation((batch.audio, batch.audio_lengths) for batch in some)
+            batches = self.trainer.datamodule.normalisation_batches()  # type: ignore[attr-defined]
+            self.aligner.frontend.fit_normalisation((batch.audio, batch.audio_lengths) for batch in batches)
             self.normalisation_fitted.fill_(True)
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One step of the training method on the batch as recorded and, if asked for, in other voices."""
         if batch_index == 0:  # only now: a loader may or may not draw when an epoch starts
-            torch.manual_seed(self.seed + self.current_epoch)
-        versions = [self._features(batch), *self._perturbed(batch)]
+            torch.manual_seed(self.seed + self.current_epoch + _RANK_SEED * self.global_rank)
+        versions = [self._features(batch), *self._perturbed(batch)] if len(batch) else []
         self.method.step(self, self.aligner, batch, versions)
 
     def _features(self, batch: Batch) -> PackedFeatures:
-        """A batch's features, computed when its audio first comes and kept."""
-        if any(id not in self._kept for id in batch.ids):
-            features = packed_features(self.aligner.frontend, batch.audio, batch.audio_lengths)
-            self._kept.keep(batch.ids, features)
-        return self._kept.get(batch.ids)
+        """A batch's features: kept ones, and those of the utterances whose audio came, which are then kept."""
+        known = dict(batch.features)
+        fresh = [b for b, n_samples in enumerate(batch.audio_lengths.tolist()) if n_samples]
+        if fresh:
+            audio = batch.audio if len(fresh) == len(batch) else batch.audio[fresh]
+            computed = packed_features(self.aligner.frontend, audio, batch.audio_lengths[fresh]).unpack()
+            ids = [batch.ids[b] for b in fresh]
+            self._kept.keep(ids, computed)
+            known |= zip(ids, computed, strict=True)
+        return pack_known(batch.ids, self._kept, known, self.device)
 
     def _perturbed(self, batch: Batch) -> list[PackedFeatures]:
         """The batch's features in other voices, drawn anew each time; none without a perturbation."""
