@@ -30,7 +30,9 @@ class StubEncoder(Encoder):
 
     def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
         """All states of every token, however few frames there are."""
-        token = [t for t, id in enumerate(tokens.token_ids) for _ in range(self.states_per_phone if id else 1)]
+        token = [
+            t for t, id in enumerate(tokens.token_ids) for _ in range(self.states_per_phone if id else 1)
+        ]
         part = [part for id in tokens.token_ids for part in range(self.states_per_phone if id else 1)]
         ids = tokens.token_ids[token]
         states = np.where(ids > 0, 1 + (ids - 1) * self.states_per_phone + part, 0)

@@ -61,4 +61,3 @@ def best_paths(emissions: Tensor, starts: Indices, lengths: Indices, states: Pac
     state_of_frame = torch.repeat_interleave(sequences.flatten(), durations.flatten(), output_size=n_frames)
     frame = on_device(ranges(starts, lengths))
     return StatePaths(durations, state_of_frame, emissions[frame, state_of_frame])
-

@@ -1,7 +1,7 @@
 """Which utterances share a batch, and which process takes them."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 MAX_BUCKETS = 10  # lhotse's usual number; more make little difference
 

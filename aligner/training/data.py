@@ -75,9 +75,7 @@ class Loaded:
     features: Tensor | None = None
 
 
-def collate(
-    utterances: Sequence[Utterance], loaded: Sequence[Loaded], texts: Sequence[PackedTexts]
-) -> Batch:
+def collate(utterances: Sequence[Utterance], loaded: Sequence[Loaded], texts: Sequence[PackedTexts]) -> Batch:
     """A batch: the audio of the utterances, padded, and their texts.
 
     Args:

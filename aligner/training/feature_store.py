@@ -8,9 +8,11 @@ S speech frames, C channels.
 
 import os
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +33,7 @@ class StoreLimits:
     Args:
         device_gb: Of the GPU's memory. On a CPU there is none.
         memory_gb: Of the machine's memory.
-        disk_gb: Of the disk that the run is written to, in a file without a name, which vanishes with the run.
+        disk_gb: Of the disk, in a file without a name, which vanishes with the run.
     """
 
     device_gb: float | None = None
@@ -70,7 +72,7 @@ class FeatureStore:
             if place == "disk":
                 self._disk.write(id, own)
             elif place is not None:
-                # clone: the rest of the batch need not be kept for it; pinned memory is copied without waiting
+                # a copy, so that the rest of the batch is not kept for it; pinned: copied without waiting
                 on_gpu_side = place == "device" or not own.is_cuda
                 self._in_memory[id] = own.clone() if on_gpu_side else own.cpu().pin_memory()
 
@@ -117,7 +119,7 @@ class _Disk:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self._file = None
+        self._file: Any = None
         self._where: dict[str, tuple[int, int, int]] = {}  # offset in bytes, frames, channels
         self._end = 0
 
@@ -127,6 +129,7 @@ class _Disk:
     def write(self, id: str, features: Tensor) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 (open as long as the store)
+            weakref.finalize(self, self._file.close)
         content = features.float().cpu().numpy().tobytes()
         os.pwrite(self._file.fileno(), content, self._end)
         self._where[id] = (self._end, *features.shape)  # type: ignore[assignment]

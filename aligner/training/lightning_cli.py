@@ -58,8 +58,9 @@ def train(
         init_alignments: What `formats.read` reads, to start from.
 
     Returns:
-        checkpoint, epochs, seconds and, where there is something to measure, words_error_ms,
-        phones_error_ms, peak_gpu_bytes; with init_alignments also how many utterances started from them.
+        checkpoint, epochs, seconds, rank (which of several processes this is) and, where there is
+        something to measure, words_error_ms, phones_error_ms, peak_gpu_bytes; with init_alignments also how
+        many utterances started from them.
 
     Raises:
         AlignerError: For settings that cannot be, for a checkpoint that is not there, unless resumed for one
@@ -88,6 +89,7 @@ def train(
         "checkpoint": str(out / LAST),
         "epochs": epochs,
         "seconds": round(seconds, 1),
+        "rank": cli.trainer.global_rank,
         **started,
         **_errors_ms(cli),
     }
@@ -161,6 +163,7 @@ def quieten() -> None:
         ".*The number of training batches.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*The dirpath has changed.*",
+        ".*recommended to use `self.log.*sync_dist.*",  # every process validates the same
         ".*instantiate_classes.*was deprecated.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -104,7 +104,7 @@ class AlignerModule(lightning.LightningModule):
         self.method.step(self, self.aligner, batch, versions)
 
     def _features(self, batch: Batch) -> PackedFeatures:
-        """A batch's features: kept ones, and those of the utterances whose audio came, which are then kept."""
+        """A batch's features; those of utterances whose audio came are computed, and kept."""
         known = dict(batch.features)
         fresh = [b for b, n_samples in enumerate(batch.audio_lengths.tolist()) if n_samples]
         if fresh:

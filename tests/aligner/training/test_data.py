@@ -22,7 +22,8 @@ def batches(tmp_path: Path) -> AlignerData:
 
 
 def test_batches_hold_every_utterance_once_within_the_limit(batches: AlignerData) -> None:
-    loader = batches.train_dataloader()
+    loader = batches.epoch(0)
+    assert len(loader) == sum(1 for _ in loader)
     seen = []
     for batch in loader:
         seen += batch.ids
@@ -40,9 +41,7 @@ def test_batches_hold_every_utterance_once_within_the_limit(batches: AlignerData
 
 def test_batches_repeat_with_the_seed_and_change_with_the_epoch(batches: AlignerData) -> None:
     def order(epoch: int) -> list[list[str]]:
-        loader = batches.train_dataloader()
-        loader.sampler.set_epoch(epoch)
-        return [batch.ids for batch in loader]
+        return [batch.ids for batch in batches.epoch(epoch)]
 
     assert order(0) == order(0)
     assert order(0) != order(1)
@@ -61,3 +60,22 @@ def test_batches_move_to_a_device_whole(batches: AlignerData) -> None:
     assert moved.audio.device.type == "meta"
     assert moved.ids == batch.ids
     assert batch.audio.device.type == "cpu"
+
+
+def test_an_epoch_may_hear_a_part_of_the_corpus(batches: AlignerData) -> None:
+    hours = sum(utterance.duration_s for utterance in batches.utterances) / 3600
+    heard = [id for batch in batches.epoch(0, hours / 4) for id in batch.ids]
+    assert len(heard) == len(set(heard)) == 10
+    again = [id for batch in batches.epoch(1, hours / 4) for id in batch.ids]
+    assert sorted(heard) == sorted(again)  # their features are kept
+    assert heard != again
+    assert len([id for batch in batches.epoch(0, 2 * hours) for id in batch.ids]) == 40
+
+
+def test_features_that_are_kept_come_without_audio(batches: AlignerData) -> None:
+    batches.features.keep(["u3"], [torch.zeros(5, 2)])
+    for batch in batches.epoch(0):
+        for id, n_samples in zip(batch.ids, batch.audio_lengths.tolist(), strict=True):
+            assert (n_samples == 0) == (id == "u3")
+    batches.reload_audio = True
+    assert all(batch.audio_lengths.min() > 0 for batch in batches.epoch(0))
