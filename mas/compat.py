@@ -208,7 +208,8 @@ def _path_despite_infinity(scores: NDArray[np.float32], moves_on_ties: bool) -> 
 
 _library = torch.library.Library("mas", "FRAGMENT")
 _library.define(
-    "repair(Tensor scores, Tensor text_lengths, Tensor speech_lengths, Tensor durations, str caller) -> Tensor",
+    "repair(Tensor scores, Tensor text_lengths, Tensor speech_lengths, Tensor durations, str caller) "
+    "-> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
 _library.impl("repair", _repair, "CPU")

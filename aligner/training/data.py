@@ -3,7 +3,7 @@
 B batch, N samples, S speech frames, C channels.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
