@@ -85,7 +85,7 @@ def read_audio_part(
     samples, found_hz = _decode(path, round(start_s * rate_hz), n_samples)
     if found_hz != rate_hz or samples.shape[1] <= max(channels):
         raise AlignerError(f"{path} is not the file it was: run `aligner prepare` again")
-    return samples[:, channels].mean(axis=1)
+    return samples[:, channels[0]] if len(channels) == 1 else samples[:, channels].mean(axis=1)
 
 
 def resample(samples: NDArray[np.float32], rate_hz: int, wanted_hz: int) -> Tensor:

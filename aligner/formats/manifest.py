@@ -50,7 +50,7 @@ def from_cut(cut: "Cut") -> Alignment | None:
     """
     recording = getattr(cut, "recording", None)
     supervisions = [supervision.to_dict() for supervision in cut.supervisions]
-    return _from_data(
+    return from_cut_data(
         {
             "id": cut.id,
             "start": getattr(cut, "start", 0.0),
@@ -85,9 +85,9 @@ def _from_line(line: bytes, path: Path) -> Alignment | None:
     except ValueError as error:
         raise AlignerError(f"{path}: not a manifest that can be read ({error})") from error
     if isinstance(data, dict) and data.get("type") in ("MonoCut", "MultiCut"):
-        return _from_data(data)
+        return from_cut_data(data)
     if isinstance(data, dict) and "recording_id" in data:  # a supervision: a cut of just its extent
-        return _from_data({**data, "supervisions": [data]})
+        return from_cut_data({**data, "supervisions": [data]})
     if isinstance(data, dict) and "type" in data:
         raise AlignerError(
             f"{path}: {data['id']} is a {data['type']}; take cuts before they are padded or mixed"
@@ -248,7 +248,7 @@ def _cut_data(alignment: Alignment, cut: "Cut | None") -> dict[str, Any]:
     }
 
 
-def _from_data(data: dict[str, Any]) -> Alignment | None:
+def from_cut_data(data: dict[str, Any]) -> Alignment | None:
     """The alignment of a cut as a manifest has it, or as lhotse's `to_dict` gives it; None if it has none."""
     supervisions = data.get("supervisions") or []
     if not any(supervision.get("alignment") for supervision in supervisions):

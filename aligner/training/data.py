@@ -28,6 +28,7 @@ from aligner.training.batches import batches_in_order, epoch_batches, of_process
 from aligner.training.feature_store import FeatureStore, StoreLimits
 from aligner.training.processes import gathered, world
 
+_BATCH_S, _GPU_BATCH_S = 200.0, 1600.0
 _NORMALISATION_HOURS = 2.0  # the mean and deviation of a channel do not change beyond
 
 
@@ -104,6 +105,7 @@ class AlignerData(lightning.LightningDataModule):
         data_dir: What `aligner prepare` wrote.
         sample_rate_hz: What the frontend takes; set by it.
         batch_duration_s: Seconds of audio in a batch at most, padding counted, give or take one utterance.
+            null: 200, or 1600 where a method of statistics trains on a GPU, which small batches do not fill.
         n_validation: Utterances that boundary errors are shown of during training, those with known times
             first. They are trained on as well, since nothing of them but audio and text is learnt from.
         num_workers: Threads that read audio beside the training; 0 for none, null for one a processor.
@@ -117,7 +119,7 @@ class AlignerData(lightning.LightningDataModule):
         self,
         data_dir: str,
         sample_rate_hz: int,
-        batch_duration_s: float = 200.0,
+        batch_duration_s: float | None = None,
         n_validation: int = 64,
         num_workers: int | None = None,
         seed: int = 0,
@@ -125,7 +127,7 @@ class AlignerData(lightning.LightningDataModule):
         keep: StoreLimits | None = None,
     ) -> None:
         super().__init__()
-        if batch_duration_s <= 0:
+        if batch_duration_s is not None and batch_duration_s <= 0:
             raise AlignerError(f"data.batch_duration_s is {batch_duration_s}: must be above 0")
         self.data_dir = data_dir
         self.sample_rate_hz = sample_rate_hz
@@ -177,9 +179,8 @@ class AlignerData(lightning.LightningDataModule):
         """
         durations_s = {u.id: u.duration_s for u in evenly_spread_hours(self.utterances, hours)}
         own = of_process(durations_s, *world())
-        batches = epoch_batches(
-            durations_s if shares_batches else own, self.batch_duration_s, self.seed, number
-        )
+        batch_s = self._batch_s(_BATCH_S if shares_batches else _GPU_BATCH_S)
+        batches = epoch_batches(durations_s if shares_batches else own, batch_s, self.seed, number)
         plan = [[id for id in batch if id in own] for batch in batches]
         plan += [[] for _ in range(max(gathered(len(plan))) - len(plan))]
         return Batches(plan, self, None if self.reload_audio else self.features)
@@ -202,7 +203,13 @@ class AlignerData(lightning.LightningDataModule):
 
     def _in_order(self, utterances: Sequence[Utterance]) -> "Batches":
         durations_s = {utterance.id: utterance.duration_s for utterance in utterances}
-        return Batches(batches_in_order(durations_s, self.batch_duration_s), self, None)
+        return Batches(batches_in_order(durations_s, self._batch_s(_BATCH_S)), self, None)
+
+    def _batch_s(self, on_gpu_s: float) -> float:
+        if self.batch_duration_s is not None:
+            return self.batch_duration_s
+        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return on_gpu_s if on_gpu else _BATCH_S
 
 
 class Batches:
