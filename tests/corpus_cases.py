@@ -38,7 +38,7 @@ def timit_recording(folder: Path) -> Path:
 
 def checked(raw: RawUtterance) -> Utterance:
     """The utterance with letters as tokens."""
-    return check_audio(raw, check_text(raw, characters, frozenset()))
+    return check_audio(raw, check_text(raw, characters, frozenset())).utterance
 
 
 def refusal(raw: RawUtterance) -> str:

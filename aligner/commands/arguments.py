@@ -1,7 +1,7 @@
 """Arguments that several commands share, and what their values mean."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,25 @@ class WrongArguments(AlignerError):
     """Arguments that do not go together, or one that is missing."""
 
     exit_status = 2
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """The type of an argument that is a whole number.
+
+    Args:
+        least: The smallest that will do.
+    """
+
+    def read(given: str) -> int:
+        try:
+            number = int(given)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"{given!r} must be a whole number, at least {least}")
+        return number
+
+    return read
 
 
 def add_checkpoint(parser: Parser, required: bool = True) -> None:

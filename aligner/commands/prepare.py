@@ -2,34 +2,44 @@
 
 import argparse
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aligner.commands.arguments import add_strict
+from aligner.commands.arguments import add_strict, whole_number
 from aligner.commands.output import print_record, print_table, progress, write_tsv
 from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
-    from aligner.corpus.check_corpus import Refused
+    from aligner.corpus.check_corpus import CheckedCorpus, Refused
     from aligner.corpus.prepared import CorpusInfo, Utterance
+    from aligner.corpus.readers import RawCorpus
 
 _WORDS_SHOWN = 8
+_UNDERSTOOD = 2  # utterances shown as they were read
+_TEXT_SHOWN = 70  # characters of each
 
 DESCRIPTION = """\
 Check every utterance of a corpus and write what training and alignment need.
 
-CORPUS is an LJSpeech folder, a folder of audio with .txt or .lab beside it (TIMIT is one), a list of wav|text
-or wav|speaker|text lines, or lhotse manifests; several together become one corpus. Audio is wav, flac, ogg or
-mp3 at any sample rate; channels are mixed to mono. Known times beside the audio (.phn/.wrd, TextGrid) are
-kept to measure against, never trained on.
+CORPUS is a folder with a list of its own (LJSpeech, piper, Coqui, Common Voice, Hugging Face), a folder of
+audio with texts (VCTK, LibriTTS, LibriSpeech, TIMIT, Prosodylab, MFA), a list of wav|text, wav|speaker|text
+or other columns, NeMo's manifest, Kaldi's data folder, or lhotse manifests; several together become one
+corpus. Audio is wav, flac, ogg, opus or mp3 at any sample rate, or m4a or webm with the extra `av`; channels
+are mixed to mono. Known times beside the audio (.phn/.wrd, TextGrid) are kept to measure against, never
+trained on.
 
-Writes DIR/cuts.jsonl.gz (a lhotse manifest), corpus.json, refused.tsv and out-of-lexicon.tsv."""
+Prints two utterances as they were read, and what looks wrong about the corpus as a whole.
+
+Writes DIR/cuts.jsonl.gz (a lhotse manifest), corpus.json, refused.tsv, references-refused.tsv (known times
+that cannot be used; their utterances are kept) and out-of-lexicon.tsv."""
 
 EPILOG = """\
 examples:
   aligner prepare LJSpeech-1.1 --out prepared
+  aligner prepare filelist.txt --columns wav,text,speaker --out prepared
   aligner prepare filelist.txt --audio-root wavs --phonemizer espeak --language de --out prepared
   aligner prepare filelist.txt --phonemizer tokens --pause-symbols sp sil --out prepared
   aligner prepare LibriTTS --vocabulary prepared --out prepared-libritts"""
@@ -79,20 +89,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="refuse utterances with symbols that this prepared corpus does not have",
     )
+    parser.add_argument(
+        "--columns",
+        metavar="NAME,...",
+        help="what the columns of a list are, such as wav,text,speaker; names: id, wav, text, normalized "
+        "(read instead of text), speaker, start, duration (both in seconds), language, ignore (default: what "
+        "the header says, or the values look like)",
+    )
     parser.add_argument("--audio-root", type=Path, metavar="DIR", help="where relative audio paths start")
     parser.add_argument("--relative-paths", action="store_true", help="write audio paths relative to --out")
-    add_strict(parser, "fail if any utterance is refused")
+    add_strict(parser, "fail if any utterance is refused or anything looks wrong")
     parser.add_argument(
         "--jobs",
-        type=int,
+        type=whole_number(1),
         default=min(8, os.cpu_count() or 1),
         help="files decoded at a time (default: %(default)s)",
     )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Check, write the corpus and the list of refused utterances; returns the figures."""
+    """Check, write the corpus and the lists of what was refused; returns the figures."""
     from aligner.corpus.check_corpus import check_corpus
+    from aligner.corpus.plausibility import doubts_about_speech, doubts_about_texts, refuse_if_certain
     from aligner.corpus.prepared import load_info, save_corpus
     from aligner.corpus.readers import read_corpus
     from aligner.text.phonemizer import load_phonemizer
@@ -103,38 +121,74 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     phonemize = None
     if not args.phones_from_reference:
         phonemize = load_phonemizer(args.phonemizer, args.language, **options)
-    raw = [found for corpus in args.corpus for found in read_corpus(corpus, args.audio_root)]
-    utterances, refused = check_corpus(raw, phonemize, known_symbols, jobs=args.jobs, progress=progress)
+    corpora = [read_corpus(corpus, args.audio_root, args.columns) for corpus in args.corpus]
+    raw = [found for corpus in corpora for found in corpus.utterances]
+    _print_understood(corpora)
+    doubts = []
+    if phonemize is not None:
+        doubts = doubts_about_texts(raw, tokens=args.phonemizer == "tokens")
+        if not args.columns:
+            refuse_if_certain(doubts)
+    checked = check_corpus(raw, phonemize, known_symbols, jobs=args.jobs, progress=progress)
+    doubts += doubts_about_speech(checked)
+    warnings = [doubt for corpus in corpora for doubt in corpus.doubts] + [str(doubt) for doubt in doubts]
 
     args.out.mkdir(parents=True, exist_ok=True)
-    listing = args.out / "refused.tsv"
-    rows = [(found.id, error.reason, str(error), found.audio or "") for found, error in refused]
-    write_tsv(listing, ("id", "reason", "detail", "audio"), rows)
-    if refused and (args.strict or not utterances):
-        _print_refused(refused)
-        if args.strict:
-            raise AlignerError(f"{len(refused)} of {len(raw)} utterances refused: see {listing}")
-    if not utterances:
-        raise AlignerError(f"no utterance is left: see {listing}")
+    _write_refused(args.out, checked)
+    _print_warnings(warnings)
+    _stop_if_refused(args, checked, len(raw), warnings)
 
-    guessed = _out_of_lexicon(utterances)
+    guessed = _out_of_lexicon(checked.utterances)
     write_tsv(args.out / "out-of-lexicon.tsv", ("word", "count", "phones"), guessed)
     phonemizer = "reference" if args.phones_from_reference else args.phonemizer
-    info = _info(utterances, phonemizer, args.language, options, len(refused))
-    save_corpus(args.out, utterances, info, relative_paths=args.relative_paths)
-    _print_summary(args.out, info, guessed)
-    _print_refused(refused)
+    info = _info(checked.utterances, phonemizer, args.language, options, len(checked.refused))
+    save_corpus(args.out, checked.utterances, info, relative_paths=args.relative_paths)
+    _print_summary(args.out, info, guessed, len(checked.references_refused))
+    _print_refused(checked.refused)
     return {
         "out": str(args.out),
         "utterances": info.utterances,
         "refused": info.refused,
-        "refused_by_reason": dict(Counter(error.reason for _, error in refused)),
+        "refused_by_reason": dict(Counter(error.reason for _, error in checked.refused)),
+        "references_refused": len(checked.references_refused),
+        "warnings": warnings,
+        "layouts": [corpus.layout for corpus in corpora],
         "speakers": info.speakers,
         "hours": info.hours,
         "symbols": len(info.symbols),
         "with_reference": info.with_reference,
         "out_of_lexicon": len(guessed),
     }
+
+
+def _write_refused(out: Path, checked: "CheckedCorpus") -> None:
+    rows = [(found.id, error.reason, str(error), found.audio or "") for found, error in checked.refused]
+    write_tsv(out / "refused.tsv", ("id", "reason", "detail", "audio"), rows)
+    write_tsv(out / "references-refused.tsv", ("id", "reason"), checked.references_refused)
+
+
+def _stop_if_refused(
+    args: argparse.Namespace, checked: "CheckedCorpus", n_found: int, warnings: list[str]
+) -> None:
+    """End before the corpus is written where nothing is left, or --strict asks for more than there is.
+
+    Raises:
+        AlignerError: Saying which of them.
+    """
+    listing = args.out / "refused.tsv"
+    if checked.refused and (args.strict or not checked.utterances):
+        _print_refused(checked.refused)
+        if args.strict:
+            raise AlignerError(f"{len(checked.refused)} of {n_found} utterances refused: see {listing}")
+    if not checked.utterances:
+        raise AlignerError(f"no utterance is left: see {listing}")
+    if args.strict and checked.references_refused:
+        n_references = len(checked.references_refused)
+        raise AlignerError(
+            f"the known times of {n_references} utterances refused: see {args.out}/references-refused.tsv"
+        )
+    if args.strict and warnings:
+        raise AlignerError(f"with --strict what looks wrong is an error ({len(warnings)} above)")
 
 
 def _info(
@@ -163,11 +217,35 @@ def _out_of_lexicon(utterances: "Sequence[Utterance]") -> list[tuple[str, int, s
     return [(text, counts[text], phones[text]) for text in sorted(counts, key=lambda t: (-counts[t], t))]
 
 
-def _print_summary(out: Path, info: "CorpusInfo", guessed: list[tuple[str, int, str]]) -> None:
+def _print_understood(corpora: "Sequence[RawCorpus]") -> None:
+    """Show how each corpus was read: its layout, and the first utterances with a text."""
+    for corpus in corpora:
+        usable = [found for found in corpus.utterances if found.audio and found.text and not found.problem]
+        rows = []
+        for found in (usable or corpus.utterances)[:_UNDERSTOOD]:
+            text = found.text if len(found.text) <= _TEXT_SHOWN else found.text[: _TEXT_SHOWN - 1] + "…"
+            speaker = f" by {found.speaker}" if found.speaker else ""
+            rows.append((found.id, f"{found.audio or 'no audio'}{speaker}\n{text}"))
+        print_record(f"read as {corpus.layout}", rows, show_lines=True)
+        for note in corpus.notes:
+            print(f"aligner prepare: {note}", file=sys.stderr)
+
+
+def _print_warnings(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        print(f"aligner prepare: looks wrong: {warning}", file=sys.stderr)
+
+
+def _print_summary(
+    out: Path, info: "CorpusInfo", guessed: list[tuple[str, int, str]], n_references_refused: int
+) -> None:
+    references = ""
+    if n_references_refused:
+        references = f"; of {n_references_refused} not usable, see references-refused.tsv"
     rows = [
         ("utterances", f"{info.utterances} ({info.hours * 60:.1f} min), speakers: {info.speakers}"),
         ("tokens", f"{len(info.symbols)} symbols: {' '.join(info.symbols)}"),
-        ("known times", f"{info.with_reference} utterances"),
+        ("known times", f"{info.with_reference} utterances" + references),
     ]
     if guessed:
         shown = ", ".join(f"{word} [{phones}]" for word, _, phones in guessed[:_WORDS_SHOWN])

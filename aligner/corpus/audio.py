@@ -1,8 +1,12 @@
 """Sound files: the only place that opens, resamples and writes them.
 
+libsndfile reads most formats, PyAV (`pyav.py`) the rest.
+
 N samples, C channels.
 """
 
+import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -14,11 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aligner.corpus import pyav
 from aligner.errors import AlignerError
 
-# What soundfile raises for a file that is missing, damaged, not sound, or shorter than where reading starts;
-# TypeError for `.raw`, which has no header and so no known rate.
-_UNREADABLE = (soundfile.SoundFileError, RuntimeError, OSError, ValueError, TypeError)
+_HEAD_BYTES = 1024  # of NIST SPHERE's header
+_NO_LENGTH = 0x7FFFF000  # a WAV header that promises more was written before its length was known
+_OGG_PAGE_BYTES = 65307  # of Ogg's longest page
+_OGG_LAST_PAGE = 4  # the flag of the last page of a stream
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class AudioFormat:
 
 
 def audio_format(path: str | Path) -> AudioFormat:
-    """The sample rate, channels and length of a sound file, without decoding it.
+    """The sample rate, channels and length of a sound file, without decoding it (but for PyAV's formats).
 
     Raises:
         AlignerError: Naming the file, if it is not a sound file that can be read.
@@ -45,8 +51,9 @@ def audio_format(path: str | Path) -> AudioFormat:
     try:
         with soundfile.SoundFile(path) as file:
             return AudioFormat(file.samplerate, file.channels, file.frames)
-    except _UNREADABLE as error:
-        raise AlignerError(f"{path}: cannot be read as audio ({error})") from error
+    except Exception as error:  # whatever libsndfile and its wrapper make of somebody's file
+        samples, rate_hz = _decode_otherwise(path, error)
+        return AudioFormat(rate_hz, samples.shape[1], len(samples))
 
 
 def read_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
@@ -88,6 +95,20 @@ def read_audio_part(
     return samples[:, channels[0]] if len(channels) == 1 else samples[:, channels].mean(axis=1)
 
 
+def is_cut_off(path: str | Path) -> bool:
+    """Whether a WAV or Ogg file ends before the end that it names: libsndfile then reads what there is."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+        size = os.fstat(file.fileno()).st_size
+        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+            return _wav_is_cut_off(file, size)
+        if head[:4] == b"OggS":
+            file.seek(max(0, size - _OGG_PAGE_BYTES))
+            _, page, after = file.read().rpartition(b"OggS")
+            return bool(page) and len(after) > 1 and not after[1] & _OGG_LAST_PAGE
+    return False
+
+
 def resample(samples: NDArray[np.float32], rate_hz: int, wanted_hz: int) -> Tensor:
     """The samples `[N]` at another rate, both in Hz; at the same rate they stay as they are."""
     if rate_hz != wanted_hz:
@@ -100,6 +121,16 @@ def write_wav(file: BinaryIO, samples: NDArray[np.int16], rate_hz: int) -> None:
     soundfile.write(file, samples, rate_hz, format="WAV", subtype="PCM_16")
 
 
+def _wav_is_cut_off(file: BinaryIO, size: int) -> bool:
+    """Whether the data that a WAV header promises go beyond the end of the file."""
+    while len(chunk := file.read(8)) == 8:
+        name, length = struct.unpack("<4sI", chunk)
+        if name == b"data":
+            return length < _NO_LENGTH and file.tell() + length > size + 1
+        file.seek(length + length % 2, os.SEEK_CUR)
+    return False
+
+
 def _decode(
     path: str | Path, start: int = 0, n_samples: int | None = None
 ) -> tuple[NDArray[np.float32], int]:
@@ -107,6 +138,29 @@ def _decode(
     frames = -1 if n_samples is None else n_samples
     try:
         samples, rate_hz = soundfile.read(path, frames, start, dtype="float32", always_2d=True)
-    except _UNREADABLE as error:
-        raise AlignerError(f"{path}: cannot be read as audio ({error})") from error
+    except Exception as error:  # whatever libsndfile and its wrapper make of somebody's file
+        samples, rate_hz = _decode_otherwise(path, error)
+        samples = samples[start:] if n_samples is None else samples[start : start + n_samples]
     return samples, rate_hz
+
+
+def _decode_otherwise(path: str | Path, error: Exception) -> tuple[NDArray[np.float32], int]:
+    """The samples `[N, C]` of a file that libsndfile cannot read, and their rate.
+
+    Raises:
+        AlignerError: Saying in a person's words why the file cannot be read, and what to do.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as problem:
+        raise AlignerError(f"{path}: {(problem.strerror or str(problem)).lower()}") from problem
+    if not head:
+        raise AlignerError(f"{path}: the file is empty")
+    if pyav.can_read(head):
+        return pyav.decode(path)
+    if head.startswith(b"NIST_1A"):
+        raise AlignerError(
+            f"{path}: a NIST SPHERE file that is compressed; make it a WAV with `sph2pipe -f wav`"
+        )
+    raise AlignerError(f"{path}: cannot be read as audio ({error})") from error

@@ -2,14 +2,41 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
-from aligner.corpus.checks import RefusedUtterance, check_audio, check_id, check_symbols, check_text
+from aligner.corpus.checks import (
+    CheckedAudio,
+    RefusedUtterance,
+    check_audio,
+    check_found,
+    check_symbols,
+    check_text,
+)
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.readers import RawUtterance
 from aligner.text.transcript import Transcript
 
 Refused = list[tuple[RawUtterance, RefusedUtterance]]
+
+
+@dataclass
+class CheckedCorpus:
+    """What is left of a corpus after its checks.
+
+    Args:
+        utterances: Those that can be used, in order.
+        refused: The others, with the reasons.
+        references_refused: Ids of utterances whose reference times cannot be used, with the reasons.
+        cut_off: Ids of utterances whose file ends before the end that its header names.
+        missing_s: By id, how many seconds a file is shorter than listed, where it is.
+    """
+
+    utterances: list[Utterance] = field(default_factory=list)
+    refused: Refused = field(default_factory=list)
+    references_refused: list[tuple[str, str]] = field(default_factory=list)
+    cut_off: list[str] = field(default_factory=list)
+    missing_s: dict[str, float] = field(default_factory=dict)
 
 
 def _no_progress(items: Iterable[Any], what: str, total: int) -> Iterable[Any]:
@@ -23,7 +50,7 @@ def check_corpus(
     *,
     jobs: int = 1,
     progress: Callable[[Iterable[Any], str, int], Iterable[Any]] = _no_progress,
-) -> tuple[list[Utterance], Refused]:
+) -> CheckedCorpus:
     """Check every utterance: first ids and texts, then the audio of those that are left.
 
     Args:
@@ -33,27 +60,31 @@ def check_corpus(
         jobs: Audio files decoded at a time.
         progress: Called with an iterable, what is checked ("texts" or "audio") and the number of items;
             returns the iterable, for example with a progress bar.
-
-    Returns:
-        The utterances that can be used, in order, and the refused ones.
     """
-    refused: Refused = []
-    spoken = list(_check_texts(progress(raw, "texts", len(raw)), phonemize, known_symbols, refused))
+    corpus = CheckedCorpus()
+    spoken = list(_check_texts(progress(raw, "texts", len(raw)), phonemize, known_symbols, corpus.refused))
 
-    def check(found: RawUtterance, transcript: Transcript | None) -> Utterance:
-        utterance = check_audio(found, transcript)
-        check_symbols(utterance.transcript, known_symbols)
-        return utterance
+    def check(found: RawUtterance, transcript: Transcript | None) -> CheckedAudio:
+        checked = check_audio(found, transcript)
+        check_symbols(checked.utterance.transcript, known_symbols)
+        return checked
 
-    utterances: list[Utterance] = []
     with ThreadPoolExecutor(max(1, jobs)) as pool:  # libsndfile decodes outside Python's lock
         checked = [pool.submit(check, *item) for item in spoken]
         for (found, _), future in zip(spoken, progress(checked, "audio", len(spoken)), strict=True):
             try:
-                utterances.append(future.result())
+                result = future.result()
             except RefusedUtterance as error:
-                refused.append((found, error))
-    return utterances, refused
+                corpus.refused.append((found, error))
+                continue
+            corpus.utterances.append(result.utterance)
+            if result.reference_problem:
+                corpus.references_refused.append((found.id, result.reference_problem))
+            if result.cut_off:
+                corpus.cut_off.append(found.id)
+            if result.missing_s:
+                corpus.missing_s[found.id] = result.missing_s
+    return corpus
 
 
 def _check_texts(
@@ -70,7 +101,7 @@ def _check_texts(
                 raise RefusedUtterance("duplicate id", f"also the id of {seen[found.id].audio}")
             seen[found.id] = found
             if phonemize is None:
-                check_id(found.id)
+                check_found(found)
                 yield found, None
             else:
                 yield found, check_text(found, phonemize, known_symbols)

@@ -1,24 +1,36 @@
 """Checks of an utterance before it is prepared: what is refused and why.
 
-`check_text` and `check_audio` turn a `RawUtterance` into an `Utterance` or raise `RefusedUtterance`.
+`check_text` and `check_audio` turn a `RawUtterance` into an `Utterance` or raise `RefusedUtterance`. Each is
+the one place where a library reads a person's text or recording: whatever it raises is that utterance's
+refusal.
 """
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aligner.alignment import Alignment
-from aligner.corpus.audio import audio_format, read_audio_part
+from aligner.corpus.audio import audio_format, is_cut_off, read_audio_part
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.readers import RawUtterance
-from aligner.corpus.reference import reference_beside, transcript_of_reference
+from aligner.corpus.reference import (
+    UnusableReference,
+    fitted,
+    has_reference_beside,
+    reference_beside,
+    transcript_of_reference,
+)
 from aligner.errors import AlignerError
 from aligner.text.transcript import PAUSE, Transcript
 
 SHORTEST_FRAME_S = 0.01  # every token needs one frame, and frames are usually 10 ms
 SILENCE_PEAK = 1e-3  # full scale is 1: -60 dB, quieter than any microphone's own noise in a usable recording
+# A list may count an MP3's or AAC's filling at its ends, of up to two of its frames at 16 kHz.
+SHORTFALL_S = 0.15
+_OF_THE_WHOLE = "times beside a recording are those of the whole of it, and the utterance is a part"
 SAFE_ID = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,200}")
 
 
@@ -35,6 +47,34 @@ class RefusedUtterance(AlignerError):
         self.reason = reason
 
 
+@dataclass(frozen=True)
+class CheckedAudio:
+    """An utterance that can be used, and what is to be known about its audio.
+
+    Args:
+        utterance: The utterance.
+        reference_problem: Why its reference times cannot be used; "" if they can, or there are none.
+        cut_off: Whether the file ends before the end that its header names.
+        missing_s: By how many seconds the file is shorter than listed.
+    """
+
+    utterance: Utterance
+    reference_problem: str = ""
+    cut_off: bool = False
+    missing_s: float = 0.0
+
+
+def check_found(raw: RawUtterance) -> None:
+    """Check that an utterance has an id that can be used, and was readable as listed.
+
+    Raises:
+        RefusedUtterance: If not.
+    """
+    check_id(raw.id)
+    if raw.problem:
+        raise RefusedUtterance("not readable as listed", raw.problem)
+
+
 def check_text(
     raw: RawUtterance, phonemize: Callable[[str], Transcript], known_symbols: frozenset[str]
 ) -> Transcript:
@@ -48,15 +88,16 @@ def check_text(
     Raises:
         RefusedUtterance: If the id or the text cannot be used.
     """
-    check_id(raw.id)
-    if raw.problem:
-        raise RefusedUtterance("not readable as listed", raw.problem)
+    check_found(raw)
     if not raw.text.strip():
         raise RefusedUtterance("no text", "its text is empty")
     try:
         transcript = phonemize(raw.text)
     except AlignerError as error:
         raise RefusedUtterance("text cannot be spoken", str(error)) from error
+    except Exception as error:  # whatever the phonemizer's library makes of somebody's text
+        what = f"the phonemizer failed on it ({type(error).__name__}: {error}): {raw.text[:60]!r}"
+        raise RefusedUtterance("text cannot be spoken", what) from error
     check_symbols(transcript, known_symbols)
     return transcript
 
@@ -83,7 +124,7 @@ def check_symbols(transcript: Transcript, known_symbols: frozenset[str]) -> None
         raise RefusedUtterance("unknown symbols", f"not in the vocabulary: {' '.join(sorted(unknown))}")
 
 
-def check_audio(raw: RawUtterance, transcript: Transcript | None) -> Utterance:
+def check_audio(raw: RawUtterance, transcript: Transcript | None) -> CheckedAudio:
     """The utterance, if the whole of its audio can be decoded and used.
 
     Args:
@@ -91,29 +132,33 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> Utterance:
         transcript: What is said; None to take the phones of the reference times, which then must exist.
 
     Raises:
-        RefusedUtterance: If its audio or its reference times cannot be used.
+        RefusedUtterance: If its audio cannot be used, or there is neither transcript nor reference.
     """
-    if raw.audio is None or not raw.audio.is_file():
-        raise RefusedUtterance(
-            "audio missing", f"no file {raw.audio}" if raw.audio else "no audio of this name"
-        )
+    if raw.audio is None or not raw.audio.exists():
+        broken = raw.audio is not None and raw.audio.is_symlink()
+        what = f"no such file: {raw.audio}" + (" (a link to nowhere)" if broken else "")
+        raise RefusedUtterance("audio missing", what if raw.audio else "no audio of this name")
     try:
         found = audio_format(raw.audio)
         channels = raw.channels or tuple(range(found.n_channels))
         if max(channels) >= found.n_channels:
             raise AlignerError(f"{raw.audio} has {found.n_channels} channels, not channel {max(channels)}")
+        start = round(raw.start_s * found.rate_hz)
+        if start >= found.n_samples > 0:
+            raise AlignerError(f"{raw.audio} ends before {raw.start_s:g} s, where the utterance begins")
         wanted = None if raw.duration_s is None else round(raw.duration_s * found.rate_hz)
         audio = read_audio_part(raw.audio, raw.start_s, wanted, channels, found.rate_hz)
-    except AlignerError as error:
+        cut_off = is_cut_off(raw.audio)
+    except (AlignerError, OSError) as error:
         raise RefusedUtterance("audio undecodable", str(error)) from error
     duration_s = len(audio) / found.rate_hz
-    _check_samples(audio, duration_s, raw)
-    reference = _find_reference(raw, duration_s)
-    transcript = transcript or _transcript_of(reference)
+    missing_s = _check_samples(audio, duration_s, raw)
+    reference, reference_problem = _find_reference(raw, duration_s)
+    transcript = transcript or _transcript_of(reference, reference_problem)
     needed = transcript.min_tokens()
     if duration_s / SHORTEST_FRAME_S < needed:
         raise RefusedUtterance("shorter than its text", f"{duration_s:.2f} s for {needed} tokens")
-    return Utterance(
+    utterance = Utterance(
         id=raw.id,
         audio=raw.audio.resolve(),
         audio_rate_hz=found.rate_hz,
@@ -125,31 +170,47 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> Utterance:
         channels=channels,
         reference=reference,
     )
+    to_its_end = wanted is None or start + wanted >= found.n_samples
+    decoded_short = wanted is None and start + len(audio) < found.n_samples
+    return CheckedAudio(utterance, reference_problem, (cut_off and to_its_end) or decoded_short, missing_s)
 
 
-def _check_samples(audio: NDArray[np.float32], duration_s: float, raw: RawUtterance) -> None:
-    """Check that there is as much sound as listed, and that it is neither broken nor silent."""
-    if len(audio) == 0 or (raw.duration_s and duration_s < raw.duration_s - SHORTEST_FRAME_S):
-        raise RefusedUtterance("audio too short", f"{raw.audio} has {duration_s:.3f} s of it")
+def _check_samples(audio: NDArray[np.float32], duration_s: float, raw: RawUtterance) -> float:
+    """Check that there is as much sound as listed, and that it is neither broken nor silent.
+
+    Returns:
+        The seconds that are missing of what is listed, few enough.
+    """
+    listed_s = raw.duration_s or raw.listed_s or duration_s
+    if len(audio) == 0 or duration_s < listed_s - SHORTFALL_S:
+        listed = f", listed are {listed_s:.3f} s" if listed_s > duration_s else ""
+        raise RefusedUtterance("audio too short", f"{raw.audio} has {duration_s:.3f} s of it{listed}")
     if not np.isfinite(audio).all():
         raise RefusedUtterance("audio not finite", f"{raw.audio} holds NaN or infinite samples")
     peak = float(np.abs(audio - audio.mean()).max())
     if peak < SILENCE_PEAK:
         loudest_db = 20 * np.log10(max(peak, 1e-9))
         raise RefusedUtterance("audio silent", f"{raw.audio} never exceeds {loudest_db:.0f} dB")
+    return max(0.0, listed_s - duration_s)
 
 
-def _find_reference(raw: RawUtterance, duration_s: float) -> Alignment | None:
-    """The reference times that came with the utterance or lie beside its audio."""
+def _find_reference(raw: RawUtterance, duration_s: float) -> tuple[Alignment | None, str]:
+    """The reference times that came with it or lie beside its audio, or None and why they cannot be used."""
     assert raw.audio is not None
+    if raw.reference_problem:
+        return None, raw.reference_problem
     try:
-        return raw.reference or reference_beside(raw.audio, raw.id, duration_s)
-    except AlignerError as error:
-        raise RefusedUtterance("reference times unusable", str(error)) from error
+        if raw.reference is not None:
+            return fitted(raw.reference, raw.id, duration_s, "the manifest"), ""
+        if raw.start_s:
+            return None, _OF_THE_WHOLE if has_reference_beside(raw.audio) else ""
+        return reference_beside(raw.audio, raw.id, duration_s), ""
+    except UnusableReference as error:
+        return None, str(error)
 
 
-def _transcript_of(reference: Alignment | None) -> Transcript:
+def _transcript_of(reference: Alignment | None, reference_problem: str) -> Transcript:
     try:
         return transcript_of_reference(reference)
     except AlignerError as error:
-        raise RefusedUtterance("no reference phones", str(error)) from error
+        raise RefusedUtterance("no reference phones", reference_problem or str(error)) from error

@@ -1,5 +1,6 @@
 """Reference times: hand-made times of phones and words, in files beside the audio."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,12 @@ from aligner.text.transcript import PAUSE, Tokens, Transcript, Word
 # Reference times that end later than this after the audio belong to another recording. Hand-made ones may
 # end a few hundredths of a second off.
 REFERENCE_EXCESS_S = 0.1
+_ROUNDING_S = 1e-6
 TEXTGRID_SUFFIXES = (".TextGrid", ".textgrid")
+
+
+class UnusableReference(AlignerError):
+    """Reference times that cannot be used. It costs the reference, not the utterance."""
 
 
 def reference_beside(audio: Path, id: str, duration_s: float) -> Alignment | None:
@@ -29,17 +35,56 @@ def reference_beside(audio: Path, id: str, duration_s: float) -> Alignment | Non
         The times, made to end with the audio; None if there are no such files.
 
     Raises:
-        AlignerError: If the file cannot be read or its times do not fit the audio.
+        UnusableReference: If the file cannot be read or its times do not fit the audio.
     """
-    if timit_files := reference_files(audio):
-        reference = read_timit(timit_files[0], id)  # reads both, whichever is named
-        phones = merge_phones(_fitted(reference, duration_s))
-        return Alignment(id, duration_s, _in_words(phones, reference.words), reference.words)
-    for suffix in TEXTGRID_SUFFIXES:
-        if audio.with_suffix(suffix).is_file():
-            reference = read_textgrid(audio.with_suffix(suffix), id)
-            return Alignment(id, duration_s, _fitted(reference, duration_s), reference.words)
-    return None
+    timit_files = reference_files(audio)
+    file = next(iter(timit_files), _grid_beside(audio))
+    if file is None:
+        return None
+    try:
+        found = read_timit(file, id) if timit_files else read_textgrid(file, id)  # read_timit reads both
+    except Exception as error:  # whatever their readers make of somebody's file
+        raise UnusableReference(f"{file.name}: {_one_line(error)}") from error
+    reference = fitted(found, id, duration_s, file.name)
+    if not timit_files:
+        return reference
+    return replace(reference, tokens=_in_words(merge_phones(reference.tokens), reference.words))
+
+
+def has_reference_beside(audio: Path) -> bool:
+    """Whether there is a file that `reference_beside` would read."""
+    return bool(reference_files(audio)) or _grid_beside(audio) is not None
+
+
+def fitted(reference: Alignment, id: str, duration_s: float, where: str) -> Alignment:
+    """Reference times made to end with the audio: hand-made times stop a little before or after it.
+
+    Args:
+        reference: As found.
+        id: The utterance's id.
+        duration_s: The length of the audio.
+        where: What the times are from, for errors.
+
+    Raises:
+        UnusableReference: If there are none, or they are not finite, not in order, or those of other audio.
+    """
+    intervals = (*reference.tokens, *reference.words)
+    if not intervals:
+        raise UnusableReference(f"{where}: has no times")
+    for one in intervals:
+        if not (math.isfinite(one.start_s) and math.isfinite(one.end_s)) or one.start_s < -_ROUNDING_S:
+            raise UnusableReference(f"{where}: {one.symbol!r} at {one.start_s}-{one.end_s} s is nowhere")
+        if one.end_s < one.start_s:
+            raise UnusableReference(f"{where}: {one.symbol!r} ends before it begins ({one.start_s:.3f} s)")
+    end_s = max(interval.end_s for interval in intervals)
+    if end_s > duration_s + REFERENCE_EXCESS_S:
+        raise UnusableReference(
+            f"{where}: its reference times end at {end_s:.2f} s, the audio at {duration_s:.2f} s"
+        )
+    words = tuple(_within(word, duration_s) for word in reference.words)
+    if any(later.start_s < earlier.start_s for earlier, later in zip(words, words[1:], strict=False)):
+        raise UnusableReference(f"{where}: its words are not in order of time")
+    return Alignment(id, duration_s, _to_the_end(reference.tokens, duration_s), words)
 
 
 def transcript_of_reference(reference: Alignment | None) -> Transcript:
@@ -68,12 +113,13 @@ def transcript_of_reference(reference: Alignment | None) -> Transcript:
     return Transcript(words, ("",) * (len(words) + 1), fixed)
 
 
-def _fitted(reference: Alignment, duration_s: float) -> tuple[Interval, ...]:
-    """The phones, made to end with the audio: hand-made times stop a little before or after it."""
-    end_s = max((interval.end_s for interval in (*reference.tokens, *reference.words)), default=0.0)
-    if end_s > duration_s + REFERENCE_EXCESS_S:
-        raise AlignerError(f"its reference times end at {end_s:.2f} s, the audio at {duration_s:.2f} s")
-    kept = [token for token in reference.tokens if token.start_s < duration_s]
+def _grid_beside(audio: Path) -> Path | None:
+    return next((f for suffix in TEXTGRID_SUFFIXES if (f := audio.with_suffix(suffix)).is_file()), None)
+
+
+def _to_the_end(tokens: tuple[Interval, ...], duration_s: float) -> tuple[Interval, ...]:
+    """The tokens that begin within the audio, with a pause to its end where the last one stops before."""
+    kept = [token for token in tokens if token.start_s < duration_s]
     if kept and is_pause(kept[-1].symbol):
         kept[-1] = replace(kept[-1], end_s=duration_s)
     elif kept and kept[-1].end_s < duration_s:
@@ -81,6 +127,14 @@ def _fitted(reference: Alignment, duration_s: float) -> tuple[Interval, ...]:
     elif kept:
         kept[-1] = replace(kept[-1], end_s=duration_s)
     return tuple(kept)
+
+
+def _within(word: Interval, duration_s: float) -> Interval:
+    return replace(word, end_s=duration_s) if word.start_s < duration_s < word.end_s else word
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _in_words(phones: tuple[Interval, ...], words: tuple[Interval, ...]) -> tuple[Interval, ...]:

@@ -19,9 +19,9 @@ def test_rejected_utterances_are_kept_apart_with_their_reasons(tmp_path: Path) -
         RawUtterance("odd", tone(tmp_path / "odd.wav"), "axe"),
         RawUtterance("b", tone(tmp_path / "b.wav"), "tow"),
     ]
-    utterances, refused = check_corpus(raw, characters, frozenset("otw"), jobs=2)
-    assert [u.id for u in utterances] == ["a", "b"]
-    assert {found.id: error.reason for found, error in refused} == {
+    corpus = check_corpus(raw, characters, frozenset("otw"), jobs=2)
+    assert [u.id for u in corpus.utterances] == ["a", "b"]
+    assert {found.id: error.reason for found, error in corpus.refused} == {
         "a": "duplicate id",
         "odd": "unknown symbols",
         "lost": "audio missing",

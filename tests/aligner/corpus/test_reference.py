@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from corpus_cases import checked, timit_recording, tone
 
-from aligner.corpus.checks import RefusedUtterance, check_audio
+from aligner.corpus.checks import RefusedUtterance, check_audio, check_text
 from aligner.corpus.readers import RawUtterance
 from aligner.corpus.reference import reference_beside, transcript_of_reference
 from aligner.errors import AlignerError
+from aligner.text.phonemizer import characters
 
 
 @pytest.fixture
@@ -26,13 +27,16 @@ def test_reference_times_cover_the_audio_in_words(timit_audio: Path) -> None:
 
 def test_reference_times_of_another_recording_are_refused(timit_audio: Path) -> None:
     tone(timit_audio, 0.5)
-    with pytest.raises(RefusedUtterance, match="reference times end") as caught:
-        checked(RawUtterance("x", timit_audio, "two"))
-    assert caught.value.reason == "reference times unusable"
+    raw = RawUtterance("x", timit_audio, "two")
+    found = check_audio(raw, check_text(raw, characters, frozenset()))
+    assert found.utterance.reference is None
+    assert "reference times end" in found.reference_problem
+    with pytest.raises(RefusedUtterance, match="reference times end"):
+        check_audio(raw, None)  # whose phones were to be taken
 
 
 def test_phones_of_the_reference_as_tokens(timit_audio: Path) -> None:
-    utterance = check_audio(RawUtterance("x", timit_audio, "two daw"), None)
+    utterance = check_audio(RawUtterance("x", timit_audio, "two daw"), None).utterance
     tokens = utterance.transcript.tokens()
     assert tokens.symbols == ("sil", "t", "uw", "sil", "d", "ao", "sil")
     assert tokens.words == (-1, 0, 0, -1, 1, 1, -1)

@@ -1,0 +1,6 @@
+"""Readers of corpora as people have them: one file a layout; each gives `RawUtterance`s, not checked yet."""
+
+from aligner.corpus.readers.layouts import read_corpus
+from aligner.corpus.readers.raw import RawCorpus, RawUtterance
+
+__all__ = ["RawCorpus", "RawUtterance", "read_corpus"]

@@ -1,0 +1,178 @@
+"""The files of a corpus: one walk through a folder, sound files by any end of their path, lines of a text."""
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aligner.errors import AlignerError
+
+# What libsndfile reads, and what PyAV reads (see `aligner.corpus.audio`).
+SNDFILE_SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".w64", ".caf"}
+)
+PYAV_SUFFIXES = frozenset({".m4a", ".mp4", ".webm", ".aac", ".wma", ".mka", ".amr", ".3gp"})
+AUDIO_SUFFIXES = SNDFILE_SUFFIXES | PYAV_SUFFIXES
+# Where corpora have their audio, beside their list.
+AUDIO_FOLDERS = ("wavs", "wav", "audio", "clips", "flac", "mp3")
+# Written by operating systems and version control, not by the person.
+_NOT_THEIRS = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir"})
+_BINARY_BYTES = 4096  # that are looked at for a NUL, which no text has
+
+
+@dataclass
+class Tree:
+    """The files of a folder and below, without hidden ones.
+
+    Args:
+        root: The folder.
+        sounds: Files named like sound, sorted; a broken link or a folder of such a name is among them.
+        others: All other files, sorted.
+        closed: Folders that could not be looked into, with the reason.
+    """
+
+    root: Path
+    sounds: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+    closed: dict[Path, str] = field(default_factory=dict)
+
+
+def walk(root: Path, *, deep: bool = True) -> Tree:
+    """The files of a folder and, if `deep`, below; links to folders are followed, once each."""
+    tree = Tree(root)
+    waiting, seen = [root], set()
+    while waiting:
+        folder = waiting.pop()
+        try:
+            identity = os.stat(folder)
+            if (identity.st_dev, identity.st_ino) in seen:
+                continue
+            seen.add((identity.st_dev, identity.st_ino))
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            tree.closed[folder] = error.strerror or str(error)
+            continue
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.lower() in _NOT_THEIRS:
+                continue
+            path = folder / entry.name
+            is_folder = entry.is_dir()
+            if is_folder and deep:
+                waiting.append(path)
+            if path.suffix.lower() in AUDIO_SUFFIXES:
+                tree.sounds.append(path)
+            elif not is_folder:
+                tree.others.append(path)
+    tree.sounds.sort()
+    tree.others.sort()
+    return tree
+
+
+class SoundFiles:
+    """The sound files of a corpus, found by what a list calls them.
+
+    A name is a path (`wavs/x/001.wav`), its end (`x/001.wav`, `001.wav`), or either without suffix, as
+    LJSpeech has them (`001`).
+
+    Args:
+        root: Where paths start.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._usual = [folder for name in AUDIO_FOLDERS if (folder := root / name).is_dir()]
+        self._by_ending: dict[str, list[Path]] | None = None
+
+    def find(self, name: str) -> tuple[Path | None, str]:
+        """The sound file of a name, or None and why there is none.
+
+        A file at just this place is meant, whatever else has its name; so is LJSpeech's `wavs/NAME.*`.
+        """
+        slashed = name.replace("\\", "/")
+        path = self.root / slashed
+        named_as_sound = path.suffix.lower() in AUDIO_SUFFIXES
+        if named_as_sound and path.is_file():
+            return path, ""
+        found = self._endings().get(_key(name), [])
+        if len(found) > 1:
+            places = {folder / Path(slashed).parent for folder in (self.root, *self._usual)}
+            direct = [file for file in found if file.parent in places]
+            found = direct if len(direct) == 1 else found
+        if len(found) > 1:
+            shown = " and ".join(file.relative_to(self.root).as_posix() for file in found[:2])
+            more = f" and {len(found) - 2} more" if len(found) > 2 else ""
+            return None, f"{name!r} may be {shown}{more}: write the path from {self.root} with its suffix"
+        if found:
+            return found[0], ""
+        return (path if named_as_sound else None), ""
+
+    def _endings(self) -> dict[str, list[Path]]:
+        """The files of the usual folders, or else of all folders below, by each end of their path."""
+        if self._by_ending is None:
+            self._by_ending = defaultdict(list)
+            files = set(walk(self.root, deep=not self._usual).sounds)
+            for folder in self._usual:
+                files.update(walk(folder).sounds)
+            for file in sorted(files):
+                parts = _key(file.relative_to(self.root).as_posix()).split("/")
+                for start in range(len(parts)):
+                    ending = "/".join(parts[start:])
+                    self._by_ending[ending].append(file)
+                    self._by_ending[ending.rpartition(".")[0]].append(file)
+        return self._by_ending
+
+
+def _key(name: str) -> str:
+    """One spelling of a path: macOS writes accents as characters of their own, Windows has backslashes."""
+    return unicodedata.normalize("NFC", name).replace("\\", "/").removeprefix("./")
+
+
+def read_text(path: Path) -> str:
+    """The content of a text file: UTF-8, or UTF-16 with its byte-order mark.
+
+    Raises:
+        AlignerError: If it cannot be read, or is something else.
+    """
+    return "\n".join(line for _, line, _ in decoded_lines(path, whole=True))
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file that are not empty, with their numbers.
+
+    Raises:
+        AlignerError: If it cannot be read, or is not UTF-8.
+    """
+    return ((number, line) for number, line, _ in decoded_lines(path, whole=True) if line.strip())
+
+
+def decoded_lines(path: Path, *, whole: bool = False) -> Iterator[tuple[int, str, str]]:
+    """The lines of a text file: number, content, and why it cannot be read ("" if it can).
+
+    Args:
+        path: The file.
+        whole: Refuse the file for one line that is not UTF-8, instead of the line.
+
+    Raises:
+        AlignerError: If the file cannot be opened or is no text.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise AlignerError(f"{path}: {error.strerror or error}") from error
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            content = content.decode("utf-16").encode()
+        except UnicodeError as error:
+            raise AlignerError(f"{path}: not a text file ({error})") from error
+    if b"\0" in content[:_BINARY_BYTES]:
+        raise AlignerError(f"{path}: a binary file, not a text in UTF-8")
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        try:
+            yield number, line.removesuffix(b"\r").decode(), ""
+        except UnicodeDecodeError as error:
+            problem = f"not UTF-8 ({error.reason} at byte {error.start}): convert it with iconv"
+            if whole:
+                raise AlignerError(f"{path}: line {number} is {problem}") from error
+            yield number, line.decode(errors="replace"), f"line {number} of {path.name} is {problem}"

@@ -1,0 +1,211 @@
+"""Folders of sound files with a text file for each: Prosodylab, MFA, TIMIT, VCTK, LibriTTS, LibriSpeech."""
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from aligner.corpus.readers.files import AUDIO_FOLDERS, Tree, lines
+from aligner.corpus.readers.raw import RawCorpus, RawUtterance, id_of, with_distinct_ids
+from aligner.errors import AlignerError
+from aligner.formats.timit import reference_files, spoken_text
+
+# Of several texts of one name the first of these is read. LibriTTS has a printed and a normalised text.
+TEXT_SUFFIXES = (".lab", ".normalized.txt", ".txt", ".original.txt")
+TRANSCRIPTS = ".trans.txt"  # LibriSpeech: one for each chapter, a line for each utterance
+TEXT_FOLDERS = frozenset({"txt", "txts", "text", "texts", "lab", "labs", "transcript", "transcripts"})
+_MICROPHONE = re.compile(r"_mic([12])$")  # VCTK records each utterance twice; the first is taken
+_TIMES = re.compile(r"\d+\s+\d+\s+\S+")  # a line of HTK's labels, which have the suffix .lab, too
+_NOTES = frozenset(
+    {"readme", "license", "licence", "copying", "notice", "speakers", "speaker-info", "changelog"}
+)
+
+
+def read_folder(tree: Tree) -> RawCorpus:
+    """The utterances of a folder: sound files, each with its text beside it or in a folder of texts.
+
+    The speaker is the folder that the sound is in, unless that is called `wavs` or the like.
+    """
+    texts = _Texts(tree)
+    found: list[RawUtterance] = []
+    skipped = 0
+    names = {file.with_suffix("").as_posix() for file in tree.sounds}
+    for audio in tree.sounds:
+        stem = audio.with_suffix("").as_posix()
+        if stem.endswith("_mic2") and stem.removesuffix("2") + "1" in names:
+            skipped += 1
+            continue
+        found += texts.utterances(audio, _speaker(audio, tree.root))
+    found += [
+        RawUtterance(id_of(file), None, "", problem=f"{file}: {reason}")
+        for file, reason in tree.closed.items()
+    ]
+    found += texts.left_over()
+    found, notes = with_distinct_ids(found)
+    if skipped:
+        notes.append(f"{skipped} recordings are by the second microphone (_mic2): only the first is read")
+    return RawCorpus(found, f"{tree.root.name}: sound files with their texts", tuple(notes))
+
+
+class _Texts:
+    """The texts of a folder, found by the sound file that they belong to."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.root = tree.root
+        self._beside: dict[str, list[Path]] = defaultdict(list)
+        self._by_stem: dict[str, list[Path]] = defaultdict(list)
+        self._transcribed: dict[str, tuple[Path, str]] = {}
+        self._grids = {
+            f.with_suffix("").as_posix(): f for f in tree.others if f.suffix.lower() == ".textgrid"
+        }
+        self._problems: list[RawUtterance] = []
+        self._used: set[Path] = set()
+        self._spoken_folders = {audio.parent for audio in tree.sounds}
+        for file in tree.others:
+            lower = file.name.lower()
+            if lower.endswith(TRANSCRIPTS):
+                self._read_transcripts(file)
+            elif suffix := _text_suffix(file):
+                stem = file.name[: -len(suffix)]
+                self._beside[(file.parent / stem).as_posix()].append(file)
+                self._by_stem[stem].append(file)
+
+    def utterances(self, audio: Path, speaker: str) -> list[RawUtterance]:
+        """The utterance of a sound file, or several where a TextGrid of whole sentences is its text."""
+        id = id_of(audio)
+        if audio.is_dir():
+            return [RawUtterance(id, audio, "", speaker, problem=f"{audio} is a folder, not a sound file")]
+        for stem in dict.fromkeys((audio.stem, _MICROPHONE.sub("", audio.stem))):
+            id = re.sub(r"\s+", "_", stem)
+            if stem in self._transcribed:
+                transcripts, text = self._transcribed[stem]
+                self._used.add(transcripts / stem)
+                return [RawUtterance(id, audio, text, speaker)]
+            files = self._beside.get((audio.parent / stem).as_posix()) or self._elsewhere(stem, speaker)
+            if files:
+                return [self._with_text(id, audio, speaker, files)]
+        grid = self._grids.get(audio.with_suffix("").as_posix())
+        if grid is not None:
+            return utterances_of_grid(audio, grid, speaker)
+        return [RawUtterance(id_of(audio), audio, "", speaker, problem="no .txt or .lab beside it")]
+
+    def left_over(self) -> list[RawUtterance]:
+        """Texts without a sound file, in folders where others have one, and texts that cannot be read."""
+        folders = {file.parent for file in self._used} | self._spoken_folders
+        left = [
+            files
+            for files in self._beside.values()
+            if files[0].parent in folders and not self._used & set(files) and not _is_note(files[0])
+        ]
+        found = [
+            self._with_text(_text_id(files[0]), None, _speaker(files[0], self.root), files) for files in left
+        ]
+        for stem, (transcripts, text) in self._transcribed.items():
+            if transcripts / stem not in self._used:
+                found.append(RawUtterance(stem, None, text, _speaker(transcripts, self.root)))
+        return [*found, *self._problems]
+
+    def _elsewhere(self, stem: str, speaker: str) -> list[Path]:
+        """The text files of a name in another folder, if they are all in one: VCTK has `txt/p225`."""
+        files = self._by_stem.get(stem, [])
+        own = [f for f in files if f.parent.name == speaker or f.parent.name.lower() in TEXT_FOLDERS] or files
+        own = [file for file in own if file.parent not in self._spoken_folders]
+        return own if len({file.parent for file in own}) == 1 else []
+
+    def _with_text(self, id: str, audio: Path | None, speaker: str, files: list[Path]) -> RawUtterance:
+        order = sorted(files, key=lambda file: TEXT_SUFFIXES.index(_text_suffix(file)))
+        problem = ""
+        for file in order:
+            self._used.add(file)
+            try:
+                text = _read_text(file)
+            except AlignerError as error:
+                problem = problem or str(error)
+                continue
+            if file.suffix.lower() == ".lab" and _TIMES.match(text):
+                problem = problem or f"{file} has times (HTK labels), no text: put the text into a .txt"
+                continue
+            return RawUtterance(id, audio, text, speaker)
+        return RawUtterance(id, audio, "", speaker, problem=problem)
+
+    def _read_transcripts(self, file: Path) -> None:
+        """LibriSpeech's lines of `id TEXT`."""
+        try:
+            for _, line in lines(file):
+                id, _, text = line.strip().partition(" ")
+                self._transcribed[id] = (file.parent, text)
+        except AlignerError as error:
+            self._problems.append(RawUtterance(id_of(file), None, "", problem=str(error)))
+
+
+def utterances_of_grid(audio: Path, grid: Path, speaker: str) -> list[RawUtterance]:
+    """The utterances in a TextGrid beside a sound file that has no text of its own.
+
+    Either its tier of words is the text; or it is a transcript as MFA takes it: a tier for each speaker,
+    whose intervals are sentences.
+    """
+    try:
+        tiers = _tiers(grid)
+    except Exception as error:  # whatever the reader of TextGrids makes of somebody's file
+        problem = f"{grid}: not a TextGrid that can be read ({error})"
+        return [RawUtterance(id_of(audio), audio, "", speaker, problem=problem)]
+    words = next((entries for name, entries in tiers.items() if "word" in name.lower()), None)
+    if words is not None:
+        return [RawUtterance(id_of(audio), audio, " ".join(text for _, _, text in words), speaker)]
+    said = [
+        (start_s, end_s, text, name) for name, entries in tiers.items() for start_s, end_s, text in entries
+    ]
+    if not said:
+        problem = f"{grid} has no text and there is no .txt or .lab"
+        return [RawUtterance(id_of(audio), audio, "", speaker, problem=problem)]
+    if len(said) == 1:
+        return [RawUtterance(id_of(audio), audio, said[0][2], speaker or said[0][3])]
+    return [
+        RawUtterance(f"{id_of(audio)}-{n:03d}", audio, text, name, start_s, end_s - start_s)
+        for n, (start_s, end_s, text, name) in enumerate(sorted(said), 1)
+    ]
+
+
+def _tiers(grid: Path) -> dict[str, list[tuple[float, float, str]]]:
+    """The intervals with a label of each tier: start and end in seconds, label."""
+    from praatio import textgrid
+
+    opened = textgrid.openTextgrid(str(grid), includeEmptyIntervals=False, reportingMode="silence")
+    tiers = {name: opened.getTier(name) for name in opened.tierNames}
+    return {
+        name: [(float(e.start), float(e.end), e.label.strip()) for e in tier.entries if e.label.strip()]
+        for name, tier in tiers.items()
+        if isinstance(tier, textgrid.IntervalTier)
+    }
+
+
+def _read_text(path: Path) -> str:
+    """The text of one utterance in a file of its own, without the sample numbers that TIMIT's have."""
+    text = " ".join(line for _, line in lines(path))
+    return spoken_text(text) if reference_files(path) else text
+
+
+def _speaker(file: Path, root: Path) -> str:
+    """The folder that names the speaker of a file; "" if it is the corpus' own.
+
+    LibriTTS and LibriSpeech have a folder for each chapter in that of the speaker.
+    """
+    folders = list(file.relative_to(root).parts[:-1])
+    while folders and (folders[-1].lower() in TEXT_FOLDERS or folders[-1].lower() in AUDIO_FOLDERS):
+        folders.pop()
+    if len(folders) > 1 and re.match(f"{re.escape(folders[-2])}[-_]{re.escape(folders[-1])}", file.name):
+        return folders[-2]
+    return folders[-1] if folders else ""
+
+
+def _text_suffix(file: Path) -> str:
+    """The longest of `TEXT_SUFFIXES` that a file has; "" if none."""
+    return max((s for s in TEXT_SUFFIXES if file.name.lower().endswith(s)), key=len, default="")
+
+
+def _text_id(file: Path) -> str:
+    return re.sub(r"\s+", "_", file.name[: -len(_text_suffix(file))])
+
+
+def _is_note(path: Path) -> bool:
+    """Whether a text file is about the corpus and not the text of an utterance."""
+    return path.stem.lower() in _NOTES

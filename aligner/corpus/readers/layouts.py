@@ -1,0 +1,116 @@
+"""Which reader for which corpus."""
+
+from pathlib import Path
+
+from aligner.corpus.readers.columns import METADATA, parse_columns
+from aligner.corpus.readers.files import AUDIO_FOLDERS, AUDIO_SUFFIXES, walk
+from aligner.corpus.readers.folders import read_folder
+from aligner.corpus.readers.kaldi import is_kaldi, read_kaldi
+from aligner.corpus.readers.manifests import LHOTSE_SUFFIXES, is_lhotse, lhotse_manifests, read_lhotse
+from aligner.corpus.readers.raw import RawCorpus
+from aligner.corpus.readers.tables import JSON_SUFFIXES, read_table
+from aligner.errors import AlignerError
+
+# A folder's own list, as LJSpeech, piper, Coqui, Hugging Face, Common Voice, OpenSLR and MLS name it. Of
+# several, the first.
+LISTS = ("metadata.csv", "metadata.jsonl", "metadata.tsv", "metadata.txt", "validated.tsv", "train.tsv")
+MORE_LISTS = ("manifest.jsonl", "manifest.json", "line_index.tsv", "transcripts.txt", "transcript.txt")
+# What shows that a folder is a corpus that lhotse has a recipe for and this program has not.
+LHOTSE_RECIPES = {
+    "aishell_transcript_v0.8.txt": "aishell",
+    "*.stm": "tedlium",
+    "GigaSpeech.json": "gigaspeech",
+    "ProsodyLabeling": "baker-zh",
+    "KeSpeech": "kespeech",
+    "WenetSpeech.json": "wenet-speech",
+}
+GIVE = (
+    "give an LJSpeech folder, a folder of audio with .txt or .lab beside it, a list of wav|text lines, a "
+    "manifest of NeMo's, a data folder of Kaldi's, or lhotse manifests (`lhotse prepare --help` lists the "
+    "corpora that lhotse makes them of)"
+)
+
+
+def read_corpus(
+    path: str | Path, audio_root: str | Path | None = None, columns: str | None = None
+) -> RawCorpus:
+    """The utterances of a corpus, in the order in which they are listed.
+
+    Args:
+        path: A folder with a list of its own (LJSpeech, piper, Coqui, Common Voice, Hugging Face); a folder
+            of lhotse manifests (`cuts*.jsonl.gz`, or `recordings*` and `supervisions*`); Kaldi's data folder;
+            any other folder (sound files with texts, at any depth); a list of wav|text, wav|speaker|text or
+            other columns; JSON lines as NeMo has them; or a lhotse manifest.
+        audio_root: Where relative paths start; by default the folder, or the list's.
+        columns: What the columns of a list are, such as "wav,text,speaker"; None: the list says it.
+
+    Raises:
+        AlignerError: If `path` does not exist, is none of these, or has no utterances.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise AlignerError(f"{path}: no such file or folder")
+    given = parse_columns(columns) if columns else None
+    root = None if audio_root is None else Path(audio_root)
+    if root is not None and not root.is_dir():
+        raise AlignerError(f"--audio-root {root}: no such folder")
+    found = _read_folder(path, root, given) if path.is_dir() else _read_file(path, root, given)
+    if not found.utterances:
+        raise AlignerError(f"{path}: no utterances found; {_advice(path)}")
+    return found
+
+
+def _read_file(path: Path, audio_root: Path | None, given: tuple[str, ...] | None) -> RawCorpus:
+    root = audio_root or path.parent
+    if path.suffix.lower() in AUDIO_SUFFIXES:
+        raise AlignerError(
+            f"{path}: a sound file, not a corpus; give its folder, or a list of wav|text lines"
+        )
+    if path.name.endswith((*LHOTSE_SUFFIXES, *JSON_SUFFIXES)):
+        if path.name.endswith(".gz") or is_lhotse(path):
+            _no_columns(path, given)
+            return read_lhotse([path], root)
+        return read_table(path, root, given)
+    usual = {"usual": METADATA} if path.name.lower() == "metadata.csv" else {}
+    return read_table(path, root, given, **usual)
+
+
+def _read_folder(path: Path, audio_root: Path | None, given: tuple[str, ...] | None) -> RawCorpus:
+    """A folder, by the first sign of a layout that is in it."""
+    for name in (*LISTS, *MORE_LISTS):
+        if (path / name).is_file():
+            return _read_file(path / name, audio_root or path, given)
+    if is_kaldi(path):
+        _no_columns(path, given)
+        return read_kaldi(path, audio_root)
+    if manifests := lhotse_manifests(path):
+        _no_columns(path, given)
+        return read_lhotse(manifests, audio_root or path)
+    tree = walk(path)
+    below = [file for file in tree.others if file.name.lower() == "metadata.csv"]
+    if below:  # M-AILABS has one for each book
+        parts = [read_table(file, file.parent, given, METADATA) for file in below]
+        return RawCorpus(
+            [utterance for part in parts for utterance in part.utterances],
+            f"{len(parts)} lists: {parts[0].layout}",
+            tuple(note for part in parts for note in part.notes),
+            tuple(doubt for part in parts for doubt in part.doubts),
+        )
+    _no_columns(path, given)
+    if not tree.sounds and (path.name.lower() in AUDIO_FOLDERS or not tree.others):
+        raise AlignerError(f"{path}: no sound files in it; {_advice(path)}")
+    return read_folder(tree)
+
+
+def _no_columns(path: Path, given: tuple[str, ...] | None) -> None:
+    if given:
+        raise AlignerError(f"--columns {','.join(given)}: {path} is no list that has columns")
+
+
+def _advice(path: Path) -> str:
+    """What to give instead of what holds no corpus: what lhotse makes of it, if it knows the layout."""
+    if path.is_dir():
+        for sign, recipe in LHOTSE_RECIPES.items():
+            if next(path.rglob(sign), None) is not None:
+                return f"run `lhotse prepare {recipe}`, and give the folder of manifests that it writes"
+    return GIVE

@@ -1,0 +1,115 @@
+"""Utterances as they were found, before any check."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aligner.alignment import Alignment
+
+
+@dataclass(frozen=True)
+class RawUtterance:
+    """One utterance as it was found, not yet checked.
+
+    Args:
+        id: Its name.
+        audio: The sound file; None if there is none.
+        text: What is said; "" if there is no text.
+        speaker: The speaker's name; "" if unknown.
+        start_s: Where in the file it begins, in seconds.
+        duration_s: Its length in seconds; None if it is the rest of the file.
+        listed_s: The length of the whole file that a list gives, to be compared with the file; None if none.
+        channels: The channels to average, from 0; None for all.
+        reference: Times of phones and words that came with a manifest.
+        reference_problem: Why the times that came with a manifest cannot be used; "" if they can.
+        problem: Why it cannot be used, where that is known already.
+    """
+
+    id: str
+    audio: Path | None
+    text: str
+    speaker: str = ""
+    start_s: float = 0.0
+    duration_s: float | None = None
+    listed_s: float | None = None
+    channels: tuple[int, ...] | None = None
+    reference: Alignment | None = None
+    reference_problem: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class RawCorpus:
+    """A corpus as it was found.
+
+    Args:
+        utterances: In the order in which they are listed.
+        layout: How it was read, in a few words.
+        notes: What else is to be known about how it was read, a sentence each.
+        doubts: What about it may be meant otherwise, a sentence each, with what to do then.
+    """
+
+    utterances: list[RawUtterance]
+    layout: str
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+def id_of(file: Path) -> str:
+    """The id of a sound file: its name without suffix, as other programs name what belongs to it.
+
+    White space becomes `_`, because ids stand in lists that are separated by it.
+    """
+    return re.sub(r"\s+", "_", file.stem)
+
+
+def with_distinct_ids(found: Sequence[RawUtterance]) -> tuple[list[RawUtterance], list[str]]:
+    """The utterances, where those whose files have one name are told apart by their folders.
+
+    Of utterances that are parts of one file, each gets the millisecond of its start. An utterance listed
+    twice stays as it is.
+
+    Args:
+        found: Utterances whose ids are those of `id_of`, which need not differ.
+
+    Returns:
+        The utterances in their order, and a note that says which have another id now, if any have.
+    """
+    result = list(found)
+    places_of: dict[str, list[int]] = defaultdict(list)
+    for place, one in enumerate(found):
+        places_of[one.id].append(place)
+    for places in (places for places in places_of.values() if len(places) > 1):
+        files = {found[place].audio for place in places if found[place].audio is not None}
+        longer = _told_apart([file for file in files if file is not None])
+        for place in places:
+            one = found[place]
+            starts = {found[other].start_s for other in places if found[other].audio == one.audio}
+            id = longer.get(one.audio, one.id) if one.audio is not None else one.id
+            if len(starts) > 1:
+                id = f"{id}-{round(one.start_s * 1000):08d}"
+            result[place] = replace(one, id=id)
+    renamed = [(old.id, new.id) for old, new in zip(found, result, strict=True) if old.id != new.id]
+    if not renamed:
+        return result, []
+    return result, [
+        f"{len(renamed)} names of files are not the only ones: {renamed[0][0]} is called {renamed[0][1]}"
+    ]
+
+
+def _told_apart(files: Sequence[Path]) -> dict[Path, str]:
+    """An id for each of several files of one name, with as many of their folders as it takes."""
+    if len(files) < 2:
+        return {}
+    for depth in range(1, max(len(file.parts) for file in files)):
+        names = {file: _with_folders(file, depth) for file in files}
+        if len(set(names.values())) == len(files):
+            return names
+    return {}
+
+
+def _with_folders(file: Path, depth: int) -> str:
+    folders = [part for part in file.parts[:-1] if part not in ("/", "..", ".")][-depth:]
+    return re.sub(r"\s+", "_", "-".join((*folders, file.stem)))
