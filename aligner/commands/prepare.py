@@ -110,7 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Check, write the corpus and the lists of what was refused; returns the figures."""
     from aligner.corpus.check_corpus import check_corpus
-    from aligner.corpus.plausibility import doubts_about_speech, doubts_about_texts, refuse_if_certain
+    from aligner.corpus.plausibility import doubts_about_list, doubts_about_speech, refuse_if_certain
     from aligner.corpus.prepared import load_info, save_corpus
     from aligner.corpus.readers import read_corpus
     from aligner.text.phonemizer import load_phonemizer
@@ -126,11 +126,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     _print_understood(corpora)
     doubts = []
     if phonemize is not None:
-        doubts = doubts_about_texts(raw, tokens=args.phonemizer == "tokens")
+        doubts = doubts_about_list(raw, tokens=args.phonemizer == "tokens")
         if not args.columns:
             refuse_if_certain(doubts)
     checked = check_corpus(raw, phonemize, known_symbols, jobs=args.jobs, progress=progress)
     doubts += doubts_about_speech(checked)
+    _print_notes(checked.notes())
     warnings = [doubt for corpus in corpora for doubt in corpus.doubts] + [str(doubt) for doubt in doubts]
 
     args.out.mkdir(parents=True, exist_ok=True)
@@ -227,8 +228,12 @@ def _print_understood(corpora: "Sequence[RawCorpus]") -> None:
             speaker = f" by {found.speaker}" if found.speaker else ""
             rows.append((found.id, f"{found.audio or 'no audio'}{speaker}\n{text}"))
         print_record(f"read as {corpus.layout}", rows, show_lines=True)
-        for note in corpus.notes:
-            print(f"aligner prepare: {note}", file=sys.stderr)
+        _print_notes(corpus.notes)
+
+
+def _print_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"aligner prepare: note: {note}", file=sys.stderr)
 
 
 def _print_warnings(warnings: Sequence[str]) -> None:

@@ -38,6 +38,17 @@ class CheckedCorpus:
     cut_off: list[str] = field(default_factory=list)
     missing_s: dict[str, float] = field(default_factory=dict)
 
+    def notes(self) -> list[str]:
+        """What else is to be known about the audio, a sentence each."""
+        if not self.missing_s:
+            return []
+        longest = max(self.missing_s, key=lambda id: self.missing_s[id])
+        return [
+            f"{len(self.missing_s)} recordings are shorter than listed, by at most "
+            f"{self.missing_s[longest]:.3f} s ({longest}), and used as they are: MP3 and AAC often count silence "
+            "that they add"
+        ]
+
 
 def _no_progress(items: Iterable[Any], what: str, total: int) -> Iterable[Any]:
     return items
@@ -97,13 +108,10 @@ def _check_texts(
     seen: dict[str, RawUtterance] = {}
     for found in raw:
         try:
+            check_found(found)
             if found.id in seen:
                 raise RefusedUtterance("duplicate id", f"also the id of {seen[found.id].audio}")
             seen[found.id] = found
-            if phonemize is None:
-                check_found(found)
-                yield found, None
-            else:
-                yield found, check_text(found, phonemize, known_symbols)
+            yield found, None if phonemize is None else check_text(found, phonemize, known_symbols)
         except RefusedUtterance as error:
             refused.append((found, error))

@@ -78,17 +78,16 @@ def check_found(raw: RawUtterance) -> None:
 def check_text(
     raw: RawUtterance, phonemize: Callable[[str], Transcript], known_symbols: frozenset[str]
 ) -> Transcript:
-    """The transcript of an utterance whose id and text can be used.
+    """The transcript of an utterance whose text can be used.
 
     Args:
-        raw: The utterance as found.
+        raw: The utterance as found, after `check_found`.
         phonemize: Turns its text into a transcript.
         known_symbols: A model's vocabulary, if the corpus is for one; otherwise empty.
 
     Raises:
-        RefusedUtterance: If the id or the text cannot be used.
+        RefusedUtterance: If the text cannot be used.
     """
-    check_found(raw)
     if not raw.text.strip():
         raise RefusedUtterance("no text", "its text is empty")
     try:
@@ -199,6 +198,8 @@ def _find_reference(raw: RawUtterance, duration_s: float) -> tuple[Alignment | N
     assert raw.audio is not None
     if raw.reference_problem:
         return None, raw.reference_problem
+    if not raw.times_beside:
+        return None, ""
     try:
         if raw.reference is not None:
             return fitted(raw.reference, raw.id, duration_s, "the manifest"), ""

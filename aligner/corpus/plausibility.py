@@ -57,7 +57,7 @@ class Doubt:
         return f"{self.what}; {self.advice}"
 
 
-def doubts_about_texts(raw: Sequence[RawUtterance], *, tokens: bool) -> list[Doubt]:
+def doubts_about_list(raw: Sequence[RawUtterance], *, tokens: bool) -> list[Doubt]:
     """What looks wrong about the list of a corpus, before any audio is read.
 
     Args:
@@ -67,7 +67,12 @@ def doubts_about_texts(raw: Sequence[RawUtterance], *, tokens: bool) -> list[Dou
     listed = [one for one in raw if one.text and not one.problem]
     if not listed:
         return []
-    checks: list[Callable[[Sequence[RawUtterance]], Iterator[Doubt]]] = [_equal_texts, _paths, _speakers]
+    checks: list[Callable[[Sequence[RawUtterance]], Iterator[Doubt]]] = [
+        _equal_texts,
+        _paths,
+        _speakers,
+        _shared_audio,
+    ]
     checks += [] if tokens else [_numbers, _separators]
     return [doubt for check in checks for doubt in check(listed)]
 
@@ -80,21 +85,12 @@ def doubts_about_speech(checked: CheckedCorpus) -> list[Doubt]:
     """
     if not checked.utterances:
         return []
-    doubts = [*_words(checked.utterances), *_shared_audio(checked.utterances), *_rates(checked.utterances)]
+    doubts = [*_words(checked.utterances), *_rates(checked.utterances)]
     if checked.cut_off:
         doubts.append(
             Doubt(
                 f"{len(checked.cut_off)} files stop before the end that they name ({_some(checked.cut_off)})",
                 "copy or download them again, or leave them out: their texts may go on",
-            )
-        )
-    if checked.missing_s:
-        longest = max(checked.missing_s, key=lambda id: checked.missing_s[id])
-        doubts.append(
-            Doubt(
-                f"{len(checked.missing_s)} recordings are shorter than listed, by at most "
-                f"{checked.missing_s[longest]:.3f} s ({longest})",
-                "they are used as they are; MP3 and AAC often count silence that they add",
             )
         )
     return doubts
@@ -108,8 +104,8 @@ def _equal_texts(listed: Sequence[RawUtterance]) -> Iterator[Doubt]:
         and (_NUMBER_TEXT.fullmatch(text) or _PATH_TEXT.fullmatch(text))
     ):
         yield Doubt(f"all {most} texts are {text[:60]!r}", f"that is no text: {_COLUMNS}", certain=True)
-    elif len(listed) >= FEW and most > _EQUAL_SHARE * len(listed):
-        yield Doubt(f"{most} of {len(listed)} texts are {text[:60]!r}", f"if it is not the text, {_COLUMNS}")
+    elif most >= FEW and most > _EQUAL_SHARE * len(listed):
+        yield Doubt(f"{most} of {len(listed)} texts are {text[:60]!r}", f"if they are no texts, {_COLUMNS}")
 
 
 def _numbers(listed: Sequence[RawUtterance]) -> Iterator[Doubt]:
@@ -177,15 +173,18 @@ def _words(utterances: Sequence[Utterance]) -> Iterator[Doubt]:
         )
 
 
-def _shared_audio(utterances: Sequence[Utterance]) -> Iterator[Doubt]:
+def _shared_audio(listed: Sequence[RawUtterance]) -> Iterator[Doubt]:
     owners: dict[tuple[object, ...], list[str]] = defaultdict(list)
-    for one in utterances:
-        owners[(one.audio, one.start_s, one.channels)].append(one.id)
+    for one in listed:
+        if one.audio is not None:
+            owners[(one.audio, one.start_s, one.duration_s, one.channels)].append(one.id)
     shared = [ids for ids in owners.values() if len(ids) > 1]
     if shared:
+        first = shared[0][0]
+        another = next((id for id in shared[0] if id != first), "listed again")
         yield Doubt(
-            f"{sum(map(len, shared))} utterances share their audio ({' and '.join(shared[0][:2])})",
-            "at most one of the texts can be right: correct the list",
+            f"{sum(map(len, shared))} utterances share their audio with another ({first} and {another})",
+            "at most one of their texts can be right: correct the list",
         )
 
 

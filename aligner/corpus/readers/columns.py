@@ -41,6 +41,7 @@ _SAMPLED_ROWS = 1000
 _SURELY_MORE = 1.5  # a column is the text if it looks it this many times more than any other
 _SAME_WORDS = 0.3  # share of words that a text and its normalised form have in common, at least
 _REPEATS = 0.5  # a column with this share of different values, or more, does not name speakers
+_WORDS_OF_A_NAME = 3  # at most, on average
 _FEW_ROWS = 5  # so few that repetition says nothing
 
 
@@ -125,7 +126,7 @@ def guess_columns(rows: Sequence[Sequence[str]], usual: str, is_audio: Callable[
     names[text_place] = "text"
     for place in rest:
         if place != text_place:
-            names[place] = _name_of(values[place], values[text_place], names)
+            names[place] = _name_of(values[place], values[text_place], names, usual)
             if names[place] == "ignore" and any(values[place]):
                 notes.append(f"column {place + 1} is not used ({_shown(values[place])})")
     return Columns(tuple(names), tuple(notes), tuple(doubts))
@@ -160,7 +161,7 @@ def _text_place(rest: list[int], values: list[list[str]], usual: str) -> tuple[i
     return alike[0], f"column {alike[0] + 1} was taken for the text, but others could be"
 
 
-def _name_of(values: list[str], texts: list[str], taken: list[str]) -> str:
+def _name_of(values: list[str], texts: list[str], taken: list[str], usual: str) -> str:
     """What a column is that is neither audio nor text."""
     given = [value for value in values if value]
     if not given:
@@ -169,12 +170,13 @@ def _name_of(values: list[str], texts: list[str], taken: list[str]) -> str:
         return "language" if "language" not in taken else "ignore"
     if "normalized" not in taken and _same_words(texts, values):
         return "normalized"
-    repeats = len(given) < _FEW_ROWS or len(set(given)) / len(given) < _REPEATS
-    if _all_numbers(given) and any(not value.isdigit() for value in given):
+    numbers = _all_numbers(given)
+    if "speaker" in taken or (numbers and any(not value.isdigit() for value in given)):
         return "ignore"  # seconds; what the file has is taken instead
-    if repeats and "speaker" not in taken and fmean(len(value.split()) for value in given) <= 3:
-        return "speaker"
-    return "ignore"
+    repeats = len(given) < _FEW_ROWS or len(set(given)) / len(given) < _REPEATS
+    named = fmean(len(value.split()) for value in given) <= _WORDS_OF_A_NAME
+    # In lists of files a word is a speaker even if it is another one in each line, which is reported later.
+    return "speaker" if named and (repeats or (usual == FILE_LIST and not numbers)) else "ignore"
 
 
 def _looks_like_text(values: list[str]) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 from aligner.corpus.readers.files import AUDIO_FOLDERS, Tree, lines
 from aligner.corpus.readers.raw import RawCorpus, RawUtterance, id_of, with_distinct_ids
 from aligner.errors import AlignerError
-from aligner.formats.timit import reference_files, spoken_text
+from aligner.formats.timit import spoken_text
 
 # Of several texts of one name the first of these is read. LibriTTS has a printed and a normalised text.
 TEXT_SUFFIXES = (".lab", ".normalized.txt", ".txt", ".original.txt")
@@ -59,6 +59,7 @@ class _Texts:
         }
         self._problems: list[RawUtterance] = []
         self._used: set[Path] = set()
+        self._timit = any(file.suffix.lower() in (".phn", ".wrd") for file in tree.others)
         self._spoken_folders = {audio.parent for audio in tree.sounds}
         for file in tree.others:
             lower = file.name.lower()
@@ -117,14 +118,15 @@ class _Texts:
         for file in order:
             self._used.add(file)
             try:
-                text = _read_text(file)
+                text = " ".join(line for _, line in lines(file))
             except AlignerError as error:
                 problem = problem or str(error)
                 continue
             if file.suffix.lower() == ".lab" and _TIMES.match(text):
                 problem = problem or f"{file} has times (HTK labels), no text: put the text into a .txt"
                 continue
-            return RawUtterance(id, audio, text, speaker)
+            # TIMIT's texts begin with the numbers of their first and last sample.
+            return RawUtterance(id, audio, spoken_text(text) if self._timit else text, speaker)
         return RawUtterance(id, audio, "", speaker, problem=problem)
 
     def _read_transcripts(self, file: Path) -> None:
@@ -158,9 +160,11 @@ def utterances_of_grid(audio: Path, grid: Path, speaker: str) -> list[RawUtteran
         problem = f"{grid} has no text and there is no .txt or .lab"
         return [RawUtterance(id_of(audio), audio, "", speaker, problem=problem)]
     if len(said) == 1:
-        return [RawUtterance(id_of(audio), audio, said[0][2], speaker or said[0][3])]
+        return [RawUtterance(id_of(audio), audio, said[0][2], speaker or said[0][3], times_beside=False)]
     return [
-        RawUtterance(f"{id_of(audio)}-{n:03d}", audio, text, name, start_s, end_s - start_s)
+        RawUtterance(
+            f"{id_of(audio)}-{n:03d}", audio, text, name, start_s, end_s - start_s, times_beside=False
+        )
         for n, (start_s, end_s, text, name) in enumerate(sorted(said), 1)
     ]
 
@@ -176,12 +180,6 @@ def _tiers(grid: Path) -> dict[str, list[tuple[float, float, str]]]:
         for name, tier in tiers.items()
         if isinstance(tier, textgrid.IntervalTier)
     }
-
-
-def _read_text(path: Path) -> str:
-    """The text of one utterance in a file of its own, without the sample numbers that TIMIT's have."""
-    text = " ".join(line for _, line in lines(path))
-    return spoken_text(text) if reference_files(path) else text
 
 
 def _speaker(file: Path, root: Path) -> str:

@@ -55,7 +55,7 @@ def read_lhotse(paths: list[Path], audio_root: Path) -> RawCorpus:
     Raises:
         AlignerError: If a file cannot be read, or there are neither cuts nor recordings with supervisions.
     """
-    cuts: list[tuple[Cut | None, str, str]] = []  # the cut, its id, why it cannot be used
+    cuts: list[Any] = []
     recordings: dict[str, Recording] = {}
     supervisions: dict[str, list[Any]] = {}
     lost: list[RawUtterance] = []
@@ -70,7 +70,7 @@ def read_lhotse(paths: list[Path], audio_root: Path) -> RawCorpus:
                     )
                 )
             elif type(item).__name__ in _CUTS:
-                cuts.append((item, id, ""))
+                cuts.append(item)
             elif type(item).__name__ == "Recording":
                 recordings[item.id] = item
             else:
@@ -81,7 +81,7 @@ def read_lhotse(paths: list[Path], audio_root: Path) -> RawCorpus:
         if lost:
             raise AlignerError(f"{paths[0]}: no cut of it can be read ({lost[0].problem})")
         raise AlignerError(f"{paths[0]}: give lhotse cuts, or a folder of recordings and supervisions")
-    found = [utterance for cut, *_ in cuts for utterance in _utterances_of(cut, audio_root)]
+    found = [utterance for cut in cuts for utterance in _utterances_of(cut, audio_root)]
     return RawCorpus([*found, *lost], f"{paths[0].name}: a lhotse manifest")
 
 
@@ -112,14 +112,14 @@ def _lhotse_object(data: Any) -> tuple[Any, str]:
     try:
         item = deserialize_item(dict(data))
     except Exception as error:  # whatever lhotse makes of somebody's line
-        return None, f"no lhotse object ({type(error).__name__}: {error})"
+        return None, f"no lhotse object ({type(error).__name__}: {_one_line(error)})"
     known = type(item).__name__ in (*_CUTS, "Recording", "SupervisionSegment")
     return (item, "") if known else (None, f"a {type(item).__name__}, which has no text")
 
 
 def _cuts_of(
     recordings: "dict[str, Recording]", supervisions: dict[str, list[Any]], lost: list[RawUtterance]
-) -> "Iterable[tuple[Cut, str, str]]":
+) -> "Iterable[Cut]":
     """A cut for each recording with its supervisions; what has no counterpart is added to `lost`."""
     from lhotse import CutSet, RecordingSet, SupervisionSet
 
@@ -132,9 +132,11 @@ def _cuts_of(
                 recordings=RecordingSet.from_recordings([recordings[id]]),
                 supervisions=SupervisionSet.from_segments(own),
             )
-            yield from ((cut, cut.id, "") for cut in made)
+            yield from made
         except Exception as error:  # whatever lhotse makes of times and channels that do not go together
-            lost += [RawUtterance(s.id, None, s.text or "", problem=f"lhotse: {error}") for s in own]
+            lost += [
+                RawUtterance(s.id, None, s.text or "", problem=f"lhotse: {_one_line(error)}") for s in own
+            ]
     lost += [
         RawUtterance(id, None, "", problem="the recording has no supervision, so no text")
         for id in recordings
@@ -144,40 +146,45 @@ def _cuts_of(
 
 def _utterances_of(cut: Any, audio_root: Path) -> Iterator[RawUtterance]:
     """Every supervision of a lhotse cut as an utterance of its own."""
-    try:
-        yield from _pieces(cut, audio_root)
-    except Exception as error:  # lhotse's own, about a cut that does not hold together
-        yield RawUtterance(str(cut.id), None, "", problem=f"lhotse cannot take this cut apart ({error})")
+    from lhotse.utils import fastcopy
 
-
-def _pieces(cut: Any, audio_root: Path) -> Iterator[RawUtterance]:
     kind = type(cut).__name__
     if kind in ("MixedCut", "PaddingCut"):
         problem = (
             f"a {kind}: take the cuts before they were padded, mixed or joined, or save their audio with "
         )
-        yield RawUtterance(cut.id, None, "", problem=problem + "lhotse's CutSet.save_audios")
+        yield RawUtterance(str(cut.id), None, "", problem=problem + "lhotse's CutSet.save_audios")
         return
     if not cut.supervisions:
-        yield RawUtterance(cut.id, None, "", problem="the cut has no supervision, so no text")
-        return
-    for piece in cut.trim_to_supervisions(keep_overlapping=False):
-        supervision = piece.supervisions[0]
-        channels = tuple(piece.channel) if isinstance(piece.channel, list) else (piece.channel,)
-        source, places, problem = _source(piece, channels)
-        reference, reference_problem = _reference(piece)
-        yield RawUtterance(
-            id=str(supervision.id),
-            audio=None if source is None else audio_root / source,
-            text=str(supervision.text or ""),
-            speaker=str(supervision.speaker or ""),
-            start_s=piece.start,
-            duration_s=piece.duration,
-            channels=places,
-            reference=reference,
-            reference_problem=reference_problem,
-            problem=problem,
-        )
+        yield RawUtterance(str(cut.id), None, "", problem="the cut has no supervision, so no text")
+    for supervision in cut.supervisions:
+        try:
+            alone = fastcopy(cut, supervisions=[supervision])
+            (piece,) = alone.trim_to_supervisions(keep_overlapping=False)
+            yield _utterance(piece, audio_root)
+        except Exception as error:  # lhotse's own, about times and channels that do not go together
+            what = f"lhotse cannot cut it out of {cut.id} ({_one_line(error)})"
+            yield RawUtterance(str(supervision.id), None, str(supervision.text or ""), problem=what)
+
+
+def _utterance(piece: Any, audio_root: Path) -> RawUtterance:
+    """The utterance of a cut with one supervision of the same extent."""
+    supervision = piece.supervisions[0]
+    channels = tuple(piece.channel) if isinstance(piece.channel, list) else (piece.channel,)
+    source, places, problem = _source(piece, channels)
+    reference, reference_problem = _reference(piece)
+    return RawUtterance(
+        id=str(supervision.id),
+        audio=None if source is None else audio_root / source,
+        text=str(supervision.text or ""),
+        speaker=str(supervision.speaker or ""),
+        start_s=piece.start,
+        duration_s=piece.duration,
+        channels=places,
+        reference=reference,
+        reference_problem=reference_problem,
+        problem=problem,
+    )
 
 
 def _source(piece: Any, channels: tuple[int, ...]) -> tuple[str | None, tuple[int, ...] | None, str]:
@@ -215,4 +222,8 @@ def _reference(piece: Any) -> tuple[Any, str]:
     try:
         return from_cut(piece), ""
     except Exception as error:  # times of anybody's making
-        return None, str(error)
+        return None, _one_line(error)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

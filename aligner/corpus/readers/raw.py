@@ -24,6 +24,7 @@ class RawUtterance:
         channels: The channels to average, from 0; None for all.
         reference: Times of phones and words that came with a manifest.
         reference_problem: Why the times that came with a manifest cannot be used; "" if they can.
+        times_beside: Whether a file of times beside the audio is its reference.
         problem: Why it cannot be used, where that is known already.
     """
 
@@ -37,6 +38,7 @@ class RawUtterance:
     channels: tuple[int, ...] | None = None
     reference: Alignment | None = None
     reference_problem: str = ""
+    times_beside: bool = True
     problem: str = ""
 
 
@@ -94,9 +96,9 @@ def with_distinct_ids(found: Sequence[RawUtterance]) -> tuple[list[RawUtterance]
     renamed = [(old.id, new.id) for old, new in zip(found, result, strict=True) if old.id != new.id]
     if not renamed:
         return result, []
-    return result, [
-        f"{len(renamed)} names of files are not the only ones: {renamed[0][0]} is called {renamed[0][1]}"
-    ]
+    old, new = renamed[0]
+    what = f"{len(renamed)} utterances have the file name of another, and ids that tell them apart"
+    return result, [f"{what}: {old} became {new}"]
 
 
 def _told_apart(files: Sequence[Path]) -> dict[Path, str]:
