@@ -34,7 +34,8 @@ trained on.
 Prints two utterances as they were read, and what looks wrong about the corpus as a whole.
 
 Writes DIR/cuts.jsonl.gz (a lhotse manifest), corpus.json, refused.tsv, references-refused.tsv (known times
-that cannot be used; their utterances are kept) and out-of-lexicon.tsv."""
+that cannot be used; their utterances are kept), suspects.tsv (utterances that look wrong) and
+out-of-lexicon.tsv."""
 
 EPILOG = """\
 examples:
@@ -136,7 +137,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     args.out.mkdir(parents=True, exist_ok=True)
     _write_refused(args.out, checked)
-    _print_warnings(warnings)
+    suspects = [(id, str(doubt)) for doubt in doubts for id in doubt.ids]
+    write_tsv(args.out / "suspects.tsv", ("id", "what looks wrong"), suspects)
+    _print_warnings(warnings, args.out / "suspects.tsv" if suspects else None)
     _stop_if_refused(args, checked, len(raw), warnings)
 
     guessed = _out_of_lexicon(checked.utterances)
@@ -236,9 +239,11 @@ def _print_notes(notes: Sequence[str]) -> None:
         print(f"aligner prepare: note: {note}", file=sys.stderr)
 
 
-def _print_warnings(warnings: Sequence[str]) -> None:
+def _print_warnings(warnings: Sequence[str], suspects: Path | None) -> None:
     for warning in warnings:
         print(f"aligner prepare: looks wrong: {warning}", file=sys.stderr)
+    if suspects is not None:
+        print(f"aligner prepare: the utterances meant: {suspects}", file=sys.stderr)
 
 
 def _print_summary(

@@ -45,8 +45,8 @@ class CheckedCorpus:
         longest = max(self.missing_s, key=lambda id: self.missing_s[id])
         return [
             f"{len(self.missing_s)} recordings are shorter than listed, by at most "
-            f"{self.missing_s[longest]:.3f} s ({longest}), and used as they are: MP3 and AAC often count silence "
-            "that they add"
+            f"{self.missing_s[longest]:.3f} s ({longest}), and used as they are: MP3 and AAC often count "
+            "silence that they add"
         ]
 
 

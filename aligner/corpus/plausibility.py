@@ -15,6 +15,7 @@ from aligner.corpus.check_corpus import CheckedCorpus
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.readers import RawUtterance
 from aligner.errors import AlignerError
+from aligner.text.transcript import Word
 
 _COLUMNS = "say what the columns are, such as --columns wav,text,speaker"
 _NUMBER_TEXT = re.compile(r"[\d\s.,:%+-]+")
@@ -24,7 +25,7 @@ _PATH_TEXT = re.compile(
 FEW = 5  # utterances of which shares say nothing
 _SHARE = 0.5
 _EQUAL_SHARE = 0.3  # more of one text than a prompt that every speaker reads
-_SPELT_SHARE = 0.2  # of words; ordinary texts have a few abbreviations
+_SPELT_SHARE = 0.3  # of words; English has 6 % of one letter, Czech 10 %, and all have a few abbreviations
 _SPELT_PHONES = 1.4  # phones a letter: an English word has about 0.8, its letters' names 1.9
 _GUESSED_SHARE = 0.4  # of words that the lexicon lacks; names and compounds are a tenth
 _SPEAKERS_SHARE = 0.9
@@ -47,11 +48,13 @@ class Doubt:
         what: A sentence that says what, with how many and an example.
         advice: What to do if it is wrong.
         certain: Whether it cannot be right.
+        ids: The utterances that it is about, where it is not about all.
     """
 
     what: str
     advice: str
     certain: bool = False
+    ids: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.what}; {self.advice}"
@@ -91,6 +94,7 @@ def doubts_about_speech(checked: CheckedCorpus) -> list[Doubt]:
             Doubt(
                 f"{len(checked.cut_off)} files stop before the end that they name ({_some(checked.cut_off)})",
                 "copy or download them again, or leave them out: their texts may go on",
+                ids=tuple(checked.cut_off),
             )
         )
     return doubts
@@ -153,24 +157,31 @@ def _words(utterances: Sequence[Utterance]) -> Iterator[Doubt]:
     total = sum(words.values())
     if total < 2 * FEW:
         return
-    long = {
-        word: n for word, n in words.items() if len(word.text) >= 4 and word.text.lower() != word.text.upper()
-    }
-    spelt = {word: n for word, n in long.items() if len(word.variants[0]) >= _SPELT_PHONES * len(word.text)}
-    if sum(spelt.values()) > _SPELT_SHARE * max(1, sum(long.values())):
-        word = max(spelt, key=lambda one: spelt[one])
+    cased = {word: n for word, n in words.items() if word.text.lower() != word.text.upper()}
+    spelt = {word: n for word, n in cased.items() if _is_spelt(word)}
+    if sum(spelt.values()) > _SPELT_SHARE * sum(cased.values()):
+        shown = ", ".join(f"{w.text} [{' '.join(w.variants[0])}]" for w in _most_frequent(spelt))
         yield Doubt(
-            f"{sum(spelt.values())} of {sum(long.values())} words are spelt letter by letter, such as "
-            f"{word.text!r}: {' '.join(word.variants[0])}",
-            "write them in small letters",
+            f"{sum(spelt.values())} of {total} words are spelt letter by letter ({shown})",
+            "write words in small letters",
         )
     guessed = {word: n for word, n in words.items() if word.source == "g2p"}
     if sum(guessed.values()) > _GUESSED_SHARE * total:
-        shown = ", ".join(word.text for word in sorted(guessed, key=lambda one: -guessed[one])[:3])
+        shown = ", ".join(word.text for word in _most_frequent(guessed))
         yield Doubt(
             f"{sum(guessed.values())} of {total} words are not in the lexicon ({shown})",
             "is --language the language of the texts?",
         )
+
+
+def _is_spelt(word: Word) -> bool:
+    """Whether a word is a letter, or has as many phones as the names of its letters."""
+    letters = len(word.text)
+    return letters == 1 or (letters > 3 and len(word.variants[0]) >= _SPELT_PHONES * letters)
+
+
+def _most_frequent(counts: dict[Word, int]) -> list[Word]:
+    return sorted(counts, key=lambda word: (-counts[word], word.text))[:3]
 
 
 def _shared_audio(listed: Sequence[RawUtterance]) -> Iterator[Doubt]:
@@ -185,6 +196,7 @@ def _shared_audio(listed: Sequence[RawUtterance]) -> Iterator[Doubt]:
         yield Doubt(
             f"{sum(map(len, shared))} utterances share their audio with another ({first} and {another})",
             "at most one of their texts can be right: correct the list",
+            ids=tuple(id for ids in shared for id in ids),
         )
 
 
@@ -214,6 +226,7 @@ def _rates(utterances: Sequence[Utterance]) -> Iterator[Doubt]:
                 f"{int(far.sum())} utterances have far too {many} words for their length "
                 f"({utterances[worst].id}: {rates[worst]:.1f} tokens a second, the corpus {median:.1f})",
                 "is each text that of its recording?",
+                ids=tuple(utterances[place].id for place in np.flatnonzero(far)),
             )
     yield from _together(n_tokens, seconds)
 
