@@ -1,9 +1,9 @@
 """Lhotse manifests: cuts, or recordings and supervisions. Each supervision is an utterance."""
 
+import contextlib
 import gzip
-import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,8 @@ def lhotse_manifests(folder: Path) -> list[Path]:
 def is_lhotse(path: Path) -> bool:
     """Whether the first line of a file is a cut, a recording or a supervision."""
     try:
-        item = next((item for _, item, _ in _items(path)), None)
+        with contextlib.closing(_items(path)) as items:
+            item = next((item for _, item, _ in items), None)
     except AlignerError:
         return False
     return isinstance(item, dict) and (
@@ -85,12 +86,12 @@ def read_lhotse(paths: list[Path], audio_root: Path) -> RawCorpus:
     return RawCorpus([*found, *lost], f"{paths[0].name}: a lhotse manifest")
 
 
-def _items(path: Path) -> Iterator[tuple[int, Any, str]]:
+def _items(path: Path) -> Generator[tuple[int, Any, str], None, None]:
     """The JSON objects of a manifest: number of the line, object, and why it cannot be read."""
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            for number, line in enumerate(io.BufferedReader(file), 1):  # type: ignore[arg-type]
+            for number, line in enumerate(file, 1):
                 if line.strip():
                     try:
                         yield number, json.loads(line), ""
