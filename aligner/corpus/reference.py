@@ -69,8 +69,8 @@ def fitted(reference: Alignment, id: str, duration_s: float, where: str) -> Alig
         UnusableReference: If there are none, or they are not finite, not in order, or those of other audio.
     """
     intervals = (*reference.tokens, *reference.words)
-    if not intervals:
-        raise UnusableReference(f"{where}: has no times")
+    if not reference.words and all(is_pause(token.symbol) for token in reference.tokens):
+        raise UnusableReference(f"{where}: has times of no phone and no word")
     for one in intervals:
         if not (math.isfinite(one.start_s) and math.isfinite(one.end_s)) or one.start_s < -_ROUNDING_S:
             raise UnusableReference(f"{where}: {one.symbol!r} at {one.start_s}-{one.end_s} s is nowhere")
@@ -84,7 +84,10 @@ def fitted(reference: Alignment, id: str, duration_s: float, where: str) -> Alig
     words = tuple(_within(word, duration_s) for word in reference.words)
     if any(later.start_s < earlier.start_s for earlier, later in zip(words, words[1:], strict=False)):
         raise UnusableReference(f"{where}: its words are not in order of time")
-    return Alignment(id, duration_s, _to_the_end(reference.tokens, duration_s), words)
+    tokens = _to_the_end(reference.tokens, duration_s)
+    if any(later.start_s != earlier.end_s for earlier, later in zip(tokens, tokens[1:], strict=False)):
+        raise UnusableReference(f"{where}: its phones do not follow each other")
+    return Alignment(id, duration_s, tokens, words)
 
 
 def transcript_of_reference(reference: Alignment | None) -> Transcript:
