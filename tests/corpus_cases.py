@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from aligner.corpus.checks import RefusedUtterance, check_audio, check_text
+from aligner.corpus.checks import RefusedUtterance, check_audio, check_found, check_text
 from aligner.corpus.prepared import CorpusInfo, Utterance, save_corpus, vocabulary
 from aligner.corpus.readers import RawUtterance
 from aligner.text.phonemizer import characters
@@ -38,6 +38,7 @@ def timit_recording(folder: Path) -> Path:
 
 def checked(raw: RawUtterance) -> Utterance:
     """The utterance with letters as tokens."""
+    check_found(raw)
     return check_audio(raw, check_text(raw, characters, frozenset())).utterance
 
 

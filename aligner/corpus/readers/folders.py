@@ -15,6 +15,7 @@ TRANSCRIPTS = ".trans.txt"  # LibriSpeech: one for each chapter, a line for each
 TEXT_FOLDERS = frozenset({"txt", "txts", "text", "texts", "lab", "labs", "transcript", "transcripts"})
 _MICROPHONE = re.compile(r"_mic([12])$")  # VCTK records each utterance twice; the first is taken
 _TIMES = re.compile(r"\d+\s+\d+\s+\S+")  # a line of HTK's labels, which have the suffix .lab, too
+_FIRST_TO_LAST = re.compile(r"0 \d{4,7} ")
 _NOTES = frozenset(
     {"readme", "license", "licence", "copying", "notice", "speakers", "speaker-info", "changelog"}
 )
@@ -59,7 +60,7 @@ class _Texts:
         }
         self._problems: list[RawUtterance] = []
         self._used: set[Path] = set()
-        self._timit = any(file.suffix.lower() in (".phn", ".wrd") for file in tree.others)
+        self._timed = {f.with_suffix("") for f in tree.others if f.suffix.lower() in (".phn", ".wrd")}
         self._spoken_folders = {audio.parent for audio in tree.sounds}
         for file in tree.others:
             lower = file.name.lower()
@@ -125,9 +126,13 @@ class _Texts:
             if file.suffix.lower() == ".lab" and _TIMES.match(text):
                 problem = problem or f"{file} has times (HTK labels), no text: put the text into a .txt"
                 continue
-            # TIMIT's texts begin with the numbers of their first and last sample.
-            return RawUtterance(id, audio, spoken_text(text) if self._timit else text, speaker)
+            return RawUtterance(id, audio, self._spoken(file, text), speaker)
         return RawUtterance(id, audio, "", speaker, problem=problem)
+
+    def _spoken(self, file: Path, text: str) -> str:
+        """A text without the numbers of its first and last sample, with which TIMIT's begin."""
+        timit = file.with_suffix("") in self._timed or (self._timed and _FIRST_TO_LAST.match(text))
+        return spoken_text(text) if timit else text
 
     def _read_transcripts(self, file: Path) -> None:
         """LibriSpeech's lines of `id TEXT`."""
