@@ -258,6 +258,7 @@ class Aligner(nn.Module):
             boundaries_s,
             recording.duration_s,
             scores=self.calibration.phone_scores(goodness),
+            added=tokens.skippable if recording.transcript.fixed is not None else None,
             score=self.calibration.utterance_score(evidence),
             speaker=recording.speaker,
             text=recording.text,

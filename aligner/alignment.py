@@ -3,16 +3,17 @@
 T tokens, S speech frames, N samples.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aligner.errors import AlignerError
-from aligner.text.transcript import PAUSE
+from aligner.text.transcript import is_pause as is_pause
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,30 +22,23 @@ Count = TypeVar("Count", int, "Tensor")
 Frames = TypeVar("Frames", float, NDArray[np.float64], "Tensor")
 FrameRule = Literal["center", "center_drop_last", "same"]
 FRAME_RULES: tuple[FrameRule, ...] = get_args(FrameRule)
+PausesTo = Literal["previous", "next", "nearest"]
+PAUSES_TO: tuple[PausesTo, ...] = get_args(PausesTo)
 
-_PAUSES = {"", PAUSE, "sp", "pau", "epi", "h#", "#h", "_", "<eps>", "<sil>", "<p>", "<blank>", "silence"}
-_PUNCTUATION = set(';:,.!?¡¿—–-…"«»“”„()[] ')  # not all there is: @, { and & are phones in X-SAMPA
+# Of a sample: what a duration written with nine decimals may be off. Resampling between any two usual rates
+# leaves a fraction of at least 1/441 of a sample, or none.
+_SAMPLE_ROUNDING = 1e-3
 
 
 class DoesNotFit(AlignerError):
     """An utterance has more tokens than the model has frames for it."""
 
 
-@lru_cache(maxsize=65536)  # asked of every token and word, which are the same few over and over
-def is_pause(symbol: str) -> bool:
-    """Whether a symbol denotes silence: a pause in any common notation, a blank, punctuation.
-
-    "spn" (noise or an unknown word, in Kaldi's and MFA's notation) is not a pause: somebody speaks.
-
-    Args:
-        symbol: A token, as an alignment or a reference spells it.
-    """
-    return symbol.lower() in _PAUSES or _PUNCTUATION.issuperset(symbol)
-
-
 @dataclass(frozen=True)
 class FrameGrid:
     """Where the frames of a model lie in time. A frame's time is its centre.
+
+    N counts the samples that the model has after its own resampling (`sample_count`).
 
     | rule               | frames of N samples | centre of frame s | start of frame s | used by             |
     |--------------------|---------------------|-------------------|------------------|---------------------|
@@ -97,6 +91,18 @@ class FrameGrid:
         """
         return n_samples // self.hop_samples + self.frame_at_end
 
+    def sample_count(self, duration_s: float) -> int:
+        """Samples of a recording at this grid's sample rate, rounded up as librosa and torchaudio resample.
+
+        librosa itself makes a sample more of some whole numbers (147 samples from 44.1 to 48 kHz: 161, not
+        160), and torchaudio one less than it means to in some recordings longer than a second, because it
+        divides in float32. That changes the frames where the sample opens or closes a hop.
+
+        Args:
+            duration_s: Length of the recording in seconds, at least to nine decimals.
+        """
+        return math.ceil(duration_s * self.sample_rate_hz - _SAMPLE_ROUNDING)
+
     def padding(self, window_samples: int) -> tuple[int, int]:
         """Samples to add (left, right) so that a window that starts at sample s * hop is centred on frame s.
 
@@ -146,6 +152,8 @@ class Interval:
         end_s: Its end in seconds.
         score: A confidence in [0, 1]; None where nobody gave one (a reference).
         word: Index of the token's word in `Alignment.words`, -1 for none.
+        added: Whether it is a pause that the aligner put among a consumer's own tokens, which the consumer
+            does not count (`Alignment.own_tokens`).
     """
 
     symbol: str
@@ -153,6 +161,7 @@ class Interval:
     end_s: float
     score: float | None = None
     word: int = -1
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,6 +170,9 @@ class Alignment:
 
     Tokens follow each other from 0 to `duration_s` without gap or overlap. Optional pauses that nobody spoke
     are not among them. A reference may lack either level: it is an empty tuple then.
+
+    Where the text was given as a consumer's own tokens, pauses between them are `Interval.added`: `durations`
+    has no entry for them, and gives their frames to a neighbour.
 
     Args:
         id: The utterance's name.
@@ -193,6 +205,7 @@ class Alignment:
         duration_s: float,
         *,
         scores: Sequence[float] | None = None,
+        added: Sequence[bool] | None = None,
         speaker: str = "",
         score: float | None = None,
         text: str = "",
@@ -212,6 +225,8 @@ class Alignment:
                 `duration_s`.
             duration_s: Length of the recording in seconds.
             scores: A confidence for each token, `[T]`.
+            added: For each token whether it is a pause among a consumer's own tokens, `[T]`; None: there are
+                no such tokens. Only these are left out then.
             speaker: As in `Alignment`, like `score`, `text` and `audio`.
             score: Of the whole utterance.
             text: As written.
@@ -237,9 +252,10 @@ class Alignment:
                 float(edges[t + 1]),
                 None if scores is None else float(scores[t]),
                 words[t],
+                added is not None and added[t],
             )
             for t in range(len(symbols))
-            if edges[t + 1] > edges[t]
+            if edges[t + 1] > edges[t] or (added is not None and not added[t])
         )
         spans = tuple(_word_span(id, index, word, tokens) for index, word in enumerate(word_texts))
         return cls(id, float(duration_s), tokens, spans, speaker, score, text, audio)
@@ -250,42 +266,76 @@ class Alignment:
         sample_rate_hz: int,
         frames: int | None = None,
         frame_rule: FrameRule = "center",
+        pauses_to: PausesTo = "previous",
     ) -> NDArray[np.int64]:
         """Frames per token on the grid of any model, `[T]`: their sum is `frames`, each is at least 1.
 
         A frame belongs to the token its centre lies in. Where that leaves a token without a frame, boundaries
-        around it move, by as few frames as will do.
+        around it move, by as few frames as will do. Added pauses are not among the T tokens (`own_tokens`).
 
         Args:
             hop_samples: The model's hop.
             sample_rate_hz: The model's sample rate.
             frames: The model's own count of frames; without it the count that its rule gives for
-                `duration_s` at its sample rate.
+                `duration_s` at its sample rate, rounded up to whole samples as librosa and torchaudio do.
             frame_rule: Where its frames lie, see `FrameGrid`.
+            pauses_to: Which neighbour gets the frames of an added pause, see `own_tokens`.
 
         Raises:
             DoesNotFit: If there are more tokens than frames.
             AlignerError: If the grid makes no sense.
         """
-        return self.durations_on(FrameGrid(hop_samples, sample_rate_hz, frame_rule), frames)
+        return self.durations_on(FrameGrid(hop_samples, sample_rate_hz, frame_rule), frames, pauses_to)
 
-    def durations_on(self, grid: FrameGrid, frames: int | None = None) -> NDArray[np.int64]:
+    def durations_on(
+        self, grid: FrameGrid, frames: int | None = None, pauses_to: PausesTo = "previous"
+    ) -> NDArray[np.int64]:
         """As `durations`.
 
         Args:
             grid: Where the model's frames lie.
             frames: The model's own count of frames, as in `durations`.
+            pauses_to: As in `durations`.
         """
         if frames is None:
-            frames = grid.frame_count(round(self.duration_s * grid.sample_rate_hz))
-        n_tokens = len(self.tokens)
+            frames = grid.frame_count(grid.sample_count(self.duration_s))
+        tokens = self.own_tokens(pauses_to).tokens
+        n_tokens = len(tokens)
         if n_tokens == 0 or n_tokens > frames:
             raise DoesNotFit(
                 f"{self.id}: {n_tokens} tokens do not fit {frames} frames of {grid.hop_samples} samples at "
                 f"{grid.sample_rate_hz} Hz; use a shorter hop, or leave this utterance out"
             )
-        starts = grid.first_frame_after(np.array([token.start_s for token in self.tokens[1:]]))
+        starts = grid.first_frame_after(np.array([token.start_s for token in tokens[1:]]))
         return np.diff(_at_least_one_frame(starts, frames), prepend=0, append=frames)
+
+    def own_tokens(self, pauses_to: PausesTo = "previous") -> "Alignment":
+        """The alignment without added pauses: one entry for each token of the consumer, in order.
+
+        Args:
+            pauses_to: Which token gets the time of a pause: "previous", the one before it, as a mark of
+                punctuation stands after its word; "next", the one after it; "nearest", each its half. At the
+                two ends there is only one.
+
+        Raises:
+            AlignerError: For another value.
+        """
+        if pauses_to not in PAUSES_TO:
+            raise AlignerError(f"pauses_to {pauses_to!r}: use one of {', '.join(PAUSES_TO)}")
+        own = [token for token in self.tokens if not token.added]
+        if len(own) in (0, len(self.tokens)):
+            return self
+        between = {
+            "previous": [after.start_s for _, after in pairwise(own)],
+            "next": [before.end_s for before, _ in pairwise(own)],
+            "nearest": [(before.end_s + after.start_s) / 2 for before, after in pairwise(own)],
+        }
+        edges_s = [0.0, *between[pauses_to], self.duration_s]
+        tokens = tuple(
+            replace(token, start_s=start_s, end_s=end_s)
+            for token, (start_s, end_s) in zip(own, pairwise(edges_s), strict=True)
+        )
+        return replace(self, tokens=tokens, words=words_around(self.words, tokens))
 
 
 def _at_least_one_frame(starts: NDArray[np.int64], frames: int) -> NDArray[np.int64]:
@@ -300,6 +350,24 @@ def _at_least_one_frame(starts: NDArray[np.int64], frames: int) -> NDArray[np.in
     lower = np.minimum.accumulate(slack[::-1])[::-1]
     middle = (upper + lower) // 2
     return np.clip(middle, 0, frames - 1 - len(starts)) + position
+
+
+def words_around(words: tuple[Interval, ...], tokens: tuple[Interval, ...]) -> tuple[Interval, ...]:
+    """The words, each with the extent of its tokens; one without tokens as it is.
+
+    Args:
+        words: Of an alignment.
+        tokens: Of the same, with other times.
+    """
+    extents: dict[int, tuple[float, float]] = {}
+    for token in tokens:
+        start_s, _ = extents.get(token.word, (token.start_s, 0.0))
+        extents[token.word] = (start_s, token.end_s)
+    spans = (extents.get(index, (word.start_s, word.end_s)) for index, word in enumerate(words))
+    return tuple(
+        replace(word, start_s=start_s, end_s=end_s)
+        for word, (start_s, end_s) in zip(words, spans, strict=True)
+    )
 
 
 def _word_span(id: str, index: int, word: str, tokens: tuple[Interval, ...]) -> Interval:

@@ -90,8 +90,9 @@ def n_samples(alignment: Alignment) -> int:
 
 
 def files(root: Path) -> list[str]:
-    """The files in and below a folder."""
-    return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+    """The files in and below a folder, but for those that begin with a point (an export's record)."""
+    found = (p for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))
+    return sorted(p.relative_to(root).as_posix() for p in found)
 
 
 def same(one: Alignment, other: Alignment, scores: bool = True, symbols: bool = True) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -13,25 +14,41 @@ from aligner.commands.output import print_failures, print_table, progress
 from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aligner.alignment import Alignment
     from aligner.formats import ExportSettings
 
 DESCRIPTION = """\
 Write alignments as another program reads them. Durations count that program's frames: their sum is its own
-frame count, and every token keeps at least one frame. Formats named after a program take its LJSpeech
-settings unless told otherwise."""
+frame count, and every token keeps at least one frame. Where it resamples, that is the count after librosa's
+or torchaudio's resampling, which round up. Formats named after a program take its LJSpeech settings unless
+told otherwise.
+
+What cannot be read or written is left out and named in DIR/refused.txt; the exit status is 1 if nothing
+could be written, or with --strict anything could not. Files that no export wrote are replaced only with
+--overwrite."""
 
 EXAMPLES = """\
 examples:
   aligner export aligned --format textgrid --out textgrids
-  aligner export aligned --format matcha --out LJSpeech-1.1
+  aligner export aligned --format fastspeech2 --speaker LJSpeech --out preprocessed
+  aligner export aligned --format matcha --blanks --check-tokens consumer.txt --out LJSpeech-1.1
   aligner export aligned --format npy --hop 512 --sample-rate 44100 --frame-rule same --out durations
 
 formats:
 """
 
 
+_MATCHA_HINT = (
+    "matcha: it wants a duration for each token of its own text front end, blanks included: align its tokens "
+    "and say --blanks, and --check-tokens to be sure (recipes/matcha)"
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to write, where, on which frames."""
+    from aligner.alignment import PAUSES_TO
     from aligner.formats import WRITERS
 
     parser.description = DESCRIPTION
@@ -68,6 +85,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tokens.add_argument(
         "--any-symbols", action="store_true", help="fastspeech2: allow symbols that are not ARPAbet"
     )
+    tokens.add_argument(
+        "--pauses-to",
+        choices=PAUSES_TO,
+        default="previous",
+        help="which token gets the time of a pause that lies between your own tokens (--phonemizer tokens) "
+        "without being one of them: the one before, the one after, or half and half (default: previous)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace files in DIR that no earlier export wrote"
+    )
     parser.add_argument("--wavs", metavar="DIR", help="coqui: the folder of its audio, files named {id}.wav")
     parser.add_argument("--speaker", metavar="NAME", help="speaker name to write, for all utterances")
     parser.add_argument("--language", default="default", help="everyvoice: the language in file names")
@@ -90,12 +117,17 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     roots = {name: args.out / name if len(formats) > 1 else args.out for name in formats}
     settings = _settings(args)
     check_grid(formats, settings.grid)
+    unreadable = _check(args.alignments, roots, settings, args.overwrite)
     results = _export_all(args.alignments, roots, settings, args.jobs or os.cpu_count() or 1)
+    for result in results.values():
+        result["refused"] = [*unreadable, *result["refused"]]
     rows = [
         (name, *(str(n) for n in (r["utterances"], r["files"], len(r["refused"]))), str(roots[name]))
         for name, r in results.items()
     ]
     print_table(("format", "utterances", "files", "refused", "folder"), rows)
+    if "matcha" in formats and settings.blank is None and settings.tokens is None:
+        print(_MATCHA_HINT, file=sys.stderr)
     _report_refused(results, roots, args.strict)
     return {"formats": results, "out": str(args.out)}
 
@@ -111,6 +143,8 @@ def _settings(args: argparse.Namespace) -> "ExportSettings":
     grid = read_grid(args)
     if not 0 <= args.validation_share < 1:
         raise AlignerError(f"--validation-share {args.validation_share}: must be from 0 to below 1")
+    if args.wavs and not Path(args.wavs).is_dir():
+        raise AlignerError(f"--wavs {args.wavs}: no such folder")
     return ExportSettings(
         grid=grid,
         blank=args.blanks,
@@ -121,7 +155,35 @@ def _settings(args: argparse.Namespace) -> "ExportSettings":
         wavs=Path(args.wavs) if args.wavs else None,
         validation_share=args.validation_share,
         any_symbols=args.any_symbols,
+        pauses_to=args.pauses_to,
     )
+
+
+def _check(source: Path, roots: dict[str, Path], settings: "ExportSettings", overwrite: bool) -> list[str]:
+    """Read everything once before anything is written; returns why utterances cannot be read.
+
+    Raises:
+        AlignerError: There is nothing to export, two names clash, or files of somebody else are in the way.
+    """
+    from aligner.formats import check_outputs, read
+    from aligner.formats.read import find_manifest
+
+    unreadable: list[str] = []
+    readable = 0
+
+    def counted() -> "Iterator[Alignment]":
+        nonlocal readable
+        for alignment in read(source, on_error=lambda error: unreadable.append(str(error))):
+            readable += 1
+            yield alignment
+
+    check_outputs(counted(), roots, settings, overwrite=overwrite, source=find_manifest(source))
+    if not readable:
+        print_failures("cannot be exported", unreadable)
+        raise AlignerError(
+            f"{source}: no alignments in it; name what `aligner align` wrote (`aligner prepare` writes none)"
+        )
+    return unreadable
 
 
 def _export_all(
@@ -147,7 +209,9 @@ def _export_group(
 ) -> dict[str, dict[str, Any]]:
     from aligner.formats import export, read
 
-    alignments = progress(read(source), "exporting") if show_progress else read(source)
+    alignments: Iterable[Alignment] = read(source, on_error=lambda error: None)  # named by `_check`
+    if show_progress:
+        alignments = progress(alignments, "exporting")
     return {name: asdict(result) for name, result in export(alignments, roots, settings).items()}
 
 
@@ -164,8 +228,11 @@ def _report_refused(results: dict[str, dict[str, Any]], roots: dict[str, Path], 
         listing.unlink(missing_ok=True)
         if not refused:
             continue
+        listing.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(listing) as file:
-            file.write("".join(f"{reason}\n" for reason in refused).encode())
+            file.write(
+                "".join(f"{' '.join(reason.split())}\n" for reason in refused).encode(errors="replace")
+            )
         print_failures(f"refused by {name}", refused, listing)
         if strict or not result["utterances"]:
             raise AlignerError(f"{name}: {len(refused)} utterances could not be written; see {listing}")

@@ -1,7 +1,7 @@
 """Alignments in files: one file for each family of formats, readers and writers side by side."""
 
 from aligner.formats.ctm import read_ctm
-from aligner.formats.export import WRITERS, Exported, export
+from aligner.formats.export import WRITERS, Exported, check_outputs, export
 from aligner.formats.lookup import AlignmentLookup, NoMatch
 from aligner.formats.manifest import (
     MANIFEST,
@@ -28,6 +28,7 @@ __all__ = [
     "Exported",
     "NoMatch",
     "NotExportable",
+    "check_outputs",
     "export",
     "from_cut",
     "from_cut_data",

@@ -1,6 +1,7 @@
 """Export: alignments in any of the formats, with tokens renamed and checked against the consumer's."""
 
 import contextlib
+import errno
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from aligner.formats.textgrid import TextGrid
 from aligner.formats.tts import (
     PRESETS,
     Coqui,
+    DurationWriter,
     Espnet,
     EveryVoice,
     FastSpeech2,
@@ -24,7 +26,9 @@ from aligner.formats.tts import (
     Npy,
     TensorFlowTTS,
 )
-from aligner.formats.writer import ExportSettings, NotExportable, Writer
+from aligner.formats.writer import ExportSettings, NameClash, NotExportable, Writer
+
+_NAMED = 5  # files that an error names
 
 WRITERS: dict[str, type[Writer]] = {
     "fastspeech2": FastSpeech2,
@@ -66,7 +70,8 @@ def export(
     """Write alignments in one or more formats, in a single pass that holds one alignment at a time.
 
     An utterance that a format cannot hold (more tokens than frames, unknown symbols, not the consumer's
-    tokens) is left out of that format and named in the result.
+    tokens), or whose writing fails in any other way but for the disk, is left out of that format and named in
+    the result. Files that are there already are replaced; `check_outputs` tells before.
 
     Args:
         alignments: The utterances.
@@ -79,32 +84,117 @@ def export(
 
     Raises:
         AlignerError: A format is unknown, two ids give the same file name, or a format in frames has no grid.
+        OSError: The disk is full, or the folder cannot be written.
     """
     settings = settings or ExportSettings()
     results = {name: Exported() for name in roots}
     with contextlib.ExitStack() as stack:
-        writers: dict[str, Writer] = {}
-        for name, root in roots.items():
-            if name not in WRITERS:
-                raise AlignerError(f"unknown format {name!r}; known: {', '.join(WRITERS)}")
-            own = settings if settings.grid is not None else replace(settings, grid=PRESETS.get(name))
-            writers[name] = stack.enter_context(WRITERS[name](root, own))
+        writers = {name: stack.enter_context(writer) for name, writer in _writers(roots, settings).items()}
         for alignment in alignments:
             try:
                 alignment = _renamed(alignment, settings)
-            except NotExportable as error:
+                own = alignment.own_tokens(settings.pauses_to)
+            except AlignerError as error:
                 for result in results.values():
                     result.refused.append(str(error))
                 continue
             for name, writer in writers.items():
-                try:
-                    writer.write(alignment)
+                reason = _write(writer, alignment if writer.shows_added_pauses else own)
+                if reason is None:
                     results[name].utterances += 1
-                except (NotExportable, DoesNotFit) as error:
-                    results[name].refused.append(str(error))
+                else:
+                    results[name].refused.append(reason)
     for name, writer in writers.items():
         results[name].files = writer.folder.files
     return results
+
+
+def check_outputs(
+    alignments: Iterable[Alignment],
+    roots: Mapping[str, str | Path],
+    settings: ExportSettings | None = None,
+    *,
+    overwrite: bool = False,
+    source: Path | None = None,
+) -> None:
+    """Look before an export at the names of its files. Nothing is written.
+
+    Args:
+        alignments: As for `export`, like `roots` and `settings`.
+        roots: The output folders.
+        settings: The settings.
+        overwrite: Files of somebody else may be replaced.
+        source: The file that the alignments come from, which may be replaced by its own content.
+
+    Raises:
+        AlignerError: Two utterances would have the same file, or the folder has files that no export wrote.
+    """
+    settings = settings or ExportSettings()
+    writers = _writers(roots, settings)
+    clashes: dict[str, None] = {}
+    foreign = [
+        writer.folder.root / name
+        for writer in writers.values()
+        for name in writer.lists
+        if writer.folder.is_foreign(name)
+    ]
+    for alignment in alignments:
+        named = replace(alignment, speaker=settings.speaker or alignment.speaker)
+        for writer in writers.values():
+            try:
+                paths = writer.paths(named, writer.name(named))
+            except NameClash as error:
+                clashes[str(error)] = None
+                continue
+            except AlignerError:  # it makes no name, and is refused when it is written
+                continue
+            foreign += [
+                writer.folder.root.joinpath(*parts) for parts in paths if writer.folder.is_foreign(*parts)
+            ]
+    if clashes:
+        more = f" (and {len(clashes) - 1} more)" if len(clashes) > 1 else ""
+        raise AlignerError(f"{next(iter(clashes))}{more}")
+    foreign = [path for path in foreign if source is None or path.resolve() != source.resolve()]
+    if foreign and not overwrite:
+        names = ", ".join(str(path) for path in foreign[:_NAMED]) + (", ..." if len(foreign) > _NAMED else "")
+        raise AlignerError(
+            f"{len(foreign)} files are there already that no export wrote, or that were changed since: "
+            f"{names}; write to another folder, or replace them with --overwrite"
+        )
+
+
+def _writers(roots: Mapping[str, str | Path], settings: ExportSettings) -> dict[str, Writer]:
+    """A writer for each format, not begun."""
+    writers: dict[str, Writer] = {}
+    for name, root in roots.items():
+        if name not in WRITERS:
+            raise AlignerError(f"unknown format {name!r}; known: {', '.join(WRITERS)}")
+        own = settings if settings.grid is not None else replace(settings, grid=PRESETS.get(name))
+        if own.grid is None and issubclass(WRITERS[name], DurationWriter):
+            raise AlignerError(
+                f"{name}: say hop, sample rate and frame rule, or a preset ({', '.join(PRESETS)})"
+            )
+        writers[name] = WRITERS[name](root, own)
+    return writers
+
+
+def _write(writer: Writer, alignment: Alignment) -> str | None:
+    """Write an alignment; the reason if it cannot be written."""
+    try:
+        writer.write(alignment, writer.name(alignment))
+    except NameClash:
+        raise
+    except (NotExportable, DoesNotFit) as error:
+        return str(error)
+    except AlignerError as error:  # its id or its speaker makes no file name
+        return f"{alignment.id}: {error}"
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return f"{alignment.id}: {error.strerror}; shorten its id"
+    except Exception as error:  # one alignment of whatever content never ends the export of the others
+        return f"{alignment.id}: cannot be written ({type(error).__name__}: {error})"
+    return None
 
 
 def read_symbols(path: str | Path) -> dict[str, str]:
@@ -151,15 +241,19 @@ def _renamed(alignment: Alignment, settings: ExportSettings) -> Alignment:
     A blank has no extent of its own: on a grid it gets the one frame that every token keeps. Raises
     NotExportable where the tokens are not the consumer's.
     """
+    if settings.blank is not None:  # they stand between the consumer's tokens, not beside a pause of ours
+        alignment = alignment.own_tokens(settings.pauses_to)
     tokens = alignment.tokens
     if settings.symbols:
         tokens = tuple(
-            replace(token, symbol=settings.symbols.get(token.symbol, token.symbol)) for token in tokens
+            token if token.added else replace(token, symbol=settings.symbols.get(token.symbol, token.symbol))
+            for token in tokens
         )
     if settings.blank is not None:
         tokens = tuple(_with_blanks(tokens, settings.blank))
     if settings.tokens is not None:
-        _check_tokens(alignment.id, [token.symbol for token in tokens], settings.tokens.get(alignment.id))
+        own = [token.symbol for token in tokens if not token.added]
+        _check_tokens(alignment.id, own, settings.tokens.get(alignment.id))
     if tokens is alignment.tokens and settings.speaker is None:
         return alignment
     return replace(alignment, tokens=tokens, speaker=settings.speaker or alignment.speaker)

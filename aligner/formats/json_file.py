@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from aligner.alignment import Alignment, Interval
+from aligner.formats.tiers import Entry, check_times, with_added_pauses
 from aligner.formats.writer import Writer
 
 
 def alignment_to_json(alignment: Alignment) -> dict[str, Any]:
     """An alignment as plain JSON types; `alignment_from_json` is the inverse.
+
+    Pauses that the aligner added among a consumer's own tokens stand in a list of their own, so that `tokens`
+    has one entry for each of the consumer's.
 
     Args:
         alignment: One utterance.
@@ -28,6 +32,10 @@ def alignment_to_json(alignment: Alignment) -> dict[str, Any]:
         "tokens": [
             {"symbol": t.symbol, "start_s": t.start_s, "end_s": t.end_s, "score": t.score, "word": t.word}
             for t in alignment.tokens
+            if not t.added
+        ],
+        "added_pauses": [
+            {"start_s": t.start_s, "end_s": t.end_s, "score": t.score} for t in alignment.tokens if t.added
         ],
     }
 
@@ -39,14 +47,21 @@ def alignment_from_json(data: dict[str, Any]) -> Alignment:
         data: What `alignment_to_json` gave.
 
     Raises:
+        AlignerError: Times are not numbers or not in order.
         KeyError, TypeError: something is missing in `data`.
     """
-    tokens = tuple(
+    own = tuple(
         Interval(t["symbol"], t["start_s"], t["end_s"], t["score"], t["word"]) for t in data["tokens"]
     )
     words = tuple(
         Interval(w["text"], w["start_s"], w["end_s"], w["score"], i) for i, w in enumerate(data["words"])
     )
+    pauses: list[Entry] = [
+        ("", p["start_s"], p["end_s"], p["score"]) for p in data.get("added_pauses", ())
+    ]  # without, before they were added
+    tokens = with_added_pauses(own, pauses)
+    for level in (tokens, words):
+        check_times(data["id"], level, data["duration_s"])
     return Alignment(
         id=data["id"],
         duration_s=data["duration_s"],
@@ -74,6 +89,11 @@ def read_json(path: Path) -> Alignment:
 class Json(Writer):
     """`{id}.json`: everything there is of one utterance, times in seconds."""
 
-    def write(self, alignment: Alignment) -> None:
-        name = self.folder.name(alignment.id)
-        self.folder.text(json.dumps(alignment_to_json(alignment), ensure_ascii=False) + "\n", f"{name}.json")
+    shows_added_pauses = True
+
+    def paths(self, alignment: Alignment, name: str) -> list[tuple[str, ...]]:
+        return [(f"{name}.json",)]
+
+    def write(self, alignment: Alignment, name: str) -> None:
+        (path,) = self.paths(alignment, name)
+        self.folder.text(json.dumps(alignment_to_json(alignment), ensure_ascii=False) + "\n", *path)

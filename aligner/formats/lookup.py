@@ -47,6 +47,7 @@ class AlignmentLookup:
         self._tiers = (words_tier, phones_tier)
         self._files: dict[str, Path] = {}  # not read yet
         self._loaded: dict[str, Alignment] = {}
+        self._broken: list[str] = []  # why entries of a manifest or a CTM file cannot be used
         if alignments is None:
             self._open()
         else:
@@ -86,13 +87,18 @@ class AlignmentLookup:
         manifest = find_manifest(self.path) if self.path.exists() else None
         files = utterance_files(self.path) if self.path.is_dir() else {}
         if manifest is not None:
-            self._loaded = {_key(a.id): a for a in read_alignments(manifest)}
+            self._loaded = {_key(a.id): a for a in read_alignments(manifest, self._note)}
             if not self._loaded:
                 raise AlignerError(f"{manifest}: no cut of it has reference times (supervision.alignment)")
         elif files:
             self._files = {_key(name): path for name, path in files.items()}
         else:
-            self._loaded = {_key(a.id): a for a in read(self.path, *self._tiers)}
+            self._loaded = {_key(a.id): a for a in read(self.path, *self._tiers, on_error=self._note)}
+            if self._broken and not self._loaded:
+                raise AlignerError(self._broken[0])
+
+    def _note(self, error: AlignerError) -> None:
+        self._broken.append(str(error))
 
     def _match(self, key: str) -> str:
         if self._has(key):
@@ -103,7 +109,10 @@ class AlignmentLookup:
         # The folder may also lie deeper down than the corpus: then its keys are endings of the id.
         keys = keys or [ending for ending in _endings(key) if self._has(ending)]
         if not keys:
-            raise NoMatch("no reference")
+            broken = (
+                f" ({len(self._broken)} are of no use, such as {self._broken[0]})" if self._broken else ""
+            )
+            raise NoMatch(f"no reference{broken}")
         return keys[0]
 
     def _has(self, key: str) -> bool:

@@ -1,22 +1,23 @@
 """Lhotse cut manifests, one line an utterance: this program's own format on disk.
 
-Times of words and phones stand in `supervision.alignment["word"]` and `["phone"]` with their scores. lhotse
-has no place for the utterance's score and for the word that each phone belongs to: these stand in
-`supervision.custom`.
+Times of words and phones stand in `supervision.alignment["word"]` and `["phone"]` with their scores, those of
+pauses that were added among a consumer's own tokens in `["added_pause"]`. lhotse has no place for the
+utterance's score and for the word that each phone belongs to: these stand in `supervision.custom`.
 """
 
 import gzip
 import json
 import os
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligner.alignment import Alignment, Interval
 from aligner.errors import AlignerError
 from aligner.formats.atomic import atomic_write
-from aligner.formats.tiers import Entry, assign_words, tile
-from aligner.formats.writer import ExportSettings, Writer
+from aligner.formats.tiers import Entry, assign_words, check_times, tile, with_added_pauses
+from aligner.formats.writer import Writer
 
 if TYPE_CHECKING:
     from lhotse.cut import Cut
@@ -61,29 +62,56 @@ def from_cut(cut: "Cut") -> Alignment | None:
     )
 
 
-def read_alignments(path: str | Path) -> Iterator[Alignment]:
-    """The alignments of a lhotse manifest, one at a time. Cuts without an alignment are left out.
+def read_alignments(
+    path: str | Path, on_error: Callable[[AlignerError], None] | None = None
+) -> Iterator[Alignment]:
+    """The alignments of a lhotse manifest, one at a time.
 
     Args:
         path: `.jsonl` or `.jsonl.gz`, of cuts or of supervisions.
+        on_error: Called with the reason for each line that cannot be read or has no times, and for a file
+            that ends too early. None: what cannot be read is raised, cuts without times are left out.
 
     Raises:
         AlignerError: The manifest holds anything else.
     """
     path = Path(path)
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as lines:
-        for line in lines:
-            alignment = _from_line(line, path)
-            if alignment is not None:
-                yield alignment
+    number = 0
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    alignment = _from_line(line, f"{path}:{number}")
+                except AlignerError as error:
+                    if on_error is None:
+                        raise
+                    on_error(error)
+                    continue
+                if alignment is not None:
+                    yield alignment
+                elif on_error is not None:
+                    on_error(AlignerError(f"{json.loads(line)['id']}: has no times in {path}"))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        broken = AlignerError(
+            f"{path}: cannot be read beyond line {number}: it is cut off or damaged ({error})"
+        )
+        if on_error is None:
+            raise broken from error
+        on_error(broken)
 
 
-def _from_line(line: bytes, path: Path) -> Alignment | None:
+def _from_line(line: bytes, path: str) -> Alignment | None:
     # Parsed here, since lhotse's own objects take three times as long to make, and every command reads these.
     try:
         data = json.loads(line)
-    except ValueError as error:
-        raise AlignerError(f"{path}: not a manifest that can be read ({error})") from error
+        return _from_json(data, path)
+    except AlignerError:
+        raise
+    except Exception as error:  # whatever may be in a line of somebody else's
+        raise AlignerError(f"{path}: not a manifest that can be read ({error!r})") from error
+
+
+def _from_json(data: Any, path: str) -> Alignment | None:
     if isinstance(data, dict) and data.get("type") in ("MonoCut", "MultiCut"):
         return from_cut_data(data)
     if isinstance(data, dict) and "recording_id" in data:  # a supervision: a cut of just its extent
@@ -186,15 +214,20 @@ class AlignmentWriter:
 class Lhotse(Writer):
     """`alignments.jsonl.gz`: a lhotse manifest, as `aligner align` writes it."""
 
-    def __init__(self, root: str | Path, settings: ExportSettings) -> None:
-        super().__init__(root, settings)
+    lists = (MANIFEST,)
+    shows_added_pauses = True
+
+    def begin(self) -> None:
         self._manifest = self._open.enter_context(AlignmentWriter(self.folder.root / MANIFEST, resume=False))
 
-    def write(self, alignment: Alignment) -> None:
+    def name(self, alignment: Alignment) -> str:
+        return alignment.id  # no file is named after it
+
+    def write(self, alignment: Alignment, name: str) -> None:
         self._manifest.write(alignment)
 
     def finish(self) -> None:
-        self.folder.files += 1
+        self.folder.wrote(MANIFEST)
 
 
 def _partial(path: Path) -> Path:
@@ -218,7 +251,11 @@ def _cut_data(alignment: Alignment, cut: "Cut | None") -> dict[str, Any]:
     # What lhotse's own to_dict gives, which is twenty times slower because it copies every item.
     source = cut.supervisions[0] if cut is not None and cut.supervisions else None
     recording = getattr(cut, "recording", None)
-    custom: dict[str, Any] = {"token_words": [token.word for token in alignment.tokens]}
+    own = [token for token in alignment.tokens if not token.added]
+    times = {"word": _items(alignment.words), "phone": _items(own)}
+    if len(own) < len(alignment.tokens):
+        times["added_pause"] = _items([token for token in alignment.tokens if token.added])
+    custom: dict[str, Any] = {"token_words": [token.word for token in own]}
     if alignment.score is not None:
         custom["score"] = alignment.score
     if alignment.audio and recording is None:
@@ -235,7 +272,7 @@ def _cut_data(alignment: Alignment, cut: "Cut | None") -> dict[str, Any]:
         "speaker": alignment.speaker or (source.speaker if source else None) or None,
         "language": source.language if source else None,
         "custom": custom,
-        "alignment": {"word": _items(alignment.words), "phone": _items(alignment.tokens)},
+        "alignment": times,
     }
     return {
         "id": alignment.id,
@@ -268,14 +305,14 @@ def from_cut_data(data: dict[str, Any]) -> Alignment | None:
         Interval(symbol, start_s, end_s, score, index)
         for index, (symbol, start_s, end_s, score) in enumerate(entries.get("word", ()))
     )
-    tokens = tile(entries.get("phone", ()), duration_s, id)
-    if token_words is not None and len(token_words) == len(tokens):
-        tokens = tuple(
-            Interval(t.symbol, t.start_s, t.end_s, t.score, word)
-            for t, word in zip(tokens, token_words, strict=True)
-        )
+    phones = entries.get("phone", [])
+    if token_words is not None and len(token_words) == len(phones):  # our own, whose tokens have no gaps
+        own = (Interval(*entry, word) for entry, word in zip(phones, token_words, strict=True))
+        tokens = with_added_pauses(tuple(own), entries.get("added_pause", []))
+        check_times(id, tokens, duration_s)
     else:
-        tokens = assign_words(tokens, words)
+        tokens = assign_words(tile(phones, duration_s, id), words)
+    check_times(id, words, duration_s)
     sources = (data.get("recording") or {}).get("sources")
     audio = sources[0]["source"] if sources else custom.get("audio", "")
     return Alignment(
@@ -297,7 +334,7 @@ def _entry(item: list[Any] | dict[str, Any], offset_s: float) -> Entry:
     return symbol, round(start_s, 8), round(start_s + length_s, 8), score[0] if score else None
 
 
-def _items(intervals: tuple[Interval, ...]) -> list[list[Any]]:
+def _items(intervals: Iterable[Interval]) -> list[list[Any]]:
     # Eight digits are what lhotse keeps of an item's end; both ends rounded, so that reading and writing
     # once more changes nothing.
     items = []

@@ -1,6 +1,6 @@
 """Reading alignments: which reader for which path."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from aligner.alignment import Alignment
@@ -16,7 +16,10 @@ _UTTERANCE_SUFFIXES = (".TextGrid", ".textgrid", *PHONE_SUFFIXES, *WORD_SUFFIXES
 
 
 def read(
-    path: str | Path, words_tier: str | None = None, phones_tier: str | None = None
+    path: str | Path,
+    words_tier: str | None = None,
+    phones_tier: str | None = None,
+    on_error: Callable[[AlignerError], None] | None = None,
 ) -> Iterator[Alignment]:
     """The alignments at a path, in any format that can be read here.
 
@@ -29,22 +32,24 @@ def read(
         path: A file or folder.
         words_tier: Name of the word tier in TextGrids; None: the usual names.
         phones_tier: Name of the phone tier in TextGrids; None: the usual names.
+        on_error: Called with the reason for each utterance that cannot be read, which is left out; None:
+            raise it.
 
     Raises:
-        AlignerError: There is nothing to read, or a file cannot be read.
+        AlignerError: There is nothing to read, or an utterance cannot be read and `on_error` is None.
     """
     path = Path(path)
     if not path.exists():
         raise AlignerError(f"{path}: no such file or folder")
     manifest = find_manifest(path)
     if manifest is not None:
-        return read_alignments(manifest)
+        return read_alignments(manifest, on_error)
     ctm = path / PHONES_FILE if path.is_dir() else path
     if ctm.suffix == ".ctm" and ctm.exists():
-        return read_ctm(ctm)
+        return read_ctm(ctm, on_error=on_error)
     if path.is_file():
         return iter([read_utterance(path, path.stem, words_tier=words_tier, phones_tier=phones_tier)])
-    return _read_folder(path, words_tier, phones_tier)
+    return _read_folder(path, words_tier, phones_tier, on_error)
 
 
 def find_manifest(path: Path) -> Path | None:
@@ -72,6 +77,8 @@ def find_manifest(path: Path) -> Path | None:
 def utterance_files(folder: Path) -> dict[str, Path]:
     """The files of single utterances (TextGrid, .phn/.wrd, .json) in a folder and below.
 
+    Names that begin with a point are no alignments: macOS leaves such files beside the true ones.
+
     Args:
         folder: Where to search, in depth.
 
@@ -81,7 +88,8 @@ def utterance_files(folder: Path) -> dict[str, Path]:
     found = {}
     for suffix in reversed(_UTTERANCE_SUFFIXES):  # so that the first of them wins where a name has several
         for path in sorted(folder.rglob(f"*{suffix}")):
-            found[path.relative_to(folder).with_suffix("").as_posix()] = path
+            if not path.name.startswith(".") and path.is_file():
+                found[path.relative_to(folder).with_suffix("").as_posix()] = path
     return dict(sorted(found.items()))
 
 
@@ -110,12 +118,27 @@ def read_utterance(
             return read_json(path)
     except AlignerError:
         raise
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise AlignerError(f"{path}: cannot be read ({error})") from error
+    except Exception as error:  # whatever may be in a file of somebody else's, or keep it from being read
+        raise AlignerError(f"{path}: cannot be read ({_reason(error)})") from error
     raise AlignerError(f"{path}: unknown kind of file; known: {', '.join(sorted(set(_UTTERANCE_SUFFIXES)))}")
 
 
-def _read_folder(folder: Path, words_tier: str | None, phones_tier: str | None) -> Iterator[Alignment]:
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeError):
+        return "not UTF-8"
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error) or type(error).__name__
+
+
+def _read_folder(
+    folder: Path,
+    words_tier: str | None,
+    phones_tier: str | None,
+    on_error: Callable[[AlignerError], None] | None,
+) -> Iterator[Alignment]:
     files = utterance_files(folder)
     if not files:
         raise AlignerError(f"{folder}: holds no lhotse manifest, TextGrid, .phn, .wrd, .ctm or .json")
@@ -123,4 +146,11 @@ def _read_folder(folder: Path, words_tier: str | None, phones_tier: str | None) 
     for name, path in files.items():
         id = path.stem if stems_differ else name.replace("/", "-")
         speaker = path.parent.name if path.parent != folder else ""
-        yield read_utterance(path, id, speaker, words_tier, phones_tier)
+        try:
+            alignment = read_utterance(path, id, speaker, words_tier, phones_tier)
+        except AlignerError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+            continue
+        yield alignment

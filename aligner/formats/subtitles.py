@@ -7,8 +7,10 @@ from aligner.formats.writer import Writer, label
 class Srt(Writer):
     """`{id}.srt`: a subtitle for every word."""
 
-    def write(self, alignment: Alignment) -> None:
-        name = self.folder.name(alignment.id)
+    def paths(self, alignment: Alignment, name: str) -> list[tuple[str, ...]]:
+        return [(f"{name}.srt",)]
+
+    def write(self, alignment: Alignment, name: str) -> None:
         cues = (
             f"{number}\n{_clock(w.start_s, ',')} --> {_clock(w.end_s, ',')}\n{label(w.symbol)}\n\n"
             for number, w in enumerate(alignment.words, 1)
@@ -19,8 +21,10 @@ class Srt(Writer):
 class Vtt(Writer):
     """`{id}.vtt`: a WebVTT cue for every word."""
 
-    def write(self, alignment: Alignment) -> None:
-        name = self.folder.name(alignment.id)
+    def paths(self, alignment: Alignment, name: str) -> list[tuple[str, ...]]:
+        return [(f"{name}.vtt",)]
+
+    def write(self, alignment: Alignment, name: str) -> None:
         cues = (
             f"{_clock(w.start_s, '.')} --> {_clock(w.end_s, '.')}\n{_escaped(label(w.symbol))}\n\n"
             for w in alignment.words

@@ -1,17 +1,26 @@
 """TextGrid, the format of Praat, MFA, MAUS and FastSpeech2: named tiers of labelled intervals."""
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from aligner.alignment import Alignment, Interval
+from aligner.alignment import Alignment, Interval, words_around
 from aligner.errors import AlignerError
-from aligner.formats.tiers import Entry, alignment_from_entries
-from aligner.formats.writer import Writer, label
+from aligner.formats.tiers import Entry, alignment_from_entries, cut_out_pauses
+from aligner.formats.writer import Writer, label, safe_name
 from aligner.text.transcript import PAUSE
 
 # Usual names of tiers, in lower case (MFA: words, phones; TIMIT: its suffixes wrd, phn).
 _WORD_TIERS = ("words", "word", "wrd")
 _PHONE_TIERS = ("phones", "phone", "segments", "phn")
+
+ADDED_PAUSES = "added pauses"  # the tier of the pauses among a consumer's own tokens
+
+# A quoted text, in which "" stands for a quote; a number; a flag. All free-standing.
+_FREE_STANDING = re.compile(
+    r'(?<!\S)(?:("(?:[^"]|"")*")|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(<exists>|<absent>))(?!\S)'
+)
 
 TierInterval = tuple[float, float, str]  # start in seconds, end in seconds, label
 
@@ -30,29 +39,31 @@ def read_textgrid(
         phones_tier: Name of the phone tier. None: "phones" or the like.
 
     Raises:
-        AlignerError: The file is not a TextGrid, a named tier is missing, neither tier is there, or several
-            tiers have the usual names.
+        AlignerError: The file is not a whole TextGrid, its times make no sense, a named tier is missing,
+            neither tier is there, or several tiers have the usual names.
     """
-    from praatio import textgrid
-    from praatio.utilities.errors import PraatioException
-
-    try:
-        grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=True, reportingMode="silence")
-    except (PraatioException, IndexError, UnicodeError) as error:
-        raise AlignerError(f"{path}: not a TextGrid that can be read ({error})") from error
-    tiers = {name: grid.getTier(name) for name in grid.tierNames}
+    begin_s, end_s, tiers = _parsed(path)
+    if begin_s:
+        raise AlignerError(f"{path}: begins at {begin_s} s; a TextGrid of the whole recording begins at 0")
     words = _entries(path, tiers, words_tier, _WORD_TIERS)
     phones = _entries(path, tiers, phones_tier, _PHONE_TIERS)
     if words is None and phones is None:
-        raise AlignerError(f"{path}: no tier of words or phones among {list(tiers)}; name one with --tier")
-    return alignment_from_entries(id, float(grid.maxTimestamp), phones or (), words or (), speaker)
+        raise AlignerError(
+            f"{path}: no tier of words or phones among {[t.name for t in tiers]}; name one with --tier"
+        )
+    one = alignment_from_entries(id, end_s, phones or (), words or (), speaker)
+    pauses = [entry for tier in tiers if tier.name == ADDED_PAUSES for entry in tier.entries if entry[0]]
+    if not pauses:
+        return one
+    tokens = cut_out_pauses(one.tokens, pauses)
+    return replace(one, tokens=tokens, words=words_around(one.words, tokens))
 
 
 def textgrid_text(duration_s: float, tiers: dict[str, list[TierInterval]]) -> str:
     """The content of a TextGrid in Praat's long text form.
 
-    As praatio writes it, but without exponents in numbers, which TextGrid readers do not take. Not with
-    praatio, because it takes five times as long, which is felt where every utterance gets a file or two.
+    Without exponents in numbers, which other readers of TextGrids do not take. Not with praatio, because it
+    takes five times as long, which is felt where every utterance gets a file or two.
 
     Args:
         duration_s: Length of the recording in seconds.
@@ -80,49 +91,133 @@ def textgrid_text(duration_s: float, tiers: dict[str, list[TierInterval]]) -> st
     return "".join(parts)
 
 
-def covering_tier(intervals: tuple[Interval, ...], duration_s: float) -> list[TierInterval]:
-    """The intervals of a tier that covers [0, duration_s]: pauses stand where no interval is.
+def covering_tier(
+    intervals: Sequence[Interval], duration_s: float, between: str = PAUSE
+) -> list[TierInterval]:
+    """The intervals of a tier that covers [0, duration_s].
 
     Args:
         intervals: Tokens or words in order of time, without overlap.
         duration_s: Length of the recording in seconds.
+        between: The label where no interval is. Empty in a tier of words: readers of TextGrids take words for
+            what has a label, and drop the rest.
     """
     tier, filled_s = [], 0.0
     for interval in intervals:
         if interval.start_s > filled_s:
-            tier.append((filled_s, interval.start_s, PAUSE))
+            tier.append((filled_s, interval.start_s, between))
         tier.append((interval.start_s, interval.end_s, label(interval.symbol)))
         filled_s = interval.end_s
     if filled_s < duration_s:
-        tier.append((filled_s, duration_s, PAUSE))
+        tier.append((filled_s, duration_s, between))
     return tier
 
 
 class TextGrid(Writer):
     """`{id}.TextGrid` with the tiers `words` and `phones`; in a folder of the speaker, if there is one.
 
-    Both tiers cover [0, duration] without an empty label; what no word covers is `sil`.
+    Both tiers cover [0, duration]. No phone has an empty label; where no word is, the label is empty. Pauses
+    added among a consumer's own tokens have a tier `added pauses`, and their time is a neighbour's.
     """
 
-    def write(self, alignment: Alignment) -> None:
+    shows_added_pauses = True
+
+    def paths(self, alignment: Alignment, name: str) -> list[tuple[str, ...]]:
         parts = [self.folder.name_of(alignment.speaker)] if alignment.speaker else []
-        name = self.folder.name(alignment.id, *parts)
+        return [(*parts, f"{name}.TextGrid")]
+
+    def name(self, alignment: Alignment) -> str:
+        return self.folder.name(alignment.id, safe_name(alignment.speaker) if alignment.speaker else "")
+
+    def write(self, alignment: Alignment, name: str) -> None:
+        own, duration_s = alignment.own_tokens(self.settings.pauses_to), alignment.duration_s
         tiers = {
-            "words": covering_tier(alignment.words, alignment.duration_s),
-            "phones": covering_tier(alignment.tokens, alignment.duration_s),
+            "words": covering_tier(own.words, duration_s, ""),
+            "phones": covering_tier(own.tokens, duration_s),
         }
-        self.folder.text(textgrid_text(alignment.duration_s, tiers), *parts, f"{name}.TextGrid")
+        pauses = [token for token in alignment.tokens if token.added]
+        if pauses:
+            tiers[ADDED_PAUSES] = covering_tier(pauses, duration_s, "")
+        (path,) = self.paths(alignment, name)
+        self.folder.text(textgrid_text(duration_s, tiers), *path)
 
 
-def _entries(
-    path: Path, tiers: dict[str, Any], asked: str | None, usual: tuple[str, ...]
-) -> list[Entry] | None:
-    names = [asked] if asked else [n for n in tiers if n.lower().split(" - ")[-1].strip() in usual]
-    if asked and asked not in tiers:
-        raise AlignerError(f"{path}: no tier {asked!r}; it has {list(tiers)}")
-    if len(names) > 1:
-        raise AlignerError(f"{path}: several tiers could be meant ({names}); name one with --tier")
-    return [(e.label, float(e.start), float(e.end), None) for e in tiers[names[0]].entries] if names else None
+@dataclass(frozen=True)
+class _Tier:
+    """A tier as it stands in the file.
+
+    Args:
+        name: Its name.
+        entries: Its intervals; none for a tier of points.
+        of_points: Whether it is a tier of points.
+    """
+
+    name: str
+    entries: list[Entry]
+    of_points: bool
+
+
+def _parsed(path: Path) -> tuple[float, float, list[_Tier]]:
+    """Start, end and tiers of a TextGrid, by Praat's own rule: only what stands free is read, in its order.
+
+    Numbers, quoted texts and <exists> count, everything else is a comment; so the long form and the short
+    one are read alike. By hand, because praatio takes a file that was cut off for a shorter one, and refuses
+    overlaps of 1e-17 s.
+
+    Source: Praat's manual, "TextGrid file formats".
+    """
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+    except UnicodeError as error:
+        raise AlignerError(f"{path}: neither UTF-8 nor UTF-16; save it as one of them") from error
+    items = iter(_FREE_STANDING.findall(text))
+
+    def string() -> str:
+        quoted = next(items)[0]
+        if not quoted:
+            raise ValueError
+        return quoted[1:-1].replace('""', '"')
+
+    def number() -> float:
+        return float(next(items)[1])
+
+    try:
+        if not string().startswith("ooTextFile") or string() != "TextGrid":
+            raise AlignerError(f"{path}: not a TextGrid")
+        begin_s, end_s, flag = number(), number(), next(items)[2]
+        tiers = []
+        for _ in range(int(number()) if flag == "<exists>" else 0):
+            of_points, name, _, _ = string() == "TextTier", string(), number(), number()
+            entries: list[Entry] = []
+            for _ in range(int(number())):
+                if of_points:
+                    number(), string()
+                else:
+                    start_s, stop_s = number(), number()
+                    entries.append((string().strip(), start_s, stop_s, None))
+            tiers.append(_Tier(name, entries, of_points))
+    except (StopIteration, ValueError) as error:
+        hint = "; write times with a point, not a comma" if re.search(r"= ?\d+,\d", text) else ""
+        raise AlignerError(f"{path}: not a TextGrid that can be read, or cut off{hint}") from error
+    return begin_s, end_s, tiers
+
+
+def _entries(path: Path, tiers: list[_Tier], asked: str | None, usual: tuple[str, ...]) -> list[Entry] | None:
+    names = [tier.name for tier in tiers]
+    named = [asked] if asked else [n for n in names if n.lower().split(" - ")[-1].strip() in usual]
+    if asked and asked not in names:
+        raise AlignerError(f"{path}: no tier {asked!r}; it has {names}")
+    if len(named) > 1 or (named and names.count(named[0]) > 1):
+        raise AlignerError(f"{path}: several tiers could be meant ({named}); name one with --tier")
+    if not named:
+        return None
+    tier = tiers[names.index(named[0])]
+    if tier.of_points:
+        raise AlignerError(
+            f"{path}: the tier {tier.name!r} has points, not intervals; name another with --tier"
+        )
+    return tier.entries
 
 
 def _seconds(time_s: float) -> str:

@@ -1,6 +1,8 @@
 """Tiers: labelled times of any source as tokens that cover an utterance, with words over them."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from aligner.alignment import Alignment, Interval, is_pause
 from aligner.errors import AlignerError
@@ -24,10 +26,12 @@ def alignment_from_entries(
         speaker: The speaker's name, "" if unknown.
 
     Raises:
-        AlignerError: Phones overlap or end after the recording.
+        AlignerError: Times are not numbers, phones or words overlap, have no length, or end after the
+            recording.
     """
     spoken = [word for word in words if not is_pause(word[0])]
     spans = tuple(Interval(w, start, end, score, i) for i, (w, start, end, score) in enumerate(spoken))
+    check_times(id, spans, duration_s, least_s=0.0)
     tokens = assign_words(tile(phones, duration_s, id), spans)
     return Alignment(id, duration_s, tokens, spans, speaker, text=" ".join(w.symbol for w in spans))
 
@@ -36,7 +40,7 @@ def tile(entries: Iterable[Entry], duration_s: float, id: str) -> tuple[Interval
     """Tokens that cover [0, duration_s] without gap or overlap, from the entries of a tier.
 
     Gaps and empty labels become pauses. Gaps and overlaps of rounding size are closed at the later start.
-    Entries without extent are dropped.
+    Pauses without extent are dropped.
 
     Args:
         entries: The tier's entries in order of time.
@@ -47,19 +51,16 @@ def tile(entries: Iterable[Entry], duration_s: float, id: str) -> tuple[Interval
         The tokens; none if there are no entries.
 
     Raises:
-        AlignerError: An entry overlaps the one before it or ends after the recording.
+        AlignerError: An entry's times are not numbers, it overlaps the one before it, ends after the
+            recording, or is a phone of no length.
     """
-    entries = list(entries)
+    entries = [entry for entry in entries if not (is_pause(entry[0].strip()) and entry[1] == entry[2])]
     if not entries:
         return ()
+    check_times(id, [Interval(*entry) for entry in entries], duration_s, least_s=0.0)
     tokens: list[Interval] = []
     filled_s = 0.0
     for label, start_s, end_s, score in entries:
-        if start_s < filled_s - _ROUNDING_S or end_s > duration_s + _ROUNDING_S:
-            raise AlignerError(
-                f"{id}: {label!r} at {start_s:.3f}-{end_s:.3f} s overlaps what stands before it "
-                f"or lies beyond the end ({duration_s:.3f} s)"
-            )
         if abs(start_s - filled_s) <= _ROUNDING_S:
             if tokens and start_s != filled_s:
                 tokens[-1] = _with_end(tokens[-1], start_s)
@@ -67,9 +68,8 @@ def tile(entries: Iterable[Entry], duration_s: float, id: str) -> tuple[Interval
                 start_s = 0.0
         else:
             tokens.append(Interval(PAUSE, filled_s, start_s))
-        if end_s > start_s:
-            tokens.append(Interval(label.strip() or PAUSE, start_s, end_s, score))
-            filled_s = end_s
+        tokens.append(Interval(label.strip() or PAUSE, start_s, end_s, score))
+        filled_s = end_s
     if duration_s - filled_s > _ROUNDING_S:
         tokens.append(Interval(PAUSE, filled_s, duration_s))
     elif tokens:
@@ -94,6 +94,69 @@ def assign_words(tokens: tuple[Interval, ...], words: tuple[Interval, ...]) -> t
             Interval(token.symbol, token.start_s, token.end_s, token.score, index if inside else -1)
         )
     return tuple(result)
+
+
+def check_times(
+    id: str, intervals: Iterable[Interval], duration_s: float, least_s: float | None = None
+) -> None:
+    """Check that intervals have times, follow each other and lie in the recording, up to rounding.
+
+    Args:
+        id: The utterance's id, for error messages.
+        intervals: Tokens or words.
+        duration_s: Length of the recording in seconds.
+        least_s: What each must be longer than; None: it may have no length.
+
+    Raises:
+        AlignerError: They do not.
+    """
+    if not (isinstance(duration_s, int | float) and 0 < duration_s < math.inf):
+        raise AlignerError(f"{id}: its length is {duration_s} s, which is none")
+    before_s = 0.0
+    for i in intervals:
+        times = (i.start_s, i.end_s)
+        if not all(isinstance(time_s, int | float) and math.isfinite(time_s) for time_s in times):
+            raise AlignerError(f"{id}: {i.symbol!r} has the times {i.start_s} and {i.end_s}, which are none")
+        where = f"{id}: {i.symbol!r} at {i.start_s:.3f}-{i.end_s:.3f} s"
+        if i.end_s < i.start_s:
+            raise AlignerError(f"{where} ends before it begins")
+        if least_s is not None and i.end_s - i.start_s <= least_s:
+            raise AlignerError(f"{where} has no length; delete it or give it some")
+        if i.start_s < before_s - _ROUNDING_S or i.end_s > duration_s + _ROUNDING_S:
+            raise AlignerError(
+                f"{where} overlaps what stands before it or lies beyond the end ({duration_s:.3f} s)"
+            )
+        before_s = i.end_s
+
+
+def with_added_pauses(tokens: Sequence[Interval], pauses: Sequence[Entry]) -> tuple[Interval, ...]:
+    """The consumer's tokens with the added pauses between them, in order of time.
+
+    Args:
+        tokens: The consumer's own.
+        pauses: Start, end and score of each pause that was added; its label is not read.
+    """
+    added = [Interval(PAUSE, start_s, end_s, score, added=True) for _, start_s, end_s, score in pauses]
+    return tuple(
+        sorted((*tokens, *added), key=lambda token: (token.start_s, token.end_s)) if added else tokens
+    )
+
+
+def cut_out_pauses(tokens: Sequence[Interval], pauses: Sequence[Entry]) -> tuple[Interval, ...]:
+    """The inverse of `Alignment.own_tokens`: tokens that cover an utterance give back added pauses.
+
+    Args:
+        tokens: The consumer's own, without gaps.
+        pauses: As `with_added_pauses` takes them; each at the edge of a token, or of two.
+    """
+    own = list(tokens)
+    for _, start_s, end_s, _ in pauses:
+        for t, token in enumerate(own):
+            if token.start_s < start_s:
+                own[t] = replace(token, end_s=min(token.end_s, start_s))
+            elif token.start_s < end_s:
+                own[t] = replace(token, start_s=min(token.end_s, end_s))
+    return with_added_pauses(own, pauses)
 
 
 def _with_end(token: Interval, end_s: float) -> Interval:

@@ -108,7 +108,7 @@ def _existing(path: Path, suffixes: tuple[str, ...]) -> Path | None:
 def _entries(path: Path | None) -> list[Entry]:
     if path is None:
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
     fields = [line.split(maxsplit=2) for line in lines if line.strip()]
     return [
         (label.strip(), int(start) / SAMPLE_RATE_HZ, int(end) / SAMPLE_RATE_HZ, None)

@@ -11,16 +11,16 @@ import io
 import json
 import os
 import zlib
-from pathlib import Path
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aligner.alignment import Alignment, FrameGrid, is_pause
-from aligner.errors import AlignerError
+from aligner.alignment import Alignment, FrameGrid, is_pause, words_around
 from aligner.formats.textgrid import covering_tier, textgrid_text
-from aligner.formats.writer import ExportSettings, NotExportable, Writer, label
+from aligner.formats.writer import NotExportable, Writer, label, safe_name
 
 # ARPAbet as CMUdict has it: vowels with stress 0, 1 or 2, or without. FastSpeech2's text/cmudict.py knows
 # these symbols and no others.
@@ -54,13 +54,8 @@ class DurationWriter(Writer):
 
     @property
     def grid(self) -> FrameGrid:
-        """The consumer's frames.
-
-        Raises:
-            AlignerError: The settings have no grid.
-        """
-        if self.settings.grid is None:
-            raise AlignerError(f"say hop, sample rate and frame rule, or a preset ({', '.join(PRESETS)})")
+        """The consumer's frames."""
+        assert self.settings.grid is not None  # `export` asks for it before any writer is made
         return self.settings.grid
 
     def speaker(self, alignment: Alignment) -> str:
@@ -79,10 +74,13 @@ class DurationWriter(Writer):
             name: Its file name without suffix.
 
         Raises:
-            NotExportable: Neither the settings nor the alignment say where it is.
+            NotExportable: Neither the settings nor the alignment say where it is, or it is not there.
         """
         if self.settings.wavs is not None:
-            return os.path.abspath(self.settings.wavs / f"{name}.wav")
+            wav = os.path.abspath(self.settings.wavs / f"{name}.wav")
+            if not os.path.isfile(wav):
+                raise NotExportable(f"{alignment.id}: there is no {wav}")
+            return wav
         if not alignment.audio:
             raise NotExportable(
                 f"{alignment.id}: its recording is not known; name the folder of WAVs with --wavs"
@@ -106,15 +104,18 @@ class Npy(DurationWriter):
     dtype: type[np.integer] = np.int64
     subfolder: tuple[str, ...] = ("durations",)
     suffix = ".npy"
+    lists = ("tokens.txt",)
 
-    def __init__(self, root: str | Path, settings: ExportSettings) -> None:
-        super().__init__(root, settings)
+    def begin(self) -> None:
         self._tokens = self.list_file("tokens.txt")
 
-    def write(self, alignment: Alignment) -> None:
+    def paths(self, alignment: Alignment, name: str) -> list[tuple[str, ...]]:
+        return [(*self.subfolder, f"{name}{self.suffix}")]
+
+    def write(self, alignment: Alignment, name: str) -> None:
         durations = alignment.durations_on(self.grid)
-        name = self.folder.name(alignment.id)
-        self.array(durations.astype(self.dtype), *self.subfolder, f"{name}{self.suffix}")
+        (path,) = self.paths(alignment, name)
+        self.array(durations.astype(self.dtype), *path)
         self._tokens.write(f"{name}|{_symbols(alignment)}\n".encode())
 
 
@@ -135,24 +136,41 @@ class TensorFlowTTS(Npy):
 
 
 class FastSpeech2(DurationWriter):
-    """Preprocessed folder of ming024/FastSpeech2 or StyleSpeech: TextGrids, durations and lists.
+    """Preprocessed folder of ming024/FastSpeech2: TextGrids, durations and lists.
 
     `TextGrid/{speaker}/{id}.TextGrid` for its `preprocess.py`, which rounds boundaries to frames, so they lie
     on frames here; it trims the pauses at both ends, which must be called sil, sp or spn, drops intervals
     with an empty label, and cuts file names at their first dot. `duration/{speaker}-duration-{id}.npy`,
     `[T]`, with `train.txt`, `val.txt` (`id|speaker|{PH PH}|text`) and `speakers.json` for its `dataset.py`,
     which drops symbols it does not know without a word.
+
+    The tier `words` is for keonlee9420/PortaSpeech's `preprocessor.py`, which takes the next word where a
+    phone ends exactly as the present one does, so words begin and end with their phones here, and have no
+    label between them.
     """
 
-    def __init__(self, root: str | Path, settings: ExportSettings) -> None:
-        super().__init__(root, settings)
+    lists = ("train.txt", "val.txt", "speakers.json")
+
+    def begin(self) -> None:
         self._train, self._val = self.list_file("train.txt"), self.list_file("val.txt")
         self._speakers: set[str] = set()
         # The last line for train.txt waits until the end: it goes to val.txt if that would be empty, because
         # FastSpeech2 cannot train without validation.
         self._held_back = b""
 
-    def write(self, alignment: Alignment) -> None:
+    def name(self, alignment: Alignment) -> str:
+        speaker = safe_name(self.speaker(alignment))
+        return self.folder.name(alignment.id, speaker, stem=alignment.id.replace(".", "_"))
+
+    def paths(self, alignment: Alignment, name: str) -> list[tuple[str, ...]]:
+        speaker = self.folder.name_of(self.speaker(alignment))
+        return [
+            ("TextGrid", speaker, f"{name}.TextGrid"),
+            ("duration", f"{speaker}-duration-{name}.npy"),
+        ]
+
+    def write(self, alignment: Alignment, name: str) -> None:
+        textgrid_path, durations_path = self.paths(alignment, name)
         grid, phones = self.grid, self._phones(alignment)
         durations = alignment.durations_on(grid)
         # preprocess.py rounds the last boundary to this many frames. Its trimmed mel has at least as many.
@@ -160,13 +178,19 @@ class FastSpeech2(DurationWriter):
         edges = np.cumsum(alignment.durations_on(grid, frames))[:-1]
         frame_starts = FrameGrid(grid.hop_samples, grid.sample_rate_hz, "same")  # as preprocess.py counts
         edges_s = [0.0, *frame_starts.boundary_s(edges).tolist(), alignment.duration_s]
-        speaker = self.folder.name_of(self.speaker(alignment))
-        name = self.folder.name(alignment.id, speaker, stem=alignment.id.replace(".", "_"))
-        tier = [*zip(edges_s[:-1], edges_s[1:], phones, strict=True)]
-        words = covering_tier(alignment.words, alignment.duration_s)
-        text = textgrid_text(alignment.duration_s, {"words": words, "phones": tier})
-        self.folder.text(text, "TextGrid", speaker, f"{name}.TextGrid")
-        self.array(durations, "duration", f"{speaker}-duration-{name}.npy")
+        on_frames = tuple(
+            replace(token, symbol=phone, start_s=start_s, end_s=end_s)
+            for token, phone, (start_s, end_s) in zip(
+                alignment.tokens, phones, pairwise(edges_s), strict=True
+            )
+        )
+        tiers = {
+            "words": covering_tier(words_around(alignment.words, on_frames), alignment.duration_s, ""),
+            "phones": covering_tier(on_frames, alignment.duration_s),
+        }
+        speaker = textgrid_path[1]
+        self.folder.text(textgrid_text(alignment.duration_s, tiers), *textgrid_path)
+        self.array(durations, *durations_path)
         self._speakers.add(speaker)
         line = f"{name}|{speaker}|{{{' '.join(phones)}}}|{_field(_text(alignment))}\n".encode()
         if zlib.crc32(name.encode()) / 2**32 < self.settings.validation_share:
@@ -201,13 +225,13 @@ class Espnet(DurationWriter):
     Ids may not hold white space.
     """
 
-    def __init__(self, root: str | Path, settings: ExportSettings) -> None:
-        super().__init__(root, settings)
+    lists = ("durations", "text")
+
+    def begin(self) -> None:
         self._durations, self._text = self.list_file("durations"), self.list_file("text")
 
-    def write(self, alignment: Alignment) -> None:
+    def write(self, alignment: Alignment, name: str) -> None:
         durations = alignment.durations_on(self.grid)
-        name = self.folder.name(alignment.id)
         self._durations.write(f"{name} {' '.join(map(str, durations.tolist()))} 0\n".encode())
         self._text.write(f"{name} {_symbols(alignment)}\n".encode())
 
@@ -219,21 +243,25 @@ class Coqui(DurationWriter):
     list must be those its formatter gives.
     """
 
-    def __init__(self, root: str | Path, settings: ExportSettings) -> None:
-        super().__init__(root, settings)
+    lists = ("metadata_attn_mask.txt",)
+
+    def begin(self) -> None:
         self._list = self.list_file("metadata_attn_mask.txt")
 
-    def write(self, alignment: Alignment) -> None:
+    def paths(self, alignment: Alignment, name: str) -> list[tuple[str, ...]]:
+        return [("attention", f"{name}.npy")]
+
+    def write(self, alignment: Alignment, name: str) -> None:
         durations = alignment.durations_on(self.grid)
-        name = self.folder.name(alignment.id)
+        (path,) = self.paths(alignment, name)
         wav = self.wav(alignment, name)
         if "|" in wav or not wav.isprintable():
             raise NotExportable(
                 f"{alignment.id}: Coqui cannot read a path with '|' or control characters: {wav!r}"
             )
         token_of_frame = np.repeat(np.arange(len(durations)), durations)
-        self.array(token_of_frame[:, None] == np.arange(len(durations)), "attention", f"{name}.npy")
-        attention = os.path.abspath(self.folder.root / "attention" / f"{name}.npy")
+        self.array(token_of_frame[:, None] == np.arange(len(durations)), *path)
+        attention = os.path.abspath(self.folder.root.joinpath(*path))
         self._list.write(f"{wav}|{attention}\n".encode())
 
 
@@ -242,13 +270,13 @@ class Nemo(DurationWriter):
     (`aligner-based`).
     """
 
-    def __init__(self, root: str | Path, settings: ExportSettings) -> None:
-        super().__init__(root, settings)
+    lists = ("durations.pt",)
+
+    def begin(self) -> None:
         self._durations: dict[str, NDArray[np.int64]] = {}
 
-    def write(self, alignment: Alignment) -> None:
-        durations = alignment.durations_on(self.grid)
-        self._durations[self.folder.name(alignment.id)] = durations
+    def write(self, alignment: Alignment, name: str) -> None:
+        self._durations[name] = alignment.durations_on(self.grid)
 
     def finish(self) -> None:
         import torch
@@ -260,16 +288,22 @@ class Nemo(DurationWriter):
 class EveryVoice(DurationWriter):
     """`duration/{id}--{speaker}--{language}--duration.pt`, int64 tensors `[T]`."""
 
-    def write(self, alignment: Alignment) -> None:
+    def name(self, alignment: Alignment) -> str:
+        return self.folder.name(alignment.id, safe_name(self.speaker(alignment)))
+
+    def paths(self, alignment: Alignment, name: str) -> list[tuple[str, ...]]:
+        speaker = self.folder.name_of(self.speaker(alignment))
+        language = self.folder.name_of(self.settings.language)
+        return [("duration", f"{name}--{speaker}--{language}--duration.pt")]
+
+    def write(self, alignment: Alignment, name: str) -> None:
         import torch
 
         durations = torch.from_numpy(alignment.durations_on(self.grid))
-        speaker = self.folder.name_of(self.speaker(alignment))
-        name = self.folder.name(alignment.id, speaker)
+        (path,) = self.paths(alignment, name)
         buffer = io.BytesIO()
         torch.save(durations, buffer)
-        language = self.folder.name_of(self.settings.language)
-        with self.folder.file("duration", f"{name}--{speaker}--{language}--duration.pt") as file:
+        with self.folder.file(*path) as file:
             file.write(buffer.getbuffer())
 
 

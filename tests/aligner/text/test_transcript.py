@@ -25,6 +25,12 @@ def test_symbols_are_those_of_every_variant_and_of_fixed_tokens() -> None:
     transcript = Transcript((Word("a", (("ə",), ("e", "ɪ"))), Word("b", (("b", "i"),))), ("", "", ""))
     assert transcript.symbols() == {"ə", "e", "ɪ", "b", "i"}
     fixed = Tokens((PAUSE, "a", "b"), (-1, 0, 0), (False,) * 3)
+    corpus_of_before = {
+        "words": [["ab", ["a b"], "given"]],
+        "breaks": ["", ""],
+        "fixed": [["a", "b"], [0, 0]],
+    }
+    assert Transcript.from_dict(corpus_of_before).tokens() == Tokens(("a", "b"), (0, 0), (False, False))
     assert Transcript((Word("ab", (("a", "b"),), "given"),), ("", ""), fixed).symbols() == {PAUSE, "a", "b"}
 
 
