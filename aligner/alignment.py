@@ -301,7 +301,9 @@ class Alignment:
             frames = grid.frame_count(grid.sample_count(self.duration_s))
         tokens = self.own_tokens(pauses_to).tokens
         n_tokens = len(tokens)
-        if n_tokens == 0 or n_tokens > frames:
+        if not n_tokens:
+            raise DoesNotFit(f"{self.id}: has no phones or other tokens to give frames to")
+        if n_tokens > frames:
             raise DoesNotFit(
                 f"{self.id}: {n_tokens} tokens do not fit {frames} frames of {grid.hop_samples} samples at "
                 f"{grid.sample_rate_hz} Hz; use a shorter hop, or leave this utterance out"

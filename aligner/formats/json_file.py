@@ -60,8 +60,8 @@ def alignment_from_json(data: dict[str, Any]) -> Alignment:
         ("", p["start_s"], p["end_s"], p["score"]) for p in data.get("added_pauses", ())
     ]  # without, before they were added
     tokens = with_added_pauses(own, pauses)
-    for level in (tokens, words):
-        check_times(data["id"], level, data["duration_s"])
+    check_times(data["id"], tokens, data["duration_s"])
+    check_times(data["id"], words, data["duration_s"], may_overlap=True)
     return Alignment(
         id=data["id"],
         duration_s=data["duration_s"],

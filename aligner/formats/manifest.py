@@ -312,7 +312,7 @@ def from_cut_data(data: dict[str, Any]) -> Alignment | None:
         check_times(id, tokens, duration_s)
     else:
         tokens = assign_words(tile(phones, duration_s, id), words)
-    check_times(id, words, duration_s)
+    check_times(id, words, duration_s, may_overlap=True)
     sources = (data.get("recording") or {}).get("sources")
     audio = sources[0]["source"] if sources else custom.get("audio", "")
     return Alignment(

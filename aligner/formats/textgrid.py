@@ -101,12 +101,22 @@ def covering_tier(
         duration_s: Length of the recording in seconds.
         between: The label where no interval is. Empty in a tier of words: readers of TextGrids take words for
             what has a label, and drop the rest.
+
+    Raises:
+        AlignerError: An interval lies in the one before it. (One that begins there begins where that ends:
+            TIMIT's words overlap.)
     """
     tier, filled_s = [], 0.0
     for interval in intervals:
         if interval.start_s > filled_s:
             tier.append((filled_s, interval.start_s, between))
-        tier.append((interval.start_s, interval.end_s, label(interval.symbol)))
+            filled_s = interval.start_s
+        if interval.end_s <= filled_s:
+            raise AlignerError(
+                f"{interval.symbol!r} has no time of its own, which a TextGrid needs; if it is a blank, "
+                "export TextGrids without --blanks"
+            )
+        tier.append((filled_s, interval.end_s, label(interval.symbol)))
         filled_s = interval.end_s
     if filled_s < duration_s:
         tier.append((filled_s, duration_s, between))

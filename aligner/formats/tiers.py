@@ -26,12 +26,12 @@ def alignment_from_entries(
         speaker: The speaker's name, "" if unknown.
 
     Raises:
-        AlignerError: Times are not numbers, phones or words overlap, have no length, or end after the
-            recording.
+        AlignerError: Times are not numbers; a phone or word has no length or ends after the recording;
+            phones overlap.
     """
     spoken = [word for word in words if not is_pause(word[0])]
     spans = tuple(Interval(w, start, end, score, i) for i, (w, start, end, score) in enumerate(spoken))
-    check_times(id, spans, duration_s, least_s=0.0)
+    check_times(id, spans, duration_s, may_be_empty=False, may_overlap=True)  # TIMIT's words do
     tokens = assign_words(tile(phones, duration_s, id), spans)
     return Alignment(id, duration_s, tokens, spans, speaker, text=" ".join(w.symbol for w in spans))
 
@@ -57,7 +57,7 @@ def tile(entries: Iterable[Entry], duration_s: float, id: str) -> tuple[Interval
     entries = [entry for entry in entries if not (is_pause(entry[0].strip()) and entry[1] == entry[2])]
     if not entries:
         return ()
-    check_times(id, [Interval(*entry) for entry in entries], duration_s, least_s=0.0)
+    check_times(id, [Interval(*entry) for entry in entries], duration_s, may_be_empty=False)
     tokens: list[Interval] = []
     filled_s = 0.0
     for label, start_s, end_s, score in entries:
@@ -97,7 +97,12 @@ def assign_words(tokens: tuple[Interval, ...], words: tuple[Interval, ...]) -> t
 
 
 def check_times(
-    id: str, intervals: Iterable[Interval], duration_s: float, least_s: float | None = None
+    id: str,
+    intervals: Iterable[Interval],
+    duration_s: float,
+    *,
+    may_be_empty: bool = True,
+    may_overlap: bool = False,
 ) -> None:
     """Check that intervals have times, follow each other and lie in the recording, up to rounding.
 
@@ -105,7 +110,8 @@ def check_times(
         id: The utterance's id, for error messages.
         intervals: Tokens or words.
         duration_s: Length of the recording in seconds.
-        least_s: What each must be longer than; None: it may have no length.
+        may_be_empty: Whether they may have no length.
+        may_overlap: Whether one may begin before the one before it ends.
 
     Raises:
         AlignerError: They do not.
@@ -120,13 +126,13 @@ def check_times(
         where = f"{id}: {i.symbol!r} at {i.start_s:.3f}-{i.end_s:.3f} s"
         if i.end_s < i.start_s:
             raise AlignerError(f"{where} ends before it begins")
-        if least_s is not None and i.end_s - i.start_s <= least_s:
+        if i.end_s == i.start_s and not may_be_empty:
             raise AlignerError(f"{where} has no length; delete it or give it some")
-        if i.start_s < before_s - _ROUNDING_S or i.end_s > duration_s + _ROUNDING_S:
-            raise AlignerError(
-                f"{where} overlaps what stands before it or lies beyond the end ({duration_s:.3f} s)"
-            )
-        before_s = i.end_s
+        if i.start_s < before_s - _ROUNDING_S:
+            raise AlignerError(f"{where} overlaps what stands before it, which ends at {before_s:.3f} s")
+        if i.end_s > duration_s + _ROUNDING_S:
+            raise AlignerError(f"{where} ends after the recording, at {duration_s:.3f} s")
+        before_s = i.start_s if may_overlap else i.end_s
 
 
 def with_added_pauses(tokens: Sequence[Interval], pauses: Sequence[Entry]) -> tuple[Interval, ...]:

@@ -110,6 +110,8 @@ def _entries(path: Path | None) -> list[Entry]:
         return []
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     fields = [line.split(maxsplit=2) for line in lines if line.strip()]
+    if not fields:
+        raise ValueError(f"{path.name} is empty")
     return [
         (label.strip(), int(start) / SAMPLE_RATE_HZ, int(end) / SAMPLE_RATE_HZ, None)
         for start, end, label in fields

@@ -14,6 +14,7 @@ from tiny_corpus import write_tiny_corpus
 
 from aligner import cli
 from aligner.alignment import PAUSES_TO, Alignment, PausesTo
+from aligner.errors import AlignerError
 from aligner.formats import PRESETS, WRITERS, ExportSettings, export, read, read_alignments
 
 # sil a b | c d with pauses of ours at both ends and between the words
@@ -59,7 +60,7 @@ def test_a_pause_goes_to_the_neighbour_that_was_asked_for(pauses_to: PausesTo, e
 
 
 def test_the_neighbour_is_one_of_three() -> None:
-    with pytest.raises(ValueError, match="previous, next, nearest"):
+    with pytest.raises(AlignerError, match="previous, next, nearest"):
         own_tokens().durations(256, 22050, pauses_to="both")  # type: ignore[arg-type]
 
 
@@ -116,13 +117,18 @@ def test_every_export_has_one_entry_for_each_token(tmp_path: Path, format: str, 
     assert ENTRIES[format](tmp_path) == 4
 
 
-@pytest.mark.parametrize("format", ["npy", "matcha", "json", "textgrid", "lhotse"])
+@pytest.mark.parametrize("format", ["npy", "matcha", "json", "lhotse", "fastspeech2", "ctm"])
 def test_blanks_stand_between_their_tokens(tmp_path: Path, format: str) -> None:
     tokens = {"u": ("_", "a", "_", "b", "_", "c", "_", "d", "_")}
-    settings = ExportSettings(grid=PRESETS["vits"], blank="_", tokens=tokens)
+    settings = ExportSettings(grid=PRESETS["vits"], blank="_", tokens=tokens, any_symbols=True)
     (result,) = export([own_tokens()], {format: tmp_path}, settings).values()
     assert not result.refused
     assert ENTRIES[format](tmp_path) == 9
+
+
+def test_a_textgrid_has_no_place_for_a_blank_without_time(tmp_path: Path) -> None:
+    result = export([own_tokens()], {"textgrid": tmp_path}, ExportSettings(blank="_"))["textgrid"]
+    assert "u: '_' has no time of its own" in result.refused[0]
 
 
 @pytest.mark.parametrize("pauses_to", PAUSES_TO)
@@ -140,7 +146,7 @@ def test_what_is_read_back_knows_the_pauses(tmp_path: Path, format: str, pauses_
 
 @pytest.fixture(scope="module")
 def aligned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Alignment]]:
-    """The tiny corpus, its own tokens without the pauses at the ends and between words, trained and aligned."""
+    """The tiny corpus, its tokens without pauses at the ends and between words, trained and aligned."""
     root = tmp_path_factory.mktemp("own")
     utterances = write_tiny_corpus(root / "tiny", 12)
     lines = []
