@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from made_alignments import RATE_HZ, alignments, example, files, n_samples, property_test, write
+from made_alignments import PHONES, RATE_HZ, alignments, example, files, n_samples, property_test, write
 
 from aligner.alignment import Alignment, FrameGrid
 from aligner.errors import AlignerError
@@ -49,6 +49,47 @@ def test_fastspeech2_reads_the_textgrid(tmp_path: Path, one: Alignment) -> None:
     assert (
         sum(durations) <= 1 + trimmed // 256
     )  # so that mel[:, :sum] has as many frames as the durations say
+
+
+def tier_of(text: str, name: str) -> list[tuple[float, float, str]]:
+    """As tgt reads it: intervals without a label are dropped."""
+    tier = text[text.index(f'name = "{name}"') :].split("item [")[0]
+    number = r"([\d.e-]+)"
+    found = re.findall(rf"xmin = {number} \n\s+xmax = {number} \n\s+text = \"(.*)\" \n", tier)
+    return [(float(start), float(end), label) for start, end, label in found if label]
+
+
+@property_test
+@given(
+    alignments(symbols=[phone for phone in PHONES if phone != "spn"]),
+    st.sampled_from(["fastspeech2", "textgrid"]),
+)
+def test_portaspeech_counts_the_phones_of_each_word(tmp_path: Path, one: Alignment, format: str) -> None:
+    """keonlee9420/PortaSpeech, preprocessor.py: the next word's turn where a phone ends as the word does, to
+    the last bit; pauses have a label among the phones and none among the words."""
+    if n_samples(one) / 256 < len(one.tokens) + 1:
+        return
+    root = write(one, format, tmp_path / format)
+    text = next(root.rglob(f"{one.id}.TextGrid")).read_text()
+    phones, words = tier_of(text, "phones"), tier_of(text, "words")
+    assert [label for _, _, label in words] == [word.symbol for word in one.words]
+    labels, per_word, count, last, word = [], [], 0, 0, 0
+    for _, end_s, label in phones:
+        pause = label in ("sil", "sp", "spn")
+        if pause and not labels:
+            continue
+        labels.append(label)
+        if pause:
+            per_word.append(1)
+            count = 0
+            continue
+        last, count = len(labels), count + 1
+        if words[word][1] == end_s:
+            per_word.append(count)
+            word, count = word + 1, 0
+    assert word == len(words)
+    trailing = len(labels) - last
+    assert sum(per_word[: len(per_word) - trailing]) == last
 
 
 @property_test
