@@ -14,6 +14,7 @@ _LEAST_OCCUPANCY = 5.0
 # A new Gaussian starts this many deviations from the one it is split from (Kaldi's gmm-mixup: 0.01 to 0.3).
 _SPLIT_DEVIATIONS = 0.2
 _BLOCK = 32  # frames of one state that are multiplied at once: few enough that few are missing in the last
+_LEAST_LOG = -80.0  # added to 1, its exponential changes nothing
 # Log densities of single Gaussians held at once: on a CPU what its cache holds, elsewhere 256 MB.
 _CHUNK = {True: 2**18, False: 2**26}
 
@@ -73,8 +74,7 @@ class GaussianMixtures(nn.Module):
             if k == 1:
                 densities.copy_(each[:, 0])
                 continue
-            largest = each.amax(1)
-            torch.add(each.sub_(largest[:, None]).exp_().sum(1).log_(), largest, out=densities)
+            densities.copy_(log_sum_exp_(each, 1))
         return result
 
     def accumulate(self, frames: Tensor, states: Tensor) -> None:
@@ -96,8 +96,8 @@ class GaussianMixtures(nn.Module):
             part = slice(first, first + rows)
             own, of = blocks[part], state[part]
             values = _with_squares(frames[own.clamp(max=len(frames) - 1)])
-            posterior = torch.baddbmm(constant[of][..., None], weights[of], values.mT).softmax(1)
-            posterior *= (own < len(frames))[:, None]
+            posterior = _exp_(torch.baddbmm(constant[of][..., None], weights[of], values.mT), 1)[0]
+            posterior *= (own < len(frames))[:, None] / posterior.sum(1, keepdim=True)
             torch.sum(posterior, 2, out=occupancy[part])
             torch.bmm(posterior, values, out=sums[part])
         self.occupancy += _sum_of_each(occupancy, n_blocks)
@@ -166,6 +166,24 @@ class GaussianMixtures(nn.Module):
             self.variance = self.variance.new_ones(n_states, saved.shape[1], channels)
             self._clear_statistics()
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def log_sum_exp_(values: Tensor, dim: int) -> Tensor:
+    """As `torch.logsumexp`, many times as fast on a CPU where values are far apart.
+
+    Args:
+        values: Written to.
+        dim: The dimension to sum over.
+    """
+    exp, largest = _exp_(values, dim)
+    return exp.sum(dim).log_().add_(largest.squeeze(dim))
+
+
+def _exp_(values: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """The exponentials of values less the largest, and the largest."""
+    largest = values.amax(dim, keepdim=True)
+    # Below exp(-87) floats are denormal, and a hundred times as slow.
+    return values.sub_(largest).clamp_(min=_LEAST_LOG).exp_(), largest
 
 
 def _blocks_of_states(states: Tensor, n_states: int) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from aligner.encoders.base import Emissions, Encoder, PackedStates
-from aligner.encoders.gaussians import GaussianMixtures
+from aligner.encoders.gaussians import GaussianMixtures, log_sum_exp_
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices, ranges, rows_of, sums_of
@@ -129,9 +129,10 @@ class PhoneMixtures(Encoder):
 
     def log_posteriors(self, features: PackedFeatures, emissions: Emissions) -> Tensor:
         """As of every encoder: of a phone, its states together."""
-        log_states = emissions.joint.log_softmax(1)
-        phones = log_states[:, 1:].unflatten(1, (self.vocab_size - 1, self.states_per_phone)).logsumexp(2)
-        return torch.cat([log_states[:, :1], phones], 1)
+        joint = emissions.joint
+        of_phones = joint[:, 1:].unflatten(1, (self.vocab_size - 1, self.states_per_phone))
+        symbols = torch.cat([joint[:, :1], log_sum_exp_(of_phones.mT.contiguous(), 1)], 1)
+        return symbols - log_sum_exp_(symbols.clone(), 1)[:, None]
 
 
 def _channels_of(stream: str, channel_names: Sequence[str]) -> list[int]:
