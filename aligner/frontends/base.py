@@ -165,7 +165,7 @@ def pad_reflect(audio: Tensor, audio_lengths: Tensor, left: int, right: int) -> 
     """Reflect each utterance at its own two ends, as `numpy.pad(mode="reflect")` does.
 
     Utterances shorter than the padding are reflected to and fro. Beyond `right` samples after an utterance's
-    end stands more of the reflection.
+    end stand zeros.
 
     Args:
         audio: `[B, N]`.
@@ -176,11 +176,16 @@ def pad_reflect(audio: Tensor, audio_lengths: Tensor, left: int, right: int) -> 
     Returns:
         `[B, left + N + right]`.
     """
-    position = torch.arange(-left, audio.shape[1] + right, device=audio.device)
+    inside = torch.arange(audio.shape[1], device=audio.device) < audio_lengths[:, None]
+    padded = torch.nn.functional.pad(audio.masked_fill(~inside, 0.0), (left, right))
     last = (audio_lengths - 1)[:, None]
     period = (2 * last).clamp(min=1)
-    phase = position % period
-    return audio.gather(1, torch.minimum(phase, period - phase))
+    before = torch.arange(-left, 0, device=audio.device).expand(len(audio), -1)
+    after = torch.arange(1, right + 1, device=audio.device) + last
+    for position in (before, after):
+        phase = position % period
+        padded.scatter_(1, left + position, audio.gather(1, torch.minimum(phase, period - phase)))
+    return padded
 
 
 def _check(audio: Tensor, audio_lengths: Tensor) -> None:
