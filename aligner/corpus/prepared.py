@@ -22,7 +22,7 @@ from aligner.formats.atomic import atomic_write
 from aligner.text.transcript import PAUSE, Transcript, Word
 
 if TYPE_CHECKING:
-    from lhotse.cut import Cut
+    pass
 
 CUTS = "cuts.jsonl.gz"
 INFO = "corpus.json"

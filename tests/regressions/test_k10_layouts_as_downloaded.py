@@ -201,9 +201,9 @@ def test_lists_in_folders_below(tmp_path: Path) -> None:
         ("empty.txt", b"", "no utterances found"),
         ("other.jsonl", b'{"a": 1}\n', "names of audio and text"),
         ("list.json", b"[1, 2", "not JSON"),
-        ("cuts.jsonl.gz", gzip.compress(b""), "recordings and supervisions"),
+        ("cuts.jsonl.gz", gzip.compress(b"", mtime=0), "recordings and supervisions"),
         ("cuts.jsonl.gz", b"not packed", "cannot be read"),
-        ("cuts.jsonl.gz", gzip.compress(b'{"id": "x"}' * 999)[:-20], "cannot be read"),
+        ("cuts.jsonl.gz", gzip.compress(b'{"id": "x"}' * 999, mtime=0)[:-20], "cannot be read"),
     ],
 )
 def test_what_is_no_corpus_is_one_line_that_says_so(
