@@ -23,12 +23,12 @@ from aligner.corpus.recording import Recording
 from aligner.encoders import Encoder
 from aligner.errors import AlignerError
 from aligner.frontends import Frontend
-from aligner.frontends.packed import PackedFeatures, packed_features
+from aligner.frontends.packed import packed_features
 from aligner.instantiate import instantiate
 from aligner.ragged import starts_of
 from aligner.search import TokenDurations, choose_pronunciations, forced_alignment
 from aligner.text.packed import PackedTexts, PackedTokens
-from aligner.text.transcript import Tokens, Transcript
+from aligner.text.transcript import Transcript
 from aligner.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -112,15 +112,13 @@ class Aligner(nn.Module):
         if not recordings:
             return []
         decoded = self.decode(recordings)
-        lengths = decoded.tokens.lengths
-        tokens = decoded.tokens.unpack(self.vocabulary.symbols)
-        frames = np.split(decoded.durations.boundaries_frames(lengths), np.cumsum(lengths + 1)[:-1])
-        joint = np.split(decoded.durations.joint, np.cumsum(lengths)[:-1])
-        goodness = np.split(decoded.goodness, np.cumsum(lengths)[:-1])
-        return [
-            self._alignment(recording, tokens[b], frames[b], joint[b], goodness[b])
-            for b, recording in enumerate(recordings)
-        ]
+        tokens, frames = decoded.tokens, decoded.durations.boundaries_frames(decoded.tokens.lengths)
+        durations_s = np.array([recording.duration_s for recording in recordings])
+        boundaries_s = self._boundaries.correct(tokens, frames, *self._padded(recordings), durations_s)
+        evidence = utterance_evidence(
+            decoded.goodness, tokens, decoded.durations.joint, self.frontend.grid.hop_s
+        )
+        return self._alignments(recordings, tokens, boundaries_s, decoded.goodness, evidence)
 
     @torch.inference_mode()
     def decode(self, recordings: Sequence[Recording]) -> Decoded:
@@ -128,7 +126,7 @@ class Aligner(nn.Module):
         texts = PackedTexts.of(
             self.vocabulary, [r.id for r in recordings], [r.transcript for r in recordings]
         )
-        features = self._features([r.audio for r in recordings])
+        features = packed_features(self.frontend, *self._padded(recordings))
         emissions = self.encoder.emissions(features, texts.tokens())
         choice = choose_pronunciations(self.encoder, emissions.joint, features, texts)
         tokens = texts.tokens(choice)
@@ -236,34 +234,44 @@ class Aligner(nn.Module):
         except (RuntimeError, AssertionError) as error:
             raise AlignerError(f"device {device!r} cannot be used: {_first_line(error)}") from error
 
-    def _features(self, audio: Sequence[Tensor]) -> PackedFeatures:
-        device = self.calibration.phone_weights.device
-        padded = nn.utils.rnn.pad_sequence(list(audio), batch_first=True).to(device)
-        return packed_features(self.frontend, padded, torch.tensor([len(samples) for samples in audio]))
+    def _padded(self, recordings: Sequence[Recording]) -> tuple[Tensor, Tensor]:
+        """The audio `[B, N]`, on the aligner's device, and the samples of each recording `[B]`."""
+        audio = [recording.audio for recording in recordings]
+        padded = nn.utils.rnn.pad_sequence(audio, batch_first=True)
+        return padded.to(self.calibration.phone_weights.device), torch.tensor([len(own) for own in audio])
 
-    def _alignment(
-        self, recording: Recording, tokens: Tokens, boundaries_frames, joint, goodness: NDArray[np.float64]
-    ) -> Alignment:
-        """The end of the drawing for one utterance: frames to seconds, goodness to confidence."""
-        hop_s = self.frontend.grid.hop_s
-        boundaries_s = self._boundaries.correct(
-            tokens, boundaries_frames, recording.audio, recording.duration_s
-        )
-        evidence = utterance_evidence(goodness, tokens, joint, hop_s)
-        return Alignment.from_boundaries(
-            recording.id,
-            tokens.symbols,
-            tokens.words,
-            [word.text for word in recording.transcript.words],
-            boundaries_s,
-            recording.duration_s,
-            scores=self.calibration.phone_scores(goodness),
-            added=tokens.skippable if recording.transcript.fixed is not None else None,
-            score=self.calibration.utterance_score(evidence),
-            speaker=recording.speaker,
-            text=recording.text,
-            audio=recording.path,
-        )
+    def _alignments(
+        self,
+        recordings: Sequence[Recording],
+        tokens: PackedTokens,
+        boundaries_s: NDArray[np.float64],
+        goodness: NDArray[np.float64],
+        evidence: NDArray[np.float64],
+    ) -> list[Alignment]:
+        """The end of the drawing: goodness to confidence, and each utterance's alignment."""
+        scores = self.calibration.phone_scores(goodness)
+        utterance_scores = self.calibration.utterance_score(evidence).tolist()
+        ends = np.cumsum(tokens.lengths)
+        own_boundaries_s = np.split(boundaries_s, np.cumsum(tokens.lengths + 1)[:-1])
+        return [
+            Alignment.from_boundaries(
+                recording.id,
+                own.symbols,
+                own.words,
+                [word.text for word in recording.transcript.words],
+                own_boundaries_s[b],
+                recording.duration_s,
+                scores=scores[end - len(own) : end],
+                added=own.skippable if recording.transcript.fixed is not None else None,
+                score=utterance_scores[b],
+                speaker=recording.speaker,
+                text=recording.text,
+                audio=recording.path,
+            )
+            for b, (recording, own, end) in enumerate(
+                zip(recordings, tokens.unpack(self.vocabulary.symbols), ends.tolist(), strict=True)
+            )
+        ]
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -8,9 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aligner.ragged import Indices, ranges, sums_of
+from aligner.ragged import Indices, ranges, rows_of, starts_of, sums_of
 from aligner.text.packed import PackedTokens
-from aligner.text.transcript import PAUSE, Tokens
 
 # About the length of a short word.
 _STRETCH_S = 0.150
@@ -38,36 +37,38 @@ def goodness_of_pronunciation(
     return sums_of(own.double().cpu().numpy(), durations) / np.maximum(durations, 1)
 
 
-def is_phone(tokens: Tokens) -> NDArray[np.bool_]:
-    """Which tokens are phones and not pauses, `[T]`."""
-    return np.array([symbol != PAUSE for symbol in tokens.symbols])
-
-
 def utterance_evidence(
-    goodness: NDArray[np.float64], tokens: Tokens, durations: NDArray[np.int64], frame_s: float
+    goodness: NDArray[np.float64], tokens: PackedTokens, durations: Indices, frame_s: float
 ) -> NDArray[np.float64]:
-    """What the score of an utterance is made of, `[3]`.
+    """What the score of an utterance is made of, `[B, 3]`.
 
     The mean goodness of the phones; that of the worst stretch of 150 ms, pauses included (a word that the
     text lacks is spread over its neighbours or passed over as a pause); and the mean of the three worst
-    phones (a word too many).
+    phones (a word too many). Zeros where no phone is spoken.
 
     Args:
-        goodness: `[T]`, of each token.
-        tokens: T tokens.
-        durations: `[T]`, frames of each token.
+        goodness: `[N]`, of each token.
+        tokens: N tokens of B utterances.
+        durations: `[N]`, frames of each token.
         frame_s: Seconds a frame.
     """
-    spoken = is_phone(tokens) & (durations > 0)
-    if not spoken.any():
-        return np.zeros(3)
-    by_frame = np.repeat(goodness, durations)
-    sums = np.concatenate([[0.0], np.cumsum(by_frame)])
-    width = min(max(1, round(_STRETCH_S / frame_s)), len(by_frame))
-    worst_stretch = (sums[width:] - sums[:-width]).min() / width
-    return np.array(
-        [goodness[spoken].mean(), worst_stretch, np.sort(goodness[spoken])[:_WORST_PHONES].mean()]
-    )
+    utterance = rows_of(tokens.lengths)
+    spoken = np.flatnonzero(tokens.is_phone & (durations > 0))
+    n_spoken = sums_of(tokens.is_phone & (durations > 0), tokens.lengths)
+    own = goodness[spoken]
+    own = own[np.lexsort((own, utterance[spoken]))]  # the worst of each utterance first
+    mean = sums_of(own, n_spoken) / np.maximum(n_spoken, 1)
+    n_worst = np.minimum(n_spoken, _WORST_PHONES)
+    worst = sums_of(own[ranges(starts_of(n_spoken), n_worst)], n_worst) / np.maximum(n_worst, 1)
+
+    n_frames = sums_of(durations, tokens.lengths)
+    width = np.minimum(max(1, round(_STRETCH_S / frame_s)), np.maximum(n_frames, 1))
+    sums = np.concatenate([[0.0], np.cumsum(np.repeat(goodness, durations))])
+    n_stretches = np.maximum(n_frames - width, 0) + 1
+    first = ranges(starts_of(n_frames), n_stretches)
+    last = np.minimum(first + np.repeat(width, n_stretches), len(sums) - 1)
+    stretch = np.minimum.reduceat(sums[last] - sums[first], starts_of(n_stretches)) / width
+    return np.where(n_spoken[:, None] > 0, np.stack([mean, stretch, worst], 1), 0.0)
 
 
 class Calibration(nn.Module):
@@ -88,9 +89,9 @@ class Calibration(nn.Module):
         """Scores in 0..1 of tokens with goodness `[T]`."""
         return _probability(goodness[:, None], self.phone_weights).tolist()
 
-    def utterance_score(self, evidence: NDArray[np.float64]) -> float:
-        """The score in 0..1 of an utterance with the evidence `[3]` of `utterance_evidence`."""
-        return float(_probability(evidence[None], self.utterance_weights)[0])
+    def utterance_score(self, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores in 0..1 of utterances with the evidence `[..., 3]` of `utterance_evidence`."""
+        return _probability(evidence, self.utterance_weights)
 
     def fit(
         self,

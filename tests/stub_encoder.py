@@ -11,7 +11,7 @@ from aligner.encoders.base import Encoder, PackedStates
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices
 from aligner.text.packed import PackedTexts, PackedTokens
-from aligner.text.transcript import Transcript, Word
+from aligner.text.transcript import PAUSE, Tokens, Transcript, Word
 from aligner.text.vocabulary import Vocabulary
 
 
@@ -71,3 +71,15 @@ def tokens_of(vocabulary: Vocabulary, *transcripts: Transcript, ids: tuple[str, 
     """The tokens of transcripts with the first pronunciation of each word; named u1, u2, ... if not `ids`."""
     names = ids or tuple(f"u{number}" for number in range(1, len(transcripts) + 1))
     return PackedTexts.of(vocabulary, names, transcripts).tokens()
+
+
+def packed(*tokens: Tokens) -> PackedTokens:
+    """The tokens of several utterances; a phone's index is that of its letter."""
+    symbols = [symbol for own in tokens for symbol in own.symbols]
+    return PackedTokens(
+        ("",) * len(tokens),
+        np.array([0 if symbol == PAUSE else 1 + ord(symbol[0]) for symbol in symbols], np.int64),
+        np.array([flag for own in tokens for flag in own.skippable], np.bool_),
+        np.array([word for own in tokens for word in own.words], np.int64),
+        np.array([len(own) for own in tokens], np.int64),
+    )

@@ -1,6 +1,6 @@
 """From frames to the times of tokens: all corrections in their order.
 
-N samples, T text tokens.
+B batch, N samples or tokens.
 """
 
 import numpy as np
@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.alignment import FrameGrid
-from aligner.boundaries.loudness import loudness_db
+from aligner.boundaries.loudness import loudness_db, quiet_parts
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.boundaries.refine import BoundaryRefiner
-from aligner.text.transcript import Tokens
+from aligner.ragged import starts_of
+from aligner.text.packed import PackedTokens
 
 # What suits most corpora: shorter pauses are mostly closures of stops; the fraction was chosen on TIMIT.
 SHORTEST_PAUSE_S = 0.05
@@ -36,22 +37,30 @@ class BoundaryCorrection:
         self._refiner = BoundaryRefiner(grid.sample_rate_hz) if refine else None
 
     def correct(
-        self, tokens: Tokens, boundaries_frames: NDArray[np.float64], audio: Tensor, duration_s: float
+        self,
+        tokens: PackedTokens,
+        boundaries_frames: NDArray[np.float64],
+        audio: Tensor,
+        audio_lengths: Tensor,
+        durations_s: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """The times in seconds around each token, `[T + 1]`.
+        """The times in seconds around each token, `[N + B]`: of each utterance one more than it has tokens.
 
         Args:
-            tokens: T tokens.
-            boundaries_frames: `[T + 1]`, around the tokens.
-            audio: `[N]`, at the grid's sample rate.
-            duration_s: Of the recording.
+            tokens: N tokens of B utterances.
+            boundaries_frames: `[N + B]`, around the tokens of each.
+            audio: `[B, N]`, at the grid's sample rate.
+            audio_lengths: `[B]`, samples of each.
+            durations_s: `[B]`, of the recordings.
         """
-        boundaries_s = self._grid.boundary_s(boundaries_frames).clip(0.0, duration_s)
-        boundaries_s[0], boundaries_s[-1] = 0.0, duration_s
+        lengths = tokens.lengths + 1
+        boundaries_s = self._grid.boundary_s(boundaries_frames).clip(0.0, np.repeat(durations_s, lengths))
+        boundaries_s[starts_of(lengths)], boundaries_s[np.cumsum(lengths) - 1] = 0.0, durations_s
         boundaries_s = drop_short_pauses(tokens, boundaries_s, self._shortest_pause_s)
         if self._refiner is not None:
-            boundaries_s = self._refiner.refine(tokens, boundaries_s, audio)
+            boundaries_s = self._refiner.refine(tokens, boundaries_s, audio, audio_lengths)
         if self._pause_fraction:
-            loudness = loudness_db(audio, self._grid.sample_rate_hz)
-            boundaries_s = fit_pauses_to_loudness(tokens, boundaries_s, loudness, self._pause_fraction)
+            loudness, n_values = loudness_db(audio, audio_lengths, self._grid.sample_rate_hz)
+            quiet = quiet_parts(loudness, n_values, self._pause_fraction).cpu().numpy()
+            boundaries_s = fit_pauses_to_loudness(tokens, boundaries_s, quiet, n_values.numpy())
         return boundaries_s

@@ -3,7 +3,7 @@
 The search decides on frames of 10 ms and 20 ms wide, and where one mixture becomes likelier than the next is
 not where a person puts a boundary. A person looks for the fastest change; so does this.
 
-N samples, S fine frames, T text tokens.
+B batch, N samples or tokens, S fine frames.
 """
 
 import numpy as np
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.alignment import FrameGrid
+from aligner.boundaries.meetings import Meetings
 from aligner.frontends.mel import Mel
-from aligner.text.transcript import PAUSE, Tokens
+from aligner.text.packed import PackedTokens
 
 # These were chosen on TIMIT and synthetic speech, see recipes/ljspeech/ABLATIONS.md.
 _STEP_S = 0.0025  # of the fine frames
@@ -51,46 +52,59 @@ class BoundaryRefiner:
             floor=1e-8,
         )
 
-    def change(self, audio: Tensor) -> NDArray[np.float64]:
-        """How fast the spectrum changes at each boundary between fine frames, `[S + 1]`.
+    def change(self, audio: Tensor, audio_lengths: Tensor) -> Tensor:
+        """How fast the spectrum changes at each boundary between fine frames, float64 `[B, S + 1]`.
 
         The difference of the log-mels of the 20 ms after it from those of the 20 ms before it; 0 too near the
         ends.
 
         Args:
-            audio: `[N]`.
+            audio: `[B, N]`.
+            audio_lengths: `[B]`, samples of each.
         """
         with torch.inference_mode():
-            features, _ = self._mel.to(audio.device)(audio[None], torch.tensor([len(audio)]))
-        sums = torch.nn.functional.pad(features[0].double().cumsum(0), (0, 0, 1, 0))
-        change = torch.zeros(len(sums), dtype=torch.float64, device=audio.device)
+            features, lengths = self._mel.to(audio.device)(audio, audio_lengths)
         side = _SIDE_FRAMES
-        if len(sums) > 2 * side:
-            middle = sums[side:-side]
-            difference = (sums[2 * side :] - middle) - (middle - sums[: -2 * side])
-            change[side:-side] = (difference / side).square().mean(1).sqrt()
-        return change.cpu().numpy()
+        sums = torch.nn.functional.pad(features.double().cumsum_(1), (0, 0, 1, 0))
+        change = torch.zeros(sums.shape[:2], dtype=torch.float64, device=audio.device)
+        if sums.shape[1] > 2 * side:
+            difference = sums[:, 2 * side :] - sums[:, side:-side]
+            difference -= sums[:, side:-side]
+            difference += sums[:, : -2 * side]
+            change[:, side:-side] = difference.div_(side).square_().mean(2).sqrt_()
+        place = torch.arange(sums.shape[1], device=audio.device)
+        return change.masked_fill_(place > (lengths - side)[:, None], 0.0)
 
-    def refine(self, tokens: Tokens, boundaries_s: NDArray[np.float64], audio: Tensor) -> NDArray[np.float64]:
+    def refine(
+        self,
+        tokens: PackedTokens,
+        boundaries_s: NDArray[np.float64],
+        audio: Tensor,
+        audio_lengths: Tensor,
+    ) -> NDArray[np.float64]:
         """The boundaries with those between phones moved by at most 30 ms, never past the middle of a phone.
 
         Args:
-            tokens: T tokens.
-            boundaries_s: `[T + 1]`.
-            audio: `[N]`.
+            tokens: N tokens of B utterances.
+            boundaries_s: `[N + B]`, around the tokens of each.
+            audio: `[B, N]`.
+            audio_lengths: `[B]`, samples of each.
         """
-        change = np.log(self.change(audio) + _LEAST_CHANGE)
-        times_s = self._grid.boundary_s(np.arange(len(change)))
-        refined = boundaries_s.copy()
-        spoken = [t for t in range(len(tokens)) if boundaries_s[t + 1] > boundaries_s[t]]
-        for before, after in zip(spoken, spoken[1:], strict=False):
-            if PAUSE in (tokens.symbols[before], tokens.symbols[after]):
-                continue
-            edge = boundaries_s[after]
-            low = max(edge - _REACH_S, (boundaries_s[before] + edge) / 2)
-            high = min(edge + _REACH_S, (edge + boundaries_s[after + 1]) / 2)
-            near = slice(*np.searchsorted(times_s, [low, high]))
-            if near.start < near.stop:
-                merit = change[near] - (times_s[near] - edge) ** 2 / (2 * _SPREAD_S**2)
-                refined[before + 1 : after + 1] = times_s[near][merit.argmax()]
-        return refined
+        change = self.change(audio, audio_lengths)
+        meetings = Meetings.of(tokens, boundaries_s)
+        meetings = meetings.where(~meetings.before_is_pause & ~meetings.after_is_pause)
+        edge = meetings.edge_s
+        low = np.maximum(edge - _REACH_S, (meetings.start_s + edge) / 2)
+        high = np.minimum(edge + _REACH_S, (edge + meetings.end_s) / 2)
+        times_s = self._grid.boundary_s(np.arange(change.shape[1]))
+        n_times = self._grid.frame_count(audio_lengths.cpu()).numpy() + 1
+        first = np.searchsorted(times_s, low)
+        end = np.minimum(np.searchsorted(times_s, high), n_times[meetings.utterance])
+        place = first[:, None] + np.arange((end - first).max(initial=1))
+        near = np.minimum(place, change.shape[1] - 1)
+        speed = change[torch.from_numpy(meetings.utterance)[:, None], torch.from_numpy(near)].cpu().numpy()
+        merit = np.log(speed + _LEAST_CHANGE) - (times_s[near] - edge[:, None]) ** 2 / (2 * _SPREAD_S**2)
+        best = np.where(place < end[:, None], merit, -np.inf).argmax(1)
+        return meetings.moved(
+            boundaries_s, np.where(first < end, times_s[near[np.arange(len(best)), best]], edge)
+        )

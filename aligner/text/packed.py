@@ -40,6 +40,11 @@ class PackedTokens:
         return len(self.token_ids)
 
     @property
+    def is_phone(self) -> NDArray[np.bool_]:
+        """Which are phones and not pauses, `[N]`."""
+        return self.token_ids > 0
+
+    @property
     def least_frames(self) -> Indices:
         """The frames that each utterance needs, `[B]`: one for each token that may not be skipped."""
         return sums_of(~self.skippable, self.lengths)

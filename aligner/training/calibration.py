@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligner.aligner import Aligner
-from aligner.confidence import is_phone, utterance_evidence
+from aligner.confidence import utterance_evidence
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.recording import load_recording
 from aligner.text.transcript import Transcript
@@ -19,8 +19,8 @@ from aligner.text.transcript import Transcript
 _UTTERANCES = 100  # enough for a few coefficients, and a matter of seconds
 _BATCH = 25  # utterances
 
-# For each utterance the goodness of its phones and the evidence of the whole.
-Evidence = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+# The goodness of all phones, `[n]`, and the evidence of each utterance, `[n, 3]`.
+Evidence = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def calibrate(aligner: Aligner, utterances: Sequence[Utterance], seed: int) -> None:
@@ -35,17 +35,17 @@ def calibrate(aligner: Aligner, utterances: Sequence[Utterance], seed: int) -> N
     own = [utterances[i] for i in generator.permutation(len(utterances))[:_UTTERANCES]]
     texts = [utterance.transcript for utterance in own]
     others = texts[1:] + texts[:1]
-    right = _evidence(aligner, own, texts)
-    swapped = _evidence(aligner, *_changed(own, others))
-    altered = _evidence(aligner, *_changed(own, [without_a_word(text, generator) for text in texts]))
+    right_phones, right = _evidence(aligner, own, texts)
+    swapped_phones, swapped = _evidence(aligner, *_changed(own, others))
+    shorter = [without_a_word(text, generator) for text in texts]
     longer = [with_a_word(text, other, generator) for text, other in zip(texts, others, strict=True)]
-    altered += _evidence(aligner, *_changed(own, longer))
-    if right and swapped:
+    altered = [_evidence(aligner, *_changed(own, changed))[1] for changed in (shorter, longer)]
+    if len(right) and len(swapped):
         aligner.calibration.fit(
-            right_phones=np.concatenate([goodness for goodness, _ in right]),
-            wrong_phones=np.concatenate([goodness for goodness, _ in swapped]),
-            right_utterances=np.stack([evidence for _, evidence in right]),
-            wrong_utterances=np.stack([evidence for _, evidence in swapped + altered]),
+            right_phones=right_phones,
+            wrong_phones=swapped_phones,
+            right_utterances=right,
+            wrong_utterances=np.concatenate([swapped, *altered]),
         )
 
 
@@ -84,23 +84,16 @@ def _phones(text: Transcript) -> object:
 
 
 def _evidence(aligner: Aligner, utterances: Sequence[Utterance], texts: Sequence[Transcript]) -> Evidence:
-    """Of each utterance whose text is not too long for it."""
+    """Of the utterances whose text is not too long for them."""
     grid = aligner.frontend.grid
     recordings = []
     for utterance, text in zip(utterances, texts, strict=True):
         recording = load_recording(utterance, grid.sample_rate_hz, text)
         if text.min_tokens() <= grid.frame_count(len(recording.audio)):
             recordings.append(recording)
-    result: Evidence = []
+    phones, evidence = [np.empty(0)], [np.empty((0, 3))]
     for start in range(0, len(recordings), _BATCH):
-        decoded = aligner.decode(recordings[start : start + _BATCH])
-        ends = np.cumsum(decoded.tokens.lengths)[:-1]
-        for tokens, frames, goodness in zip(
-            decoded.tokens.unpack(aligner.vocabulary.symbols),
-            np.split(decoded.durations.joint, ends),
-            np.split(decoded.goodness, ends),
-            strict=True,
-        ):
-            evidence = utterance_evidence(goodness, tokens, frames, grid.hop_s)
-            result.append((goodness[is_phone(tokens)], evidence))
-    return result
+        found = aligner.decode(recordings[start : start + _BATCH])
+        phones.append(found.goodness[found.tokens.is_phone])
+        evidence.append(utterance_evidence(found.goodness, found.tokens, found.durations.joint, grid.hop_s))
+    return np.concatenate(phones), np.concatenate(evidence)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aligner.boundaries import PAUSE_FRACTION
-from aligner.boundaries.loudness import loudness_db, threshold_db
+from aligner.boundaries.loudness import loudness_db, quiet_parts
 
 _LONGEST_EDGE = 3  # an edge takes at most one part in this of an utterance
 
@@ -26,9 +26,9 @@ def flat_states(
         audio: `[N]`.
         sample_rate_hz: Of the audio.
     """
-    loudness = loudness_db(audio, sample_rate_hz)
-    step = max(1, round(len(loudness) / n_frames))
-    quiet = (loudness[::step] < threshold_db(loudness, PAUSE_FRACTION)).tolist()
+    loudness, n_values = loudness_db(audio[None], torch.tensor([len(audio)]), sample_rate_hz)
+    step = max(1, round(loudness.shape[1] / n_frames))
+    quiet = quiet_parts(loudness, n_values, PAUSE_FRACTION)[0, ::step].tolist()
     spoken = [state for state, optional in zip(states, skippable, strict=True) if not optional]
     lead = _run(quiet, n_frames // _LONGEST_EDGE) if states[0] == 0 else 0
     tail = _run(quiet[::-1], n_frames // _LONGEST_EDGE) if states[-1] == 0 else 0

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from stub_encoder import packed
 
 from aligner.confidence import (
     Calibration,
     _logistic,
     _probability,
     goodness_of_pronunciation,
-    is_phone,
     utterance_evidence,
 )
 from aligner.text.packed import PackedTokens
@@ -30,64 +30,80 @@ def tokens(*symbols: str) -> Tokens:
     return Tokens(symbols, tuple(range(len(symbols))), (False,) * len(symbols))
 
 
-def packed(*rows: list[int]) -> PackedTokens:
+def indexed(*rows: list[int]) -> PackedTokens:
     """Tokens with these indices in the vocabulary."""
     ids = np.concatenate(rows)
     lengths = np.array([len(row) for row in rows])
     return PackedTokens(("",) * len(rows), ids, np.zeros_like(ids, bool), np.zeros_like(ids), lengths)
 
 
+def evidence_of(
+    goodness: NDArray[np.float64], said: Tokens, durations: NDArray[np.int64], frame_s: float
+) -> NDArray[np.float64]:
+    """Of one utterance; it is the same within a batch."""
+    before = tokens("sil", "x", "y", "sil")
+    batch = packed(said, before, said, before)
+    other = np.full(len(before), -3.0), np.full(len(before), 7)
+    goodness, durations = (
+        np.concatenate([own, among, own, among])
+        for own, among in zip((goodness, durations), other, strict=True)
+    )
+    alone, _, among, _ = utterance_evidence(goodness, batch, durations, frame_s)
+    assert among == pytest.approx(alone)
+    return alone
+
+
 def test_goodness_is_the_mean_log_posterior_of_the_symbol() -> None:
     """Two tokens, "b" (symbol 2) for two frames and "a" (symbol 1) for one."""
     posteriors = torch.tensor([[0.1, 0.2, 0.7], [0.1, 0.8, 0.1], [0.5, 0.25, 0.25]]).log()
-    found = goodness_of_pronunciation(posteriors, np.array([0]), np.array([2, 1]), packed([2, 1]))
+    found = goodness_of_pronunciation(posteriors, np.array([0]), np.array([2, 1]), indexed([2, 1]))
     assert found == pytest.approx([(math.log(0.7) + math.log(0.1)) / 2, math.log(0.25)])
 
 
 def test_goodness_of_a_batch_starts_at_each_first_frame() -> None:
     """A token without frames gets 0; frames outside all tokens are not looked at."""
     posteriors = -torch.arange(24.0).reshape(8, 3)
-    said, durations = packed([1, 0], [0, 2, 1]), np.array([2, 1, 0, 1, 2])
+    said, durations = indexed([1, 0], [0, 2, 1]), np.array([2, 1, 0, 1, 2])
     found = goodness_of_pronunciation(posteriors, np.array([1, 5]), durations, said)
     assert found[:2] == pytest.approx([-(4 + 7) / 2, -9])
     assert found[2:] == pytest.approx([0, -17, -(19 + 22) / 2])
 
 
 def test_phones_are_what_is_no_pause() -> None:
-    assert is_phone(tokens("sil", "a", "sil", "spn")).tolist() == [False, True, False, True]
+    assert packed(tokens("sil", "a", "sil", "spn")).is_phone.tolist() == [False, True, False, True]
 
 
 def test_evidence_by_hand() -> None:
     said = tokens("sil", "a", "b", "c", "d", "sil")
     goodness = np.array([-9.0, -1.0, -2.0, -5.0, -4.0, 0.0])
     durations = np.array([2, 3, 2, 2, 4, 3])
-    mean, stretch, worst = utterance_evidence(goodness, said, durations, frame_s=0.03)  # 5 frames are 150 ms
+    mean, stretch, worst = evidence_of(goodness, said, durations, frame_s=0.03)  # 5 frames are 150 ms
     assert mean == pytest.approx((-1 - 2 - 5 - 4) / 4)  # a phone counts once, however long it is
     assert stretch == pytest.approx((2 * -5 + 3 * -4) / 5)  # the pause's 2 frames with 3 of a are -21
     assert worst == pytest.approx((-2 - 5 - 4) / 3)
-    assert utterance_evidence(goodness, said, durations, frame_s=0.075)[1] == -9  # 2 frames: the pause
+    assert evidence_of(goodness, said, durations, frame_s=0.075)[1] == -9  # 2 frames: the pause
 
 
 def test_evidence_of_few_phones_and_frames() -> None:
     """A stretch is never longer than the utterance, and two phones are the three worst."""
-    found = utterance_evidence(np.array([-1.0, -2.0]), tokens("a", "b"), np.array([1, 3]), FRAME_S)
+    found = evidence_of(np.array([-1.0, -2.0]), tokens("a", "b"), np.array([1, 3]), FRAME_S)
     assert found == pytest.approx([-1.5, -7 / 4, -1.5])
-    found = utterance_evidence(np.array([-7.0, 0.0]), tokens("sil", "a"), np.array([4, 0]), FRAME_S)
+    found = evidence_of(np.array([-7.0, 0.0]), tokens("sil", "a"), np.array([4, 0]), FRAME_S)
     assert found.tolist() == [0, 0, 0]  # nobody speaks
 
 
 def test_a_word_passed_over_as_a_pause_makes_the_worst_stretch() -> None:
     said = tokens("sil", "a", "b", "sil", "c", "sil")
     durations = np.array([20, 10, 10, 30, 10, 20])
-    quiet = utterance_evidence(np.array([0.0, -0.5, -0.5, 0.0, -0.5, 0.0]), said, durations, FRAME_S)
-    spoken = utterance_evidence(np.array([0.0, -0.5, -0.5, -6.0, -0.5, 0.0]), said, durations, FRAME_S)
+    quiet = evidence_of(np.array([0.0, -0.5, -0.5, 0.0, -0.5, 0.0]), said, durations, FRAME_S)
+    spoken = evidence_of(np.array([0.0, -0.5, -0.5, -6.0, -0.5, 0.0]), said, durations, FRAME_S)
     assert quiet == pytest.approx([-0.5, -0.5, -0.5])
     assert spoken == pytest.approx([-0.5, -6.0, -0.5])
 
 
 def test_a_pause_that_nobody_made_counts_for_nothing() -> None:
     said = tokens("a", "sil", "b", "c", "d")
-    evidence = utterance_evidence(
+    evidence = evidence_of(
         np.array([-1.0, 0.0, -2.0, -3.0, -4.0]), said, np.array([15, 0, 30, 30, 15]), FRAME_S
     )
     assert evidence == pytest.approx([-2.5, -4.0, -3.0])

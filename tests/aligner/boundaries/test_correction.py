@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from stub_encoder import packed
 from torch import Tensor
 
 from aligner.alignment import FrameGrid
 from aligner.boundaries import BoundaryCorrection
-from aligner.boundaries.loudness import loudness_db
+from aligner.boundaries.loudness import loudness_db, quiet_parts
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.boundaries.refine import BoundaryRefiner
+from aligner.text.packed import PackedTokens
 from aligner.text.transcript import PAUSE, Tokens
 
 RATE_HZ = 16000
@@ -34,10 +36,14 @@ def recording(*parts: tuple[tuple[int, ...], float]) -> Tensor:
     return torch.from_numpy(audio).float()
 
 
-def tokens_of(symbols: str) -> Tokens:
+def letters(symbols: str) -> Tokens:
     """Tokens of one letter each; "." is an optional pause."""
     names = tuple(PAUSE if letter == "." else letter for letter in symbols)
     return Tokens(names, tuple(range(len(names))), tuple(name == PAUSE for name in names))
+
+
+def tokens_of(symbols: str) -> PackedTokens:
+    return packed(letters(symbols))
 
 
 def corrected(
@@ -51,7 +57,13 @@ def corrected(
     grid: FrameGrid = GRID,
 ) -> NDArray[np.float64]:
     correction = BoundaryCorrection(grid, shortest_pause_s, pause_fraction, refine)
-    return correction.correct(tokens_of(symbols), np.array(edges, np.float64), audio, duration_s)
+    return correction.correct(
+        tokens_of(symbols), np.array(edges, np.float64), *batch_of(audio), np.array([duration_s])
+    )
+
+
+def batch_of(audio: Tensor) -> tuple[Tensor, Tensor]:
+    return audio[None], torch.tensor([len(audio)])
 
 
 AUDIO = recording(((), 0.13), (LOW_HZ, 0.3), (HIGH_HZ, 0.47), ((), 0.6))
@@ -132,7 +144,7 @@ def test_pauses_grow_after_boundaries_were_refined(monkeypatch: pytest.MonkeyPat
     """A phone from 115 to 140 ms leaves a pause up to 130 ms no room; it does once it lasts to 160 ms."""
     change = np.ones(242)
     change[64] = 50.0  # 158.75 ms
-    monkeypatch.setattr(BoundaryRefiner, "change", lambda self, audio: change)
+    monkeypatch.setattr(BoundaryRefiner, "change", lambda self, *audio: torch.from_numpy(change)[None])
     edges = [0.0, 12.0, 14.5, 61.0]
     refined = corrected(".ab", edges, AUDIO, 0.6, refine=True)
     assert refined.tolist() == pytest.approx([0, 0.115, 0.15875, 0.6])
@@ -148,8 +160,35 @@ def test_a_correction_is_its_three_steps_one_after_the_other() -> None:
     tokens, boundaries_s = tokens_of(symbols), GRID.boundary_s(edges)
     boundaries_s[[0, -1]] = 0.0, 0.6
     expected = drop_short_pauses(tokens, boundaries_s, 0.05)
-    expected = BoundaryRefiner(RATE_HZ).refine(tokens, expected, AUDIO)
-    expected = fit_pauses_to_loudness(tokens, expected, loudness_db(AUDIO, RATE_HZ), 0.3)
+    expected = BoundaryRefiner(RATE_HZ).refine(tokens, expected, *batch_of(AUDIO))
+    loudness, n_values = loudness_db(*batch_of(AUDIO), RATE_HZ)
+    quiet = quiet_parts(loudness, n_values, 0.3)
+    expected = fit_pauses_to_loudness(tokens, expected, quiet.numpy(), n_values.numpy())
     found = corrected(symbols, edges.tolist(), AUDIO, 0.6, 0.05, 0.3, True)
     assert found.tolist() == expected.tolist()
     assert edges.tolist() == [0, 10, 20, 22, 31.5, 31.5, 50, 61]  # not written to
+
+
+def test_a_batch_has_the_times_of_its_utterances_one_by_one() -> None:
+    parts: list[tuple[str, list[float], Tensor, float]] = [
+        (".ab.", EDGES, AUDIO, 0.6),
+        ("a.b", [0.0, 29.0, 32.0, 61.0], recording((LOW_HZ, 0.3), (HIGH_HZ, 0.6)), 0.599),
+        (
+            ".a.b.",
+            [0, 3, 14, 15, 38, 41],
+            recording(((), 0.05), (HIGH_HZ, 0.13), (LOW_HZ, 0.37), ((), 0.4)),
+            0.4,
+        ),
+        ("a", [0.0, 4.0], AUDIO[4000:4600], 0.0375),
+    ]
+    alone = [corrected(symbols, edges, audio, s, 0.05, 0.3, True) for symbols, edges, audio, s in parts]
+    tokens = packed(*(letters(symbols) for symbols, *_ in parts))
+    audio = torch.full((4, 9600), 0.5)  # what lies beyond an utterance's end does not matter
+    for row, (_, _, own, _) in zip(audio, parts, strict=True):
+        row[: len(own)] = own
+    lengths = torch.tensor([len(own) for _, _, own, _ in parts])
+    edges = np.concatenate([np.array(own, np.float64) for _, own, _, _ in parts])
+    together = BoundaryCorrection(GRID, 0.05, 0.3, True).correct(
+        tokens, edges, audio, lengths, np.array([s for *_, s in parts])
+    )
+    assert together.tolist() == pytest.approx(np.concatenate(alone).tolist(), abs=1e-9)

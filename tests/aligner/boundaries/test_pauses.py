@@ -6,21 +6,24 @@ T text tokens, P loudness values.
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from stub_encoder import packed
 from torch import Tensor
 
-from aligner.boundaries.loudness import loudness_db
+from aligner.boundaries.loudness import loudness_db, quiet_parts
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
+from aligner.text.packed import PackedTokens
 from aligner.text.transcript import PAUSE, Tokens
 
 RATE_HZ = 16000
 FRACTION = 0.3
 
 
-def tokens_of(symbols: str, optional: bool = True) -> Tokens:
+def tokens_of(symbols: str, optional: bool = True) -> PackedTokens:
     """Tokens of one letter each; "." is a pause, every phone a word."""
     names = tuple(PAUSE if letter == "." else letter for letter in symbols)
     words = tuple(-1 if letter == "." else place for place, letter in enumerate(symbols))
-    return Tokens(names, words, tuple(optional and letter == "." for letter in symbols))
+    return packed(Tokens(names, words, tuple(optional and letter == "." for letter in symbols)))
 
 
 def loudness(total_ms: int, *loud_ms: tuple[int, int]) -> Tensor:
@@ -31,11 +34,21 @@ def loudness(total_ms: int, *loud_ms: tuple[int, int]) -> Tensor:
     return result
 
 
+def fitted(tokens: PackedTokens, boundaries_s: NDArray[np.float64], loud: Tensor) -> NDArray[np.float64]:
+    n_values = torch.tensor([len(loud)])
+    quiet = quiet_parts(loud[None], n_values, FRACTION).numpy()
+    return fit_pauses_to_loudness(tokens, boundaries_s, quiet, n_values.numpy())
+
+
+def loudness_of(audio: Tensor) -> Tensor:
+    return loudness_db(audio[None], torch.tensor([len(audio)]), RATE_HZ)[0][0]
+
+
 def fitted_ms(symbols: str, boundaries_ms: list[float], loud: Tensor) -> list[float]:
     """Boundaries in milliseconds before and after, to a thousandth."""
     before = np.array(boundaries_ms) / 1000
     kept = before.copy()
-    after = fit_pauses_to_loudness(tokens_of(symbols), before, loud, FRACTION)
+    after = fitted(tokens_of(symbols), before, loud)
     assert (before == kept).all()
     assert (np.diff(after) >= 0).all()
     return [round(float(time), 3) for time in after * 1000]
@@ -118,7 +131,7 @@ def test_a_pause_grows_to_the_onset_in_a_recording() -> None:
     """To within half of loudness' window."""
     audio = recording(130, 150, 400)
     boundaries_s = np.array([0, 0.1, 0.31, 0.4])
-    found = fit_pauses_to_loudness(tokens_of(".a."), boundaries_s, loudness_db(audio, RATE_HZ), FRACTION)
+    found = fitted(tokens_of(".a."), boundaries_s, loudness_of(audio))
     assert found[1] == pytest.approx(0.130, abs=0.005)
     assert found[2] == pytest.approx(0.280, abs=0.005)
 
@@ -127,9 +140,9 @@ def test_a_pause_grows_to_the_onset_in_a_recording() -> None:
 def test_a_mirrored_recording_has_mirrored_boundaries(silent_ms: int, loud_ms: int) -> None:
     audio, tokens = recording(silent_ms, loud_ms, 400), tokens_of(".a.")
     boundaries_s = np.array([0, 0.1, 0.31, 0.4])
-    there = fit_pauses_to_loudness(tokens, boundaries_s, loudness_db(audio, RATE_HZ), FRACTION)
+    there = fitted(tokens, boundaries_s, loudness_of(audio))
     mirrored_s = (0.4 - boundaries_s)[::-1].copy()
-    back = fit_pauses_to_loudness(tokens, mirrored_s, loudness_db(audio.flip(0), RATE_HZ), FRACTION)
+    back = fitted(tokens, mirrored_s, loudness_of(audio.flip(0)))
     assert (there[1:3] != boundaries_s[1:3]).all()
     assert (0.4 - back[::-1]).tolist() == pytest.approx(there.tolist(), abs=0.00101)
 
