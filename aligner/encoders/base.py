@@ -1,6 +1,6 @@
 """What every encoder has in common: from tokens to the prior of each, and from there to emissions.
 
-B batch, T text tokens, F packed frames, M states, C channels, V symbols.
+B batch, T text tokens, R feature streams, F packed frames, M states, C channels, V symbols.
 """
 
 from dataclasses import dataclass
@@ -21,20 +21,15 @@ class Emissions:
     """The log-likelihood of every frame in every state, for each feature stream.
 
     Args:
-        streams: One `[F, M]` for each feature stream.
+        streams: `[R, F, M]`, of each of R feature streams.
     """
 
-    streams: tuple[Tensor, ...]
+    streams: Tensor
 
     @cached_property
     def joint(self) -> Tensor:
         """The mean over the streams, `[F, M]`: to a search, the product of their densities."""
-        if len(self.streams) == 1:
-            return self.streams[0]
-        total = self.streams[0] + self.streams[1]
-        for stream in self.streams[2:]:
-            total += stream
-        return total.div_(len(self.streams))
+        return self.streams.mean(0) if len(self.streams) > 1 else self.streams[0]
 
 
 @dataclass(frozen=True)
@@ -57,6 +52,15 @@ class PackedStates:
     def least_frames(self) -> Indices:
         """The frames that each utterance needs, `[B]`: one for each state that may not be skipped."""
         return sums_of(~self.skippable, self.lengths)
+
+    def times(self, n: int) -> "PackedStates":
+        """These states n times: for so many paths of each utterance."""
+        return PackedStates(
+            np.tile(self.states, n),
+            np.tile(self.skippable, n),
+            np.tile(self.token, n),
+            np.tile(self.lengths, n),
+        )
 
     def rows(self, wanted: NDArray[np.bool_]) -> "PackedStates":
         """Those of some of the utterances.

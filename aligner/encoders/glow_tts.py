@@ -100,7 +100,7 @@ class GlowTTSEncoder(Encoder):
         )
         scores = mas.log_likelihood(mean, log_scale, features.padded())
         frame = torch.arange(scores.shape[2], device=device)
-        return Emissions((scores.mT[frame < features.lengths[:, None]],))
+        return Emissions(scores.mT[frame < features.lengths[:, None]][None])
 
     def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
         """One state a token."""

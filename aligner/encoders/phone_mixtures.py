@@ -49,13 +49,11 @@ class StreamMixtures(nn.Module):
         """Those of the pause and of the phones."""
         return self.pause, self.phones
 
-    def log_likelihood(self, frames: Tensor) -> Tensor:
-        """Log density of frames `[F, C]` (all channels) in every state, `[F, M]`."""
+    def log_likelihood(self, frames: Tensor, out: Tensor) -> None:
+        """Log density of frames `[F, C]` (all channels) in every state, into `out`, `[F, M]`."""
         own = frames[:, self.channels]
-        result = frames.new_empty(len(frames), 1 + len(self.phones.mean))
-        self.pause.log_likelihood(own, result[:, :1])
-        self.phones.log_likelihood(own, result[:, 1:])
-        return result
+        self.pause.log_likelihood(own, out[:, :1])
+        self.phones.log_likelihood(own, out[:, 1:])
 
     def accumulate(self, frames: Tensor, states: Tensor) -> None:
         """The E-step: add frames `[F, C]` (all channels), each spoken in its state `[F]`; -1: left out."""
@@ -113,7 +111,11 @@ class PhoneMixtures(Encoder):
 
     def emissions(self, features: PackedFeatures, tokens: PackedTokens | None = None) -> Emissions:
         """As of every encoder; M is 1 for the pause and `states` for every other symbol."""
-        return Emissions(tuple(stream.log_likelihood(features.frames) for stream in self.streams))  # type: ignore[operator]
+        n_states = 1 + (self.vocab_size - 1) * self.states_per_phone
+        result = features.frames.new_empty(len(self.streams), len(features.frames), n_states)
+        for stream, own in zip(self.streams, result, strict=True):
+            stream.log_likelihood(features.frames, own)  # type: ignore[operator]
+        return Emissions(result)
 
     def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
         """The states of each token. Where there are fewer frames, each phone's middle state alone."""

@@ -1,6 +1,6 @@
 """Forced alignment: the frames of each token of a given text.
 
-B batch, N packed tokens, F packed frames, M states.
+B batch, N packed tokens, R feature streams, F packed frames, M states.
 """
 
 from dataclasses import dataclass
@@ -55,10 +55,11 @@ def forced_alignment(
         AlignerError: For more tokens than frames, naming the utterance.
     """
     states = states_of(encoder, features, tokens)
-    joint = token_durations(align_states(emissions.joint, features, states), states, tokens)
-    streams = emissions.streams if len(emissions.streams) > 1 else ()
-    paths = [align_states(stream, features, states) for stream in streams]
-    return TokenDurations(joint, tuple(token_durations(path, states, tokens) for path in paths))
+    (joint,) = token_durations(align_states(emissions.joint[None], features, states), states)
+    if len(emissions.streams) == 1:
+        return TokenDurations(joint, ())
+    paths = align_states(emissions.streams, features, states)
+    return TokenDurations(joint, tuple(token_durations(paths, states)))
 
 
 def states_of(encoder: Encoder, features: PackedFeatures, tokens: PackedTokens) -> PackedStates:
@@ -81,23 +82,27 @@ def states_of(encoder: Encoder, features: PackedFeatures, tokens: PackedTokens) 
 
 
 def align_states(emissions: Tensor, features: PackedFeatures, states: PackedStates) -> StatePaths:
-    """The best path of each utterance through its states.
+    """The best paths of each utterance through its states, one for each of R emissions, in one search.
 
     Args:
-        emissions: `[F, M]`, of one feature stream or the joint ones.
+        emissions: `[R, F, M]`, of several feature streams or the joint ones.
         features: The packed features of the B utterances.
         states: Of their tokens.
+
+    Returns:
+        The paths of R * B items: first those by the first emissions.
     """
-    return best_paths(emissions, starts_of(features.n_frames), features.n_frames, states)
+    n_paths, n_frames = len(emissions), np.tile(features.n_frames, len(emissions))
+    return best_paths(emissions.flatten(0, 1), starts_of(n_frames), n_frames, states.times(n_paths))
 
 
-def token_durations(paths: StatePaths, states: PackedStates, tokens: PackedTokens) -> Indices:
-    """The frames of each token, `[N]`.
+def token_durations(paths: StatePaths, states: PackedStates) -> Indices:
+    """The frames of each token, `[R, N]`, by each of R paths.
 
     Args:
-        paths: Through the states of the tokens.
-        states: These.
-        tokens: N of them.
+        paths: Through the states of N tokens.
+        states: These. Each token has at least one.
     """
-    durations = paths.durations.cpu().numpy()[inside(states.lengths)]
-    return np.bincount(states.token, durations, minlength=len(tokens)).astype(np.int64)
+    by_state = paths.durations.cpu().numpy().reshape(-1, len(states.lengths), paths.durations.shape[1])
+    first = np.flatnonzero(np.diff(states.token, prepend=-1))
+    return np.add.reduceat(by_state[:, inside(states.lengths)], first, axis=1)

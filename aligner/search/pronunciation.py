@@ -63,7 +63,7 @@ def rechoose(
         return choice
     tokens = texts.tokens(choice)
     states = states_of(encoder, features, tokens)
-    durations = token_durations(align_states(emissions, features, states), states, tokens)
+    (durations,) = token_durations(align_states(emissions[None], features, states), states)
     candidates = _candidates(texts, choice, durations)
     states = encoder.states(candidates.tokens, candidates.lengths)
     fits = states.least_frames <= candidates.lengths

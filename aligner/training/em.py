@@ -111,16 +111,16 @@ class EM(TrainingMethod):
         """The E-step. Arguments as of `step`."""
         epoch, encoder, features = module.current_epoch, _mixtures(aligner), versions[0]
         if epoch == 0:
-            states = [self._first_states(aligner, batch, features)] * len(encoder.streams)
+            states = self._first_states(aligner, batch, features).expand(len(encoder.streams), -1)
         else:
             emissions = encoder.emissions(features)
             tokens = batch.texts.tokens(self._choice(encoder, batch, features, emissions, epoch))
             sequences = states_of(encoder, features, tokens)
-            paths = [align_states(stream, features, sequences) for stream in emissions.streams]
-            states = [path.state_of_frame for path in paths]
+            paths = align_states(emissions.streams, features, sequences)
+            states = paths.state_of_frame.view(len(encoder.streams), -1)
             module.log(
                 "loss",
-                -paths[0].log_likelihood.mean(),
+                -paths.log_likelihood[: len(features.frames)].mean(),
                 prog_bar=True,
                 on_epoch=True,
                 on_step=False,

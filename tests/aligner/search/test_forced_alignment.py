@@ -25,7 +25,7 @@ def align_tokens(
     encoder: StubEncoder, emissions: Tensor, features: PackedFeatures, tokens: PackedTokens
 ) -> list[Indices]:
     """The frames of each token by one path, of each utterance."""
-    found = forced_alignment(encoder, Emissions((emissions,)), features, tokens).joint
+    found = forced_alignment(encoder, Emissions(emissions[None]), features, tokens).joint
     return np.split(found, np.cumsum(tokens.lengths)[:-1])
 
 
@@ -51,14 +51,14 @@ def test_each_stream_and_the_joint_path_find_their_own_frames() -> None:
     early = 3 * emissions_of(VOCABULARY, "aabbbb")  # surer, so that the joint path follows it
     late = emissions_of(VOCABULARY, "aaaabb")
     tokens = tokens_of(VOCABULARY, transcript_of("ab"))
-    frames = forced_alignment(StubEncoder(), Emissions((early, late)), features_of(6), tokens)
+    frames = forced_alignment(StubEncoder(), Emissions(torch.stack([early, late])), features_of(6), tokens)
     assert [row.tolist() for row in frames.per_stream] == [[0, 2, 4, 0], [0, 4, 2, 0]]
     assert frames.joint.tolist() == [0, 2, 4, 0]
     assert frames.boundaries_frames(tokens.lengths).tolist() == pytest.approx([0, 0, 8 / 3, 6, 6])
 
 
 def test_a_single_stream_is_aligned_once() -> None:
-    emissions = Emissions((emissions_of(VOCABULARY, "..aab."),))
+    emissions = Emissions(emissions_of(VOCABULARY, "..aab.")[None])
     tokens = tokens_of(VOCABULARY, transcript_of("ab"))
     frames = forced_alignment(StubEncoder(), emissions, features_of(6), tokens)
     assert frames.joint.tolist() == [2, 2, 1, 1]
@@ -80,7 +80,7 @@ def test_frames_of_a_phones_states_add_up_to_its_token() -> None:
     tokens = tokens_of(VOCABULARY, transcript_of("ab", "c"), transcript_of("cc"))
     found = align_tokens(encoder, emissions, features, tokens)
     states = states_of(encoder, features, tokens)
-    paths = align_states(emissions, features, states)
+    paths = align_states(emissions[None], features, states)
     expected = [0] * len(tokens)
     first = 0
     for b, n_states in enumerate(states.lengths):
@@ -105,7 +105,7 @@ def test_more_tokens_than_frames_name_the_utterance(n_frames: int) -> None:
     with pytest.raises(AlignerError, match="^short-one: 4 tokens in 3 frames"):
         states_of(StubEncoder(), features, tokens)
     with pytest.raises(AlignerError, match="^short-one: 4 tokens in 3 frames"):
-        forced_alignment(StubEncoder(), Emissions((emissions,)), features, tokens)
+        forced_alignment(StubEncoder(), Emissions(emissions[None]), features, tokens)
 
 
 def test_pauses_among_the_users_own_tokens_are_never_skipped() -> None:
