@@ -95,6 +95,7 @@ class Aligner(nn.Module):
             "pause_fraction": pause_fraction,
             "refine": refine,
         }
+        self._phonemizer: Phonemizer | None = None  # loaded with the first text
         self._boundaries = BoundaryCorrection(frontend.grid, shortest_pause_s, pause_fraction, refine)
 
     # The two methods that follow call the stages of the drawing in README.md, in its order.
@@ -152,13 +153,13 @@ class Aligner(nn.Module):
 
         Raises:
             AlignerError: For audio that cannot be read, and text that cannot be pronounced or holds symbols
-                that the aligner has not learnt.
+                that the aligner has not learnt, naming the utterance: the file, or "utterance".
         """
         if isinstance(audio, str | Path):
             (samples, rate_hz), id, path = read_audio(audio), Path(audio).stem, str(audio)
         else:
             (samples, rate_hz), id, path = _checked_samples(audio, sample_rate_hz), "utterance", ""
-        transcript = text if isinstance(text, Transcript) else self.phonemizer()(text)
+        transcript = text if isinstance(text, Transcript) else self._read(id, text)
         recording = Recording(
             id=id,
             audio=resample(samples, rate_hz, self.frontend.sample_rate_hz),
@@ -168,6 +169,14 @@ class Aligner(nn.Module):
             path=path,
         )
         return self.align_batch([recording])[0]
+
+    def _read(self, id: str, text: str) -> Transcript:
+        if self._phonemizer is None:
+            self._phonemizer = self.phonemizer()
+        try:
+            return self._phonemizer(text)
+        except AlignerError as error:
+            raise AlignerError(f"{id}: {error}") from error
 
     def phonemizer(self) -> "Phonemizer":
         """What turns text into a transcript, as when this aligner's corpus was prepared.

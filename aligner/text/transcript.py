@@ -41,11 +41,13 @@ class Word:
         variants: Its pronunciations, each a tuple of phones, the most usual first; at least one.
         source: Where they are from: "lexicon", "g2p" (guessed, because the lexicon lacks the word) or
             "given" (the user's own tokens).
+        log_priors: The natural logarithm of each one's probability; () if that is not known.
     """
 
     text: str
     variants: Variants
     source: str = "lexicon"
+    log_priors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,10 @@ class Transcript:
     def to_dict(self) -> dict[str, Any]:
         """The transcript as plain JSON types, for a manifest."""
         data: dict[str, Any] = {
-            "words": [[w.text, [" ".join(v) for v in w.variants], w.source] for w in self.words],
+            "words": [
+                [w.text, [" ".join(v) for v in w.variants], w.source, *([list(w.log_priors)] if w.log_priors else [])]
+                for w in self.words
+            ],
             "breaks": list(self.breaks),
         }
         if self.fixed is not None:
@@ -152,7 +157,10 @@ class Transcript:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Transcript":
         """The transcript that `to_dict` made `data` of."""
-        words = tuple(Word(t, tuple(tuple(v.split(" ")) for v in vs), s) for t, vs, s in data["words"])
+        words = tuple(
+            Word(text, tuple(tuple(variant.split(" ")) for variant in variants), source, *map(tuple, priors))
+            for text, variants, source, *priors in data["words"]
+        )
         fixed = None
         if "fixed" in data:
             symbols, indices, *pauses = data["fixed"]  # corpora of before have no pauses
