@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from aligner.commands.arguments import add_strict, whole_number
 from aligner.commands.output import print_record, print_table, progress, write_tsv
+from aligner.commands.texts import (
+    add_text_arguments,
+    print_examples,
+    text_options,
+    text_rows,
+    write_out_of_lexicon,
+)
 from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
@@ -42,42 +49,19 @@ examples:
   aligner prepare LJSpeech-1.1 --out prepared
   aligner prepare filelist.txt --columns wav,text,speaker --out prepared
   aligner prepare filelist.txt --audio-root wavs --phonemizer espeak --language de --out prepared
+  aligner prepare filelist.txt --lexicon out-of-lexicon.tsv --show 5 --out prepared
   aligner prepare filelist.txt --phonemizer tokens --pause-symbols sp sil --out prepared
   aligner prepare LibriTTS --vocabulary prepared --out prepared-libritts"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from aligner.text.phonemizer import PHONEMIZERS
-
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
     parser.add_argument(
         "corpus", nargs="+", type=Path, metavar="CORPUS", help="folder, file list or manifest"
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
-    parser.add_argument(
-        "--phonemizer",
-        default="gruut",
-        choices=PHONEMIZERS,
-        help="what turns text into tokens; with `tokens` the text already is symbols separated by spaces, "
-        "with `|` between words (default: gruut)",
-    )
-    parser.add_argument("--language", default="en-us", help="language of the texts (default: en-us)")
-    parser.add_argument("--keep-stress", action="store_true", help="keep stress marks on vowels")
-    parser.add_argument(
-        "--pause-symbols",
-        nargs="+",
-        default=[],
-        metavar="P",
-        help="with --phonemizer tokens: symbols that mean a pause",
-    )
-    parser.add_argument(
-        "--blank-symbols",
-        nargs="+",
-        default=[],
-        metavar="B",
-        help="with --phonemizer tokens: symbols that are blanks",
-    )
+    add_text_arguments(parser)
     parser.add_argument(
         "--phones-from-reference",
         action="store_true",
@@ -114,17 +98,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from aligner.corpus.plausibility import doubts_about_list, doubts_about_speech, refuse_if_certain
     from aligner.corpus.prepared import load_info, save_corpus
     from aligner.corpus.readers import read_corpus
-    from aligner.text.phonemizer import load_phonemizer
+    from aligner.text.phonemizer import default_language, load_phonemizer
 
-    names = ("keep_stress", "pause_symbols", "blank_symbols")
-    options = {name: value for name in names if (value := getattr(args, name))}
     known_symbols = frozenset(load_info(args.vocabulary).symbols) if args.vocabulary else frozenset()
-    phonemize = None
-    if not args.phones_from_reference:
-        phonemize = load_phonemizer(args.phonemizer, args.language, **options)
     corpora = [read_corpus(corpus, args.audio_root, args.columns) for corpus in args.corpus]
     raw = [found for corpus in corpora for found in corpus.utterances]
     _print_understood(corpora)
+    options = text_options(args, [found.text for found in raw])
+    phonemize = None
+    if not args.phones_from_reference:
+        phonemize = load_phonemizer(args.phonemizer, args.language, **options)
     doubts = []
     if phonemize is not None:
         doubts = doubts_about_list(raw, tokens=args.phonemizer == "tokens")
@@ -142,12 +125,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     _print_warnings(warnings, args.out / "suspects.tsv" if suspects else None)
     _stop_if_refused(args, checked, len(raw), warnings)
 
-    guessed = _out_of_lexicon(checked.utterances)
-    write_tsv(args.out / "out-of-lexicon.tsv", ("word", "count", "phones"), guessed)
+    guessed = write_out_of_lexicon(args.out / "out-of-lexicon.tsv", checked.utterances)
     phonemizer = "reference" if args.phones_from_reference else args.phonemizer
-    info = _info(checked.utterances, phonemizer, args.language, options, len(checked.refused))
+    language = args.language or default_language(phonemizer)
+    info = _info(checked.utterances, phonemizer, language, options, len(checked.refused))
     save_corpus(args.out, checked.utterances, info, relative_paths=args.relative_paths)
-    _print_summary(args.out, info, guessed, len(checked.references_refused))
+    print_examples(checked.utterances, args.show)
+    texts = text_rows(options, checked.utterances, phonemize)
+    _print_summary(args.out, info, guessed, texts, len(checked.references_refused))
     _print_refused(checked.refused)
     return {
         "out": str(args.out),
@@ -213,14 +198,6 @@ def _info(
     )
 
 
-def _out_of_lexicon(utterances: "Sequence[Utterance]") -> list[tuple[str, int, str]]:
-    """Words whose pronunciation was guessed: (word, how often, its phones), the most frequent first."""
-    words = [word for u in utterances for word in u.transcript.words if word.source == "g2p"]
-    phones = {word.text: " ".join(word.variants[0]) for word in words}
-    counts = Counter(word.text for word in words)
-    return [(text, counts[text], phones[text]) for text in sorted(counts, key=lambda t: (-counts[t], t))]
-
-
 def _print_understood(corpora: "Sequence[RawCorpus]") -> None:
     """Show how each corpus was read: its layout, and the first utterances with a text."""
     for corpus in corpora:
@@ -247,7 +224,11 @@ def _print_warnings(warnings: Sequence[str], suspects: Path | None) -> None:
 
 
 def _print_summary(
-    out: Path, info: "CorpusInfo", guessed: list[tuple[str, int, str]], n_references_refused: int
+    out: Path,
+    info: "CorpusInfo",
+    guessed: list[tuple[str, int, str]],
+    texts: list[tuple[str, str]],
+    n_references_refused: int,
 ) -> None:
     references = ""
     if n_references_refused:
@@ -260,6 +241,7 @@ def _print_summary(
     if guessed:
         shown = ", ".join(f"{word} [{phones}]" for word, _, phones in guessed[:_WORDS_SHOWN])
         rows.append(("guessed words", f"{len(guessed)}, see out-of-lexicon.tsv: {shown}"))
+    rows += texts
     rows.append(("refused", f"{info.refused}, see refused.tsv" if info.refused else "none"))
     print_record(f"prepared in {out}", rows)
 

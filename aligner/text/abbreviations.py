@@ -1,5 +1,6 @@
 """Abbreviations, read by what stands beside them: "St. Paul" and "Main St.", "No. 7" and "No."."""
 
+import functools
 import re
 
 from aligner.text.languages import Language
@@ -22,7 +23,9 @@ class Abbreviations:
             (contracted, rf"(?={_CAPITAL})" + "{abbreviation}" + rf"\s+(?={_CAPITAL})"),
             (
                 table.after_names,
-                rf"(?P<name>{_CAPITAL}\w*\s+)" + "{abbreviation}" + r"\.?(?=\s*(?:[,;:!?)]|$)|\s+(?-i:[a-z]))",
+                rf"(?P<name>{_CAPITAL}\w*\s+)"
+                + "{abbreviation}"
+                + r"\.?(?=\s*(?:[,;:!?)]|$)|\s+(?-i:[a-z]))",
             ),
             (table.before_names, "{abbreviation}" + r"\.\s*(?=[^\W\d_])"),
             (table.anywhere, "{abbreviation}" + r"\."),
@@ -40,11 +43,11 @@ class Abbreviations:
         if self._candidate is None or not self._candidate.search(text):
             return text
         for pattern, words in self._rules:
-            text = pattern.sub(lambda found, words=words: _word(found, words), text)
+            text = pattern.sub(functools.partial(_word, words), text)
         return text
 
 
-def _word(found: re.Match[str], words: dict[str, str]) -> str:
+def _word(words: dict[str, str], found: re.Match[str]) -> str:
     written = found["abbreviation"]
     word = words[re.sub(r"\s", "", written).lower()]
     capital = word[0].upper() if written[0].isupper() else word[0]

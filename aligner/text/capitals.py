@@ -1,4 +1,4 @@
-"""Words in capitals: a text in capitals is words; in any other, one may be spelt or spoken (US, NASA, VERY)."""
+"""Words in capitals: a text in capitals is words, else one may be spelt or spoken (US, NASA)."""
 
 import re
 from collections.abc import Iterable

@@ -15,16 +15,20 @@ APOSTROPHES = str.maketrans("’‘ʼ`´ʹ＇", "'''''''")
 _LETTERS = r"\p{L}[\p{L}\p{M}\u200c\u200d]*"
 _IDEOGRAPH = r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]"
 _SMALL_KANA = "[ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶー\\p{M}]"
+_INITIAL = r"\p{L}\."
+_NO_LETTER = r"(?<![\p{L}\p{M}\p{N}])"
 _TOKEN = regex.compile(
-    # Letters that each have a full stop: U.S., e.g., Ph.D.
-    r"(?P<initials>(?<![\p{L}\p{M}\p{N}])(?:\p{L}\.){2,}(?![\p{L}\p{M}])|(?<![\p{L}\p{M}\p{N}.])(?:\p{L}\.)+\p{L}(?![\p{L}\p{M}.'’])"
-    r"|(?<![\p{L}\p{N}])(?:\p{Lu}\p{Ll}?\.){2,}(?![\p{L}]))"
+    # Letters that each have a full stop: U.S., e.g., Ph.D., and without the last one.
+    rf"(?P<initials>{_NO_LETTER}(?:{_INITIAL}){{2,}}(?![\p{{L}}\p{{M}}])"
+    rf"|(?<![\p{{L}}\p{{M}}\p{{N}}.])(?:{_INITIAL})+\p{{L}}(?![\p{{L}}\p{{M}}.'’])"
+    rf"|{_NO_LETTER}(?:\p{{Lu}}\p{{Ll}}?\.){{2,}}(?!\p{{L}}))"
     rf"|(?P<ideograph>{_IDEOGRAPH}{_SMALL_KANA}*)"
     rf"|(?P<word>(?:(?!{_IDEOGRAPH}){_LETTERS})(?:['’‘ʼ`´·‧׳״](?!{_IDEOGRAPH}){_LETTERS})*)"
     r"|(?P<kept>[\U000F0000-\U000FFFFD])"
     r"|(?P<figure>[\d]+(?:[.,:/]\d+)*)"
     r"|(?P<space>\s+)"
-    r"|(?P<punctuation>_+(?![\p{L}\p{N}])|(?<![\p{L}\p{N}])_+|[^\P{P}_&%@#*§]|[\p{So}`´\U0001F3FB-\U0001F3FF~])"
+    r"|(?P<punctuation>_+(?![\p{L}\p{N}])|(?<![\p{L}\p{N}])_+|[^\P{P}_&%@#*§]"
+    r"|[\p{So}`´\U0001F3FB-\U0001F3FF~])"
     r"|(?P<other>.)"
 )
 
@@ -36,7 +40,8 @@ def split_words(text: str) -> tuple[list[str], list[str]]:
         text: Written out.
 
     Returns:
-        The words (figures that were not written out among them), and as in `Transcript.breaks` the punctuation before each and after the last.
+        The words (figures that were not written out among them), and as in `Transcript.breaks` the
+        punctuation before each and after the last.
 
     Raises:
         AlignerError: For a sign that has no reading.

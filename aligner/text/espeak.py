@@ -89,7 +89,9 @@ def _sentence(words: Sequence[str]) -> str:
     """The words with spaces, which between Chinese and Japanese characters are none."""
     sentence = words[0]
     for before, word in itertools.pairwise(words):
-        sentence += word if before[-1] >= "\u3040" and word[0] >= "\u3040" and not _hangul(word) else f" {word}"
+        sentence += (
+            word if before[-1] >= "\u3040" and word[0] >= "\u3040" and not _hangul(word) else f" {word}"
+        )
     return sentence
 
 

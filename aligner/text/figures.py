@@ -14,17 +14,29 @@ from aligner.text.numbers import Numbers
 from aligner.text.units import ATTACHED, CURRENCIES, UNITS, currency_names, local_units, unit_name
 
 _CANDIDATE = re.compile(r"[\d&%@#+=§€£$¥°½¼¾⅓⅔⅛⅜⅝⅞№×÷]|www\.|://|\w\.(?:com|org|net|edu|gov|io|de|uk)\b")
-_SUFFIXES = "com|org|net|edu|gov|int|info|biz|io|ai|app|dev|co|eu|uk|de|fr|es|it|nl|cz|pl|ru|ch|at|us|ca|au|jp|cn|in"
+_SUFFIXES = (
+    "com|org|net|edu|gov|int|info|biz|io|ai|app|dev|co|eu|uk|de|fr|es|it|nl|cz|pl|ru|ch|at|us|ca|au|jp|cn|in"
+)
 _ADDRESS = re.compile(
     r"(?<![\w@.])(?:https?://)?((?:[\w.+-]+@)?(?:[a-z0-9-]+\.)+"
     rf"(?:{_SUFFIXES})(?![\w-])(?!\.[a-z])(?:/[\w./?=&%#~+-]*[\w/])?)"
 )
-_VULGAR = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8"}
+_VULGAR = {
+    "½": "1/2",
+    "¼": "1/4",
+    "¾": "3/4",
+    "⅓": "1/3",
+    "⅔": "2/3",
+    "⅛": "1/8",
+    "⅜": "3/8",
+    "⅝": "5/8",
+    "⅞": "7/8",
+}
 # A day and a month in figures are read where num2words has the ordinals that the language says days with.
 _DATES_IN = {"en", "de", "fr", "es", "it", "pt", "nl"}
 _PHONE = re.compile(
-    r"(?<![\w.])(?:\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){1,5}\d{2,4}|\(\d{3}\) ?\d{3}-\d{4}|(?:1-)?\d{3}-\d{3}-\d{4}"
-    r"|\d{3}-\d{4})(?![\w-])"
+    r"(?<![\w.])(?:\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){1,5}\d{2,4}|\(\d{3}\) ?\d{3}-\d{4}"
+    r"|(?:1-)?\d{3}-\d{3}-\d{4}|\d{3}-\d{4})(?![\w-])"
 )
 _LETTER = r"[^\W\d_]"
 
@@ -70,7 +82,10 @@ class Figures:
             (rf"{start}(\d{{4}})-(\d\d)-(\d\d)(?![\w-])", self._iso_date),
             (rf"{start}(\d{{1,2}})([./-])(\d{{1,2}})\2(\d{{4}}|\d\d)(?![\w/-])", self._date),
             (_PHONE.pattern, self._phone),
-            (rf"(?<![\w.,)])-(?=\d|(?:{money})\s?\d)", lambda _: f"{table.minus or self._numbers.sign('-')} "),
+            (
+                rf"(?<![\w.,)])-(?=\d|(?:{money})\s?\d)",
+                lambda _: f"{table.minus or self._numbers.sign('-')} ",
+            ),
             (rf"(?<!\w)(?P<sign>{money})\s?(?P<number>{number}){magnitude}(?!\d)", self._money),
             (rf"{start}(?P<number>{number}){magnitude}\s?(?P<sign>{money})(?!\w)", self._money),
             *self._time_rules(start),
@@ -86,7 +101,10 @@ class Figures:
             (r"(?<=\d)\s?[x×]\s?(?=\d)", lambda _: f" {self._numbers.sign('×')} "),
             (r"(?<=\d)\s?÷\s?(?=\d)", lambda _: f" {self._numbers.sign('÷')} "),
             (rf"{start}({number})", lambda found: self._plain(found[1])),
-            (rf"(?<={_LETTER})-?({number})|(?<=\d)({number})", lambda found: self._plain(found[1] or found[2])),
+            (
+                rf"(?<={_LETTER})-?({number})|(?<=\d)({number})",
+                lambda found: self._plain(found[1] or found[2]),
+            ),
             (r"\d+", lambda found: self._plain(found[0])),
             (r"#(?= ?\w)|[№§](?= ?\w)", lambda found: f"{self._numbers.sign(found[0].replace('№', '#'))} "),
             (r"\s?%", lambda _: f" {unit_name(UNITS['%'], Decimal(5), self._numbers.locale)} "),
@@ -205,9 +223,14 @@ class Figures:
                 (rf"{clock}()(?![\d:])", self._english_time),
             ]
         if self._numbers.primary == "de":
-            return [(rf"{clock}\s+Uhr\b", lambda found: self._hours(found, "Uhr")), (rf"{clock}(?=:|\b)(?<=:\d\d)", self._two)]
+            return [
+                (rf"{clock}\s+Uhr\b", lambda found: self._hours(found, "Uhr")),
+                (rf"{clock}(?=:|\b)(?<=:\d\d)", self._two),
+            ]
         if self._numbers.primary == "fr":
-            return [(rf"{start}([01]?\d|2[0-4])\s?h\s?([0-5]\d)?\b", lambda found: self._hours(found, "heures"))]
+            return [
+                (rf"{start}([01]?\d|2[0-4])\s?h\s?([0-5]\d)?\b", lambda found: self._hours(found, "heures"))
+            ]
         return [(rf"{start}([01]?\d|2[0-4]):([0-5]\d)(?![\d:])", self._two)]
 
     def _two(self, found: re.Match[str]) -> str:
@@ -238,7 +261,10 @@ class Figures:
         return [
             (rf"{start}((?:\d\d)?\d0)['’]?s(?!\w)", self._decade),
             (rf"\b({months})\s+(3[01]|[12]\d|[1-9])(?:st|nd|rd|th)?(?![\w:/-]|[.,]\d)", self._month_day),
-            (rf"{start}(3[01]|[12]\d|[1-9])\s+(?=(?:{months})\b)", lambda m: f"{self._numbers.ordinal(m[1])} "),
+            (
+                rf"{start}(3[01]|[12]\d|[1-9])\s+(?=(?:{months})\b)",
+                lambda m: f"{self._numbers.ordinal(m[1])} ",
+            ),
             (rf"{start}(\d+)['’](1[01]|\d)(?:\"|”|''|(?!\w))", self._feet),
         ]
 
@@ -264,15 +290,14 @@ class Figures:
         return f"{self._numbers.cardinal(found[1])} foot {self._numbers.cardinal(found[2])} "
 
     def _address(self, found: re.Match[str]) -> str:
-        """An internet address, without its scheme; what is not said letter by letter is left to the lexicon."""
+        """An internet address without its scheme, which nobody says."""
+        names = self._numbers.table.signs
+        address = re.sub(r"\.[a-z]{2}(?=/|$)", lambda country: country[0].upper(), found[1])
         words = []
-        *domain, last = re.split(r"(?=/)", found[1], maxsplit=1)[0].rsplit(".", 1)
-        address = f"{'.'.join(domain)}.{last.upper() if len(last) == 2 else last}" + found[1][len(".".join([*domain, last])) :]
         for part in re.findall(r"[^\W_]+|.", address):
-            known = part.isalnum() or part in self._numbers.table.signs
-            if not known and part not in "?&=%#~+":
+            if not part.isalnum() and part not in names:
                 raise AlignerError(f"{part!r} in {found[0]!r} is not read: write the address out in words")
-            words.append("WWW" if part == "www" else part if part.isalnum() else self._numbers.sign(part))
+            words.append(part.upper() if part == "www" else names.get(part, part))
         return " ".join(words)
 
 

@@ -1,4 +1,4 @@
-"""The pronunciations of gruut: IPA, with all that its lexicon has of a word, and a model that guesses others."""
+"""The pronunciations of gruut: IPA, all that its lexicon has of a word, and a model that guesses others."""
 
 import contextlib
 import itertools
@@ -101,7 +101,9 @@ class GruutPronouncer:
     @cached_property
     def phones(self) -> frozenset[str]:
         """All phones of the lexicon."""
-        written = {symbol for entries in self._lexicon.values() for entry in entries for symbol in entry.split()}
+        written = {
+            symbol for entries in self._lexicon.values() for entry in entries for symbol in entry.split()
+        }
         return frozenset(self._phones(written))
 
     @cached_property
@@ -109,7 +111,9 @@ class GruutPronouncer:
         """The letters that the model has seen often enough to read."""
         counts = Counter(itertools.chain.from_iterable(self._lexicon))
         least = max(1, len(self._lexicon) // _WORDS_A_LETTER)
-        return frozenset(letter for letter, count in counts.items() if count >= least and letter.isalpha()) | {"'"}
+        return frozenset(
+            letter for letter, count in counts.items() if count >= least and letter.isalpha()
+        ) | {"'"}
 
     def _phones(self, symbols: Iterable[str]) -> tuple[str, ...]:
         if not self._keep_stress:

@@ -97,9 +97,15 @@ LANGUAGES = {
     "de": Language(
         "Komma",
         "minus",
-        _signs("und, plus, mal, geteilt durch, at, Schrägstrich, Punkt, Nummer, Paragraph, gleich, Unterstrich"),
-        before_names=_pairs("hr=Herr, fr=Frau, frl=Fräulein, dr=Doktor, prof=Professor, st=Sankt, hl=heilige"),
-        before_numbers=_pairs("nr=Nummer, bd=Band, kap=Kapitel, s=Seite, abb=Abbildung, art=Artikel, tel=Telefon"),
+        _signs(
+            "und, plus, mal, geteilt durch, at, Schrägstrich, Punkt, Nummer, Paragraph, gleich, Unterstrich"
+        ),
+        before_names=_pairs(
+            "hr=Herr, fr=Frau, frl=Fräulein, dr=Doktor, prof=Professor, st=Sankt, hl=heilige"
+        ),
+        before_numbers=_pairs(
+            "nr=Nummer, bd=Band, kap=Kapitel, s=Seite, abb=Abbildung, art=Artikel, tel=Telefon"
+        ),
         anywhere=_pairs(
             "usw=und so weiter, bzw=beziehungsweise, ca=circa, evtl=eventuell, ggf=gegebenenfalls, "
             "inkl=inklusive, z.b=zum Beispiel, d.h=das heißt, u.a=unter anderem, o.ä=oder ähnliche, "
@@ -110,24 +116,36 @@ LANGUAGES = {
             "mio=Millionen, mrd=Milliarden, million=Million, millionen=Millionen, milliarde=Milliarde, "
             "milliarden=Milliarden, tsd=tausend"
         ),
-        fractions=_pairs("1/2=ein halb, 1/4=ein Viertel, 3/4=drei Viertel, 1/3=ein Drittel, 2/3=zwei Drittel"),
+        fractions=_pairs(
+            "1/2=ein halb, 1/4=ein Viertel, 3/4=drei Viertel, 1/3=ein Drittel, 2/3=zwei Drittel"
+        ),
         before_units=_pairs("eins=ein"),
         ordinal=r"\.(?=\s+(?:{months}|Jahrhundert|[a-zäöüß]))",
         year_first=1100,
-        letters=_letters("a be ze de e eff ge ha ih jott ka ell emm enn oh pe kuh err ess te u vau we iks ypsilon zett"),
+        letters=_letters(
+            "a be ze de e eff ge ha ih jott ka ell emm enn oh pe kuh err ess te u vau we iks ypsilon zett"
+        ),
     ),
     "fr": Language(
         "virgule",
         "moins",
-        _signs("et, plus, fois, divisé par, arobase, barre oblique, point, numéro, paragraphe, égale, tiret bas"),
+        _signs(
+            "et, plus, fois, divisé par, arobase, barre oblique, point, numéro, paragraphe, égale, tiret bas"
+        ),
         before_names=_pairs(
             "m=monsieur, mm=messieurs, mme=madame, mmes=mesdames, mlle=mademoiselle, dr=docteur, "
             "pr=professeur, st=saint, ste=sainte, mgr=monseigneur"
         ),
-        before_numbers=_pairs("n°=numéro, no=numéro, p=page, pp=pages, chap=chapitre, art=article, vol=volume, fig=figure"),
-        anywhere=_pairs("etc=et cetera, env=environ, av=avenue, bd=boulevard, p.ex=par exemple, c.-à-d=c'est-à-dire"),
-        magnitudes=_pairs("m=millions de, md=milliards de, mrd=milliards de, k=mille, million=million de, "
-                          "millions=millions de, milliard=milliard de, milliards=milliards de"),
+        before_numbers=_pairs(
+            "n°=numéro, no=numéro, p=page, pp=pages, chap=chapitre, art=article, vol=volume, fig=figure"
+        ),
+        anywhere=_pairs(
+            "etc=et cetera, env=environ, av=avenue, bd=boulevard, p.ex=par exemple, c.-à-d=c'est-à-dire"
+        ),
+        magnitudes=_pairs(
+            "m=millions de, md=milliards de, mrd=milliards de, k=mille, million=million de, "
+            "millions=millions de, milliard=milliard de, milliards=milliards de"
+        ),
         fractions=_pairs("1/2=un demi, 1/4=un quart, 3/4=trois quarts, 1/3=un tiers, 2/3=deux tiers"),
         ordinal="(?:er|ère|re|e|ème|eme|nd|nde)",
     ),
@@ -139,28 +157,38 @@ LANGUAGES = {
             "sr=señor, sra=señora, srta=señorita, sres=señores, dr=doctor, dra=doctora, d=don, dña=doña, "
             "prof=profesor, sto=santo, sta=santa, ing=ingeniero, lic=licenciado"
         ),
-        before_numbers=_pairs("n.º=número, nº=número, n°=número, núm=número, no=número, pág=página, p=página, págs=páginas, "
-                              "cap=capítulo, art=artículo, vol=volumen"),
-        anywhere=_pairs("etc=etcétera, ud=usted, uds=ustedes, vd=usted, p.ej=por ejemplo, av=avenida, avda=avenida, "
-                        "ee.uu=Estados Unidos, a.c=antes de Cristo, d.c=después de Cristo"),
+        before_numbers=_pairs(
+            "n.º=número, nº=número, n°=número, núm=número, no=número, pág=página, p=página, págs=páginas, "
+            "cap=capítulo, art=artículo, vol=volumen"
+        ),
+        anywhere=_pairs(
+            "etc=etcétera, ud=usted, uds=ustedes, vd=usted, p.ej=por ejemplo, av=avenida, avda=avenida, "
+            "ee.uu=Estados Unidos, a.c=antes de Cristo, d.c=después de Cristo"
+        ),
         magnitudes=_pairs("m=millones de, mill=millones de, millón=millón de, millones=millones de"),
         fractions=_pairs("1/2=un medio, 1/4=un cuarto, 3/4=tres cuartos, 1/3=un tercio, 2/3=dos tercios"),
         before_units=_pairs("uno=un, veintiuno=veintiún"),
         ordinal="(?:\\.?[ºª°]|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na)",
-        letters=_letters("a be ce de e efe ge hache i jota ka ele eme ene o pe cu erre ese te u uve uve_doble equis i_griega zeta"),
+        letters=_letters(
+            "a be ce de e efe ge hache i jota ka ele eme ene o pe cu erre ese te u uve uve_doble equis i_griega zeta"
+        ),
     ),
     "it": Language(
         "virgola",
         "meno",
         _signs("e, più, per, diviso, chiocciola, barra, punto, numero, paragrafo, uguale"),
-        before_names=_pairs("sig=signor, sig.ra=signora, dott=dottor, dr=dottor, prof=professor, ing=ingegner, "
-                            "avv=avvocato, s=san"),
+        before_names=_pairs(
+            "sig=signor, sig.ra=signora, dott=dottor, dr=dottor, prof=professor, ing=ingegner, "
+            "avv=avvocato, s=san"
+        ),
         before_numbers=_pairs("n=numero, n°=numero, nr=numero, pag=pagina, cap=capitolo, art=articolo"),
         anywhere=_pairs("ecc=eccetera"),
         fractions=_pairs("1/2=un mezzo, 1/4=un quarto, 3/4=tre quarti"),
         before_units=_pairs("uno=un"),
         ordinal="[ºª°]",
-        letters=_letters("a bi ci di e effe gi acca i i_lunga cappa elle emme enne o pi cu erre esse ti u vu doppia_vu ics ipsilon zeta"),
+        letters=_letters(
+            "a bi ci di e effe gi acca i i_lunga cappa elle emme enne o pi cu erre esse ti u vu doppia_vu ics ipsilon zeta"
+        ),
     ),
     "pt": Language(
         "vírgula",
@@ -171,18 +199,24 @@ LANGUAGES = {
         anywhere=_pairs("etc=et cetera, av=avenida"),
         fractions=_pairs("1/2=um meio, 1/4=um quarto, 3/4=três quartos"),
         ordinal="\\.?[ºª°]",
-        letters=_letters("á bê cê dê é efe gê agá i jota cá ele eme ene ó pê quê erre esse tê u vê dáblio xis ípsilon zê"),
+        letters=_letters(
+            "á bê cê dê é efe gê agá i jota cá ele eme ene ó pê quê erre esse tê u vê dáblio xis ípsilon zê"
+        ),
     ),
     "nl": Language(
         "komma",
         "min",
-        _signs("en, plus, maal, gedeeld door, apenstaartje, schuine streep, punt, nummer, paragraaf, is gelijk aan"),
+        _signs(
+            "en, plus, maal, gedeeld door, apenstaartje, schuine streep, punt, nummer, paragraaf, is gelijk aan"
+        ),
         before_names=_pairs("dhr=de heer, mevr=mevrouw, mw=mevrouw, dr=dokter, prof=professor, st=sint"),
         before_numbers=_pairs("nr=nummer, blz=bladzijde, hfst=hoofdstuk, art=artikel"),
         anywhere=_pairs("enz=enzovoort, bijv=bijvoorbeeld, d.w.z=dat wil zeggen, ca=circa, o.a=onder andere"),
         fractions=_pairs("1/2=een half, 1/4=een kwart, 3/4=drie kwart"),
         ordinal="(?:e|de|ste)",
-        letters=_letters("aa bee cee dee ee ef gee haa ie jee kaa el em en oo pee kuu er es tee uu vee wee iks ij zet"),
+        letters=_letters(
+            "aa bee cee dee ee ef gee haa ie jee kaa el em en oo pee kuu er es tee uu vee wee iks ij zet"
+        ),
     ),
     "sv": Language(
         "komma",
@@ -190,10 +224,14 @@ LANGUAGES = {
         _signs("och, plus, gånger, delat med, snabel-a, snedstreck, punkt, nummer, paragraf, är lika med"),
         before_names=_pairs("dr=doktor, prof=professor, st=sankt"),
         before_numbers=_pairs("nr=nummer, kap=kapitel, sid=sidan"),
-        anywhere=_pairs("osv=och så vidare, t.ex=till exempel, bl.a=bland annat, ca=cirka, d.v.s=det vill säga"),
+        anywhere=_pairs(
+            "osv=och så vidare, t.ex=till exempel, bl.a=bland annat, ca=cirka, d.v.s=det vill säga"
+        ),
         fractions=_pairs("1/2=en halv, 1/4=en fjärdedel, 3/4=tre fjärdedelar"),
         ordinal=":[ae]",
-        letters=_letters("a be ce de e eff ge hå i ji kå ell emm enn o pe ku err ess te u ve dubbelve eks y säta"),
+        letters=_letters(
+            "a be ce de e eff ge hå i ji kå ell emm enn o pe ku err ess te u ve dubbelve eks y säta"
+        ),
     ),
     "cs": Language(
         "celá",
@@ -201,20 +239,30 @@ LANGUAGES = {
         _signs("a, plus, krát, děleno, zavináč, lomítko, tečka, číslo, paragraf, rovná se"),
         before_names=_pairs("p=pan, pí=paní, dr=doktor, prof=profesor, ing=inženýr, sv=svatý, doc=docent"),
         before_numbers=_pairs("č=číslo, str=strana, kap=kapitola, obr=obrázek, čl=článek"),
-        anywhere=_pairs("např=například, tzn=to znamená, atd=a tak dále, apod=a podobně, tzv=takzvaný, "
-                        "tj=to jest, cca=cirka, resp=respektive, mj=mimo jiné"),
-        magnitudes=_pairs("tis=tisíc, mil=milionů, mld=miliard, milion=milion, milionů=milionů, miliard=miliard"),
+        anywhere=_pairs(
+            "např=například, tzn=to znamená, atd=a tak dále, apod=a podobně, tzv=takzvaný, "
+            "tj=to jest, cca=cirka, resp=respektive, mj=mimo jiné"
+        ),
+        magnitudes=_pairs(
+            "tis=tisíc, mil=milionů, mld=miliard, milion=milion, milionů=milionů, miliard=miliard"
+        ),
         fractions=_pairs("1/2=jedna polovina, 1/4=jedna čtvrtina, 3/4=tři čtvrtiny"),
-        letters=_letters("á bé cé dé é ef gé há í jé ká el em en ó pé kvé er es té ú vé dvojité_vé iks ypsilon zet"),
+        letters=_letters(
+            "á bé cé dé é ef gé há í jé ká el em en ó pé kvé er es té ú vé dvojité_vé iks ypsilon zet"
+        ),
     ),
     "pl": Language(
         "przecinek",
         "minus",
         _signs("i, plus, razy, podzielone przez, małpa, ukośnik, kropka, numer, paragraf, równa się"),
-        before_names=_pairs("p=pan, dr=doktor, prof=profesor, św=święty, inż=inżynier, mgr=magister, ks=ksiądz"),
+        before_names=_pairs(
+            "p=pan, dr=doktor, prof=profesor, św=święty, inż=inżynier, mgr=magister, ks=ksiądz"
+        ),
         before_numbers=_pairs("nr=numer, str=strona, rozdz=rozdział, art=artykuł, ul=ulica"),
-        anywhere=_pairs("np=na przykład, itd=i tak dalej, itp=i tym podobne, tzn=to znaczy, tzw=tak zwany, "
-                        "m.in=między innymi, ok=około"),
+        anywhere=_pairs(
+            "np=na przykład, itd=i tak dalej, itp=i tym podobne, tzn=to znaczy, tzw=tak zwany, "
+            "m.in=między innymi, ok=około"
+        ),
         fractions=_pairs("1/2=jedna druga, 1/4=jedna czwarta, 3/4=trzy czwarte"),
         letters=_letters("a be ce de e ef gie ha i jot ka el em en o pe ku er es te u fau wu iks igrek zet"),
     ),
@@ -222,11 +270,15 @@ LANGUAGES = {
         "запятая",
         "минус",
         _signs("и, плюс, умножить на, разделить на, собака, косая черта, точка, номер, параграф, равно"),
-        before_names=_pairs("г=господин, г-н=господин, г-жа=госпожа, д-р=доктор, проф=профессор, св=святой, "
-                            "акад=академик, ул=улица"),
+        before_names=_pairs(
+            "г=господин, г-н=господин, г-жа=госпожа, д-р=доктор, проф=профессор, св=святой, "
+            "акад=академик, ул=улица"
+        ),
         before_numbers=_pairs("№=номер, стр=страница, гл=глава, ст=статья, рис=рисунок, д=дом, кв=квартира"),
-        anywhere=_pairs("т.е=то есть, и т.д=и так далее, и т.п=и тому подобное, т.к=так как, т.н=так называемый, "
-                        "др=другие, напр=например"),
+        anywhere=_pairs(
+            "т.е=то есть, и т.д=и так далее, и т.п=и тому подобное, т.к=так как, т.н=так называемый, "
+            "др=другие, напр=например"
+        ),
         magnitudes=_pairs("тыс=тысяч, млн=миллионов, млрд=миллиардов"),
         fractions=_pairs("1/2=одна вторая, 1/4=одна четвёртая, 3/4=три четвёртых"),
         ordinal="-(?:й|ый|ий)",
@@ -247,8 +299,12 @@ LANGUAGES = {
         _signs("و, زائد, في, على, آت, شرطة مائلة, نقطة, رقم, فقرة, يساوي"),
         before_names=_pairs("د=دكتور, أ=أستاذ"),
     ),
-    "da": Language("komma", "minus", _signs("og, plus, gange, divideret med, snabel-a, skråstreg, punktum, nummer")),
-    "no": Language("komma", "minus", _signs("og, pluss, ganger, delt på, krøllalfa, skråstrek, punktum, nummer")),
+    "da": Language(
+        "komma", "minus", _signs("og, plus, gange, divideret med, snabel-a, skråstreg, punktum, nummer")
+    ),
+    "no": Language(
+        "komma", "minus", _signs("og, pluss, ganger, delt på, krøllalfa, skråstrek, punktum, nummer")
+    ),
     "fi": Language("pilkku", "miinus", _signs("ja, plus, kertaa, jaettuna, ät, vinoviiva, piste, numero")),
     "tr": Language("virgül", "eksi", _signs("ve, artı, çarpı, bölü, et, eğik çizgi, nokta, numara")),
     "ro": Language("virgulă", "minus", _signs("și, plus, ori, împărțit la, arond, bară, punct, numărul")),

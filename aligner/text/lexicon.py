@@ -162,7 +162,9 @@ def _entry(line: str) -> Entry:
     numbers = [number for number in numbers if number]
     wrong = [number for number in numbers if not _PROBABILITY.fullmatch(number)]
     if wrong:
-        raise ValueError(f"{wrong[0]!r} of {word!r} is no probability: phones are separated by spaces, not tabs")
+        raise ValueError(
+            f"{wrong[0]!r} of {word!r} is no probability: phones are separated by spaces, not tabs"
+        )
     probability = float(numbers[0]) if numbers else None
     if probability is not None and not 0 <= probability <= 1:
         raise ValueError(f"the probability of {word!r} is {numbers[0]}: must be within 0 and 1")

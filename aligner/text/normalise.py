@@ -81,7 +81,7 @@ class Normaliser:
 
 
 def _keep(chunk: str, lexicon: Lexicon, kept: list[str]) -> str:
-    """What stands between white space, where a word of the lexicon is part of it that is more than letters."""
+    """What stands between white space, with a mark for a word of the lexicon that is more than letters."""
     if chunk.isalpha():
         return chunk
     start = 0

@@ -71,4 +71,3 @@ def summary(texts: Iterable[str]) -> str:
         return ""
     shown = ", ".join(f"{note} {count}" for note, count in counts.most_common(_SHOWN))
     return f"{counts.total()} notes in {texts_with_notes} utterances: {shown}"
-

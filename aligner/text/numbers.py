@@ -11,7 +11,9 @@ _MOST_DIGITS = 15  # a longer number is said digit by digit
 _NEXT_MILLENNIUM = 2100  # four-digit numbers from here on are rarely years
 # These write or say decimals in a way of their own ("three whole five tenths"): num2words knows how.
 _OWN_DECIMALS = {"cs", "pl", "ru", "uk"}
-_GROUPED_ANYWAY = re.compile(r"\d{1,3}(?:(?:\.\d{3}){2,}|(?:,\d{3}){2,})")  # whatever the language's own marks
+_GROUPED_ANYWAY = re.compile(
+    r"\d{1,3}(?:(?:\.\d{3}){2,}|(?:,\d{3}){2,})"
+)  # whatever the language's own marks
 _LISTED = re.compile(r"\d{1,2}(?:,\d{1,2}){2,}")
 
 
@@ -72,7 +74,9 @@ class Numbers:
         if self.primary in _OWN_DECIMALS and len(whole) + len(decimals) <= _MOST_DIGITS:
             return self._convert(Decimal(f"{whole}.{decimals}"), "cardinal")
         if not self.table.point:
-            raise AlignerError(f"{written!r}: decimals in {self.primary!r} are not read: write it out in words")
+            raise AlignerError(
+                f"{written!r}: decimals in {self.primary!r} are not read: write it out in words"
+            )
         return f"{self.cardinal(whole)} {self.table.point} {self.digits(decimals)}"
 
     def parse(self, written: str) -> tuple[str, str | None]:

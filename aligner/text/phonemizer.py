@@ -31,7 +31,6 @@ from aligner.text.transcript import Transcript
 PHONEMIZERS = ("gruut", "cmudict", "espeak", "characters", "lexicon", "tokens")
 CAPITALS = ("auto", "words", "either")
 NOTES = ("skip", "speak")
-_DEFAULT_LANGUAGE = "en-us"
 # What each phonemizer takes beside the language; anything else would be ignored, and is refused.
 _TAKES = {
     "gruut": {"keep_stress", "notes", "capitals", "lexicon"},
@@ -101,22 +100,27 @@ def load_phonemizer(
     own = parse_lexicon(lexicon) if lexicon else Lexicon()
     if name == "lexicon" and not lexicon:
         raise AlignerError("--phonemizer lexicon needs --lexicon FILE")
-    pronouncer, language = _pronouncer(name, language, keep_stress)
+    language = language or default_language(name)
+    pronouncer = _pronouncer(name, language, keep_stress)
     normaliser = Normaliser(language, speak_notes=notes == "speak", lexicon=own)
     return WordPhonemizer(name, pronouncer, normaliser, capitals=capitals, lexicon=own)
 
 
-def _pronouncer(name: str, language: str, keep_stress: bool) -> tuple[Pronouncer, str]:
-    """What pronounces single words, and the language of the texts."""
+def _pronouncer(name: str, language: str, keep_stress: bool) -> Pronouncer:
+    """What pronounces single words."""
     if name == "characters":
-        return Letters(), language or UNKNOWN_LANGUAGE
+        return Letters()
     if name == "lexicon":
-        return NoPronouncer(), language or UNKNOWN_LANGUAGE
-    language = language or _DEFAULT_LANGUAGE
+        return NoPronouncer()
     if name == "espeak":
-        return EspeakPronouncer(language, keep_stress=keep_stress), language
+        return EspeakPronouncer(language, keep_stress=keep_stress)
     kind = CmudictPronouncer if name == "cmudict" else GruutPronouncer
-    return kind(language, keep_stress=keep_stress), language
+    return kind(language, keep_stress=keep_stress)
+
+
+def default_language(name: str) -> str:
+    """The language of a phonemizer that is not told one; "und" where texts are not read by one."""
+    return "en-us" if name in ("gruut", "cmudict", "espeak") else UNKNOWN_LANGUAGE
 
 
 def characters(text: str) -> Transcript:

@@ -1,7 +1,7 @@
-"""From the words of a text to their pronunciations: the user's lexicon first, then a dictionary or a model."""
+"""From the words of a text to their pronunciations: the user's lexicon, then a dictionary or a model."""
 
+import contextlib
 import re
-from collections.abc import Sequence
 from typing import Protocol
 
 from aligner.errors import AlignerError
@@ -82,7 +82,7 @@ class WordPhonemizer:
         self._pronouncer = pronouncer
         self._normaliser = normaliser
         self._capitals = capitals
-        self._lexicon = lexicon or Lexicon()
+        self.lexicon = lexicon or Lexicon()
         self._in_sentence = getattr(pronouncer, "in_sentence", None)
         self._words: dict[tuple[str, bool], Word] = {}
 
@@ -125,14 +125,14 @@ class WordPhonemizer:
         return Transcript(tuple(words), tuple(breaks))
 
     def _with_context(self, word: Word, phones: tuple[str, ...]) -> Word:
-        if not phones or word.text in self._lexicon or "." in word.text or roman_number(word.text):
+        if not phones or word.text in self.lexicon or "." in word.text or roman_number(word.text):
             return word
         return Word(word.text, tuple(dict.fromkeys((phones, *word.variants))), word.source)
 
     def _word(self, written: str, as_word: bool) -> Word:
         key = written, as_word
         if key not in self._words:
-            variants, priors = self._lexicon.lookup(written)
+            variants, priors = self.lexicon.lookup(written)
             if variants:
                 self._words[key] = Word(written, variants, "lexicon", priors)
             else:
@@ -142,25 +142,26 @@ class WordPhonemizer:
     def _read(self, word: str, as_word: bool) -> tuple[Variants, str]:
         """The pronunciations of a word in all its readings, the likelier first, and their source."""
         if word[0].isdigit() and self._in_sentence is None:
-            raise AlignerError(f"{word!r} is a number, {self._normaliser.unread}: write it out in words")
+            raise AlignerError(
+                f"{word!r} is a number and no letter, {self._normaliser.unread}: write it out in words"
+            )
         if "." in word:
             return self._initials(word)
-        if number := roman_number(word):
-            if variants := self._roman(word, number):
-                return variants, "lexicon"
+        if variants := self._roman(word):
+            return variants, "lexicon"
         if as_word:
             return self._say(word.lower())
         if is_capitals(word):
             return self._capital_word(word)
-        if (plural := re.fullmatch(r"(\w+?)'?s", word)) and is_capitals(plural[1]):
-            if suffix := getattr(self._pronouncer, "suffix", None):
-                variants, source = self._capital_word(plural[1])
-                return tuple(variant + suffix(variant) for variant in variants), source
+        plural, suffix = re.fullmatch(r"(\w+?)'?s", word), getattr(self._pronouncer, "suffix", None)
+        if plural and suffix and is_capitals(plural[1]):
+            variants, source = self._capital_word(plural[1])
+            return tuple(variant + suffix(variant) for variant in variants), source
         return self._say(word)
 
     def _say(self, word: str) -> tuple[Variants, str]:
         """A word as a word; one of the lexicon where another stands for it."""
-        variants, _ = self._lexicon.lookup(word)
+        variants, _ = self.lexicon.lookup(word)
         return (variants, "lexicon") if variants else self._pronouncer.say(word)
 
     def _phrase(self, phrase: str) -> Variants:
@@ -176,17 +177,15 @@ class WordPhonemizer:
             return self._say(word.replace(".", ""))
         return tuple(dict.fromkeys(variants))[:MAX_VARIANTS], "lexicon"
 
-    def _roman(self, word: str, number: int) -> Variants:
+    def _roman(self, word: str) -> Variants:
         """A Roman numeral as a number and as an ordinal; () for one that may as well be a word (MIX, CD)."""
-        numbers = self._normaliser.numbers
-        if not numbers.known or set(word) - set("IVX"):
+        numbers, number = self._normaliser.numbers, roman_number(word)
+        if number is None or not numbers.known or set(word) - set("IVX"):
             return ()
         article = {"en": "the ", "de": "der "}.get(numbers.primary, "")
         variants = self._phrase(numbers.cardinal(str(number)))
-        try:
+        with contextlib.suppress(AlignerError):  # num2words lacks the ordinals of some languages
             variants += self._phrase(article + numbers.ordinal(str(number)))
-        except AlignerError:
-            pass  # num2words lacks the ordinals of some languages
         return tuple(dict.fromkeys((*variants, *self._spelt(word))))[:MAX_VARIANTS]
 
     def _capital_word(self, word: str) -> tuple[Variants, str]:
@@ -213,7 +212,7 @@ class WordPhonemizer:
         return join(self._letter(letter) for letter in letters.lower())
 
     def _letter(self, letter: str) -> Variants:
-        own, _ = self._lexicon.lookup(letter)
+        own, _ = self.lexicon.lookup(letter)
         name = self._normaliser.numbers.table.letters.get(letter, "")
         if own or not name or self._pronouncer.names_letters:
             return own or self._pronouncer.letter(letter)

@@ -63,4 +63,6 @@ def looks_like_prose(texts: Sequence[str]) -> bool:
     long_words = sum(len(word) >= _LONG_SYMBOL and word.isalpha() for word in words)
     ended = sum(len(s) > 2 and s[-1] in _SENTENCE_ENDS and s[:-1].isalpha() for s in symbols)
     spelt_alike = len(set(words)) < len(words) / 20  # few symbols, each many times: they are tokens
-    return not spelt_alike and long_words > 0.3 * len(symbols) and (ended > 0 or long_words > 0.4 * len(symbols))
+    return (
+        not spelt_alike and long_words > 0.3 * len(symbols) and (ended > 0 or long_words > 0.4 * len(symbols))
+    )

@@ -144,7 +144,12 @@ class Transcript:
         """The transcript as plain JSON types, for a manifest."""
         data: dict[str, Any] = {
             "words": [
-                [w.text, [" ".join(v) for v in w.variants], w.source, *([list(w.log_priors)] if w.log_priors else [])]
+                [
+                    w.text,
+                    [" ".join(v) for v in w.variants],
+                    w.source,
+                    *([list(w.log_priors)] if w.log_priors else []),
+                ]
                 for w in self.words
             ],
             "breaks": list(self.breaks),

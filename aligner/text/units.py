@@ -7,22 +7,47 @@ UNITS = {
     **{"km": "length-kilometer", "m": "length-meter", "cm": "length-centimeter", "mm": "length-millimeter"},
     **{"µm": "length-micrometer", "μm": "length-micrometer", "nm": "length-nanometer", "mi": "length-mile"},
     **{"ft": "length-foot", "yd": "length-yard", "yds": "length-yard"},
-    **{"kg": "mass-kilogram", "g": "mass-gram", "mg": "mass-milligram", "lb": "mass-pound", "lbs": "mass-pound"},
+    **{
+        "kg": "mass-kilogram",
+        "g": "mass-gram",
+        "mg": "mass-milligram",
+        "lb": "mass-pound",
+        "lbs": "mass-pound",
+    },
     **{"oz": "mass-ounce", "t": "mass-tonne"},
     **{"l": "volume-liter", "L": "volume-liter", "ml": "volume-milliliter", "mL": "volume-milliliter"},
     **{"cl": "volume-centiliter", "dl": "volume-deciliter"},
-    **{"km/h": "speed-kilometer-per-hour", "kmh": "speed-kilometer-per-hour", "kph": "speed-kilometer-per-hour"},
+    **{
+        "km/h": "speed-kilometer-per-hour",
+        "kmh": "speed-kilometer-per-hour",
+        "kph": "speed-kilometer-per-hour",
+    },
     **{"mph": "speed-mile-per-hour", "m/s": "speed-meter-per-second"},
     **{"°C": "temperature-celsius", "°F": "temperature-fahrenheit", "°": "angle-degree"},
     **{"Hz": "frequency-hertz", "kHz": "frequency-kilohertz", "MHz": "frequency-megahertz"},
     **{"GHz": "frequency-gigahertz", "V": "electric-volt", "W": "power-watt", "kW": "power-kilowatt"},
-    **{"MW": "power-megawatt", "GW": "power-gigawatt", "kWh": "energy-kilowatt-hour", "hp": "power-horsepower"},
+    **{
+        "MW": "power-megawatt",
+        "GW": "power-gigawatt",
+        "kWh": "energy-kilowatt-hour",
+        "hp": "power-horsepower",
+    },
     **{"kcal": "energy-kilocalorie", "kJ": "energy-kilojoule"},
     **{"hPa": "pressure-hectopascal", "kPa": "pressure-kilopascal"},
-    **{"kB": "digital-kilobyte", "KB": "digital-kilobyte", "MB": "digital-megabyte", "GB": "digital-gigabyte"},
+    **{
+        "kB": "digital-kilobyte",
+        "KB": "digital-kilobyte",
+        "MB": "digital-megabyte",
+        "GB": "digital-gigabyte",
+    },
     **{"TB": "digital-terabyte", "Mbit": "digital-megabit", "Gbit": "digital-gigabit"},
     **{"h": "duration-hour", "hr": "duration-hour", "hrs": "duration-hour", "min": "duration-minute"},
-    **{"mins": "duration-minute", "s": "duration-second", "sec": "duration-second", "secs": "duration-second"},
+    **{
+        "mins": "duration-minute",
+        "s": "duration-second",
+        "sec": "duration-second",
+        "secs": "duration-second",
+    },
     **{"ms": "duration-millisecond", "m²": "area-square-meter", "m2": "area-square-meter"},
     **{"km²": "area-square-kilometer", "km2": "area-square-kilometer", "cm²": "area-square-centimeter"},
     **{"m³": "volume-cubic-meter", "m3": "volume-cubic-meter", "cm³": "volume-cubic-centimeter"},
@@ -35,8 +60,9 @@ CURRENCIES = {
     **{"US$": "USD", "A$": "AUD", "AU$": "AUD", "C$": "CAD", "CA$": "CAD", "NZ$": "NZD", "HK$": "HKD"},
     **{"R$": "BRL", "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₽": "RUB", "₩": "KRW"},
     **{"₴": "UAH", "₺": "TRY", "₪": "ILS", "₱": "PHP", "฿": "THB", "₫": "VND", "Kč": "CZK", "zł": "PLN"},
-    **{code: code for code in "USD EUR GBP CHF CZK PLN JPY CNY INR RUB SEK NOK DKK AUD CAD NZD HUF".split()},
 }
+_ISO_CODES = "USD EUR GBP CHF CZK PLN JPY CNY INR RUB SEK NOK DKK AUD CAD NZD HUF"
+CURRENCIES |= {code: code for code in _ISO_CODES.split(" ")}
 
 
 def local_units(locale: Any) -> dict[str, str]:

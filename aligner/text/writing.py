@@ -16,7 +16,9 @@ from aligner.errors import AlignerError
 # Characters that take part in how a word is spelt although they have no width: between letters of scripts
 # that join letters (Persian, Hindi and their kin). Anywhere else they come from copying and say nothing.
 _JOINERS = "\u200c\u200d"
-_JOINING = r"[\p{Script=Arabic}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Malayalam}\p{Script=Sinhala}\p{M}]"
+_JOINING = (
+    r"[\p{Script=Arabic}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Malayalam}\p{Script=Sinhala}\p{M}]"
+)
 _STRAY_JOINER = regex.compile(rf"(?<!{_JOINING})[{_JOINERS}]|[{_JOINERS}](?!{_JOINING})")
 # Where words are written without spaces, a space of no width stands between them. Elsewhere nobody sees it.
 _SPACELESS = r"[\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Han}]"
@@ -47,8 +49,8 @@ def clean(text: str) -> str:
         text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
     if found := _MOJIBAKE.search(text):
         raise AlignerError(
-            f"{found[0]!r} at character {found.start() + 1}: UTF-8 that was read in another encoding; convert "
-            "the text"
+            f"{found[0]!r} at character {found.start() + 1}: UTF-8 that was read in another encoding; "
+            "convert the text"
         )
     for place, character in enumerate(text, 1):
         if _means_nothing(character):
@@ -95,9 +97,9 @@ def _meant(character: str) -> str:
     if category == "Cf" or character == _TATWEEL or "\ufe00" <= character <= "\ufe0f":
         return ""  # zero-width, soft hyphen, directions, byte order mark, variation selectors
     decomposition = unicodedata.decomposition(character)
-    if decomposition.startswith(("<wide>", "<narrow>", "<font>", "<compat>", "<isolated>", "<initial>", *_BOXED)) or (
-        decomposition.startswith(("<medial>", "<final>", "<super>", "<sub>")) and category[0] in "LN"
-    ):
+    if decomposition.startswith(
+        ("<wide>", "<narrow>", "<font>", "<compat>", "<isolated>", "<initial>", *_BOXED)
+    ) or (decomposition.startswith(("<medial>", "<final>", "<super>", "<sub>")) and category[0] in "LN"):
         plain = unicodedata.normalize("NFKC", character)
         # A spacing accent decomposes to a space and a mark; "…" and roman numerals to plain characters.
         return character if " " in plain or character in _KEPT or category == "Lm" else plain

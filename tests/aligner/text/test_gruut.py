@@ -55,7 +55,8 @@ def test_function_words_have_weak_forms_too(gruut: Phonemizer, word: str, weak: 
         ("$5.20", ["five", "dollars", "twenty", "cents"]),
         ("in 1998,", ["in", "nineteen", "ninety", "eight"]),
         ("1990-1995", ["nineteen", "ninety", "nineteen", "ninety", "five"]),
-        ("TTS", ["T", "T", "S"]),
+        ("TTS", ["TTS"]),
+        ("about 1/2 full", ["about", "one", "half", "full"]),
         ("you & me", ["you", "and", "me"]),
         ("and/or", ["and", "or"]),
     ],
@@ -86,9 +87,9 @@ def test_words_outside_the_lexicon_are_guessed_and_say_so(gruut: Phonemizer) -> 
     assert len(word.variants[0]) >= 5
 
 
-@pytest.mark.parametrize("text", ["about 1/2 full", "5 + 3", "C++", "a_b", "100 $", "one % of", "☃"])
+@pytest.mark.parametrize("text", ["about 1,5 full", "a < b", "a ^ b", "a_b", "€ money", "31/31/2024"])
 def test_what_cannot_be_read_is_refused_not_dropped(gruut: Phonemizer, text: str) -> None:
-    with pytest.raises(AlignerError, match="write it out"):
+    with pytest.raises(AlignerError, match="write"):
         gruut(text)
 
 

@@ -1,0 +1,174 @@
+"""How `aligner prepare` reads texts: its arguments, and what it says of notes, capitals and the lexicon."""
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aligner.commands.arguments import WrongArguments
+from aligner.commands.output import print_record
+
+if TYPE_CHECKING:
+    from aligner.corpus.prepared import Utterance
+    from aligner.text.phonemizer import Phonemizer
+
+_OPTIONS = ("keep_stress", "pause_symbols", "blank_symbols", "notes", "capitals")
+
+
+def add_text_arguments(parser: argparse.ArgumentParser) -> None:
+    """--phonemizer, --language and all that says how texts become words and words phones."""
+    from aligner.text.phonemizer import CAPITALS, NOTES, PHONEMIZERS
+
+    parser.add_argument(
+        "--phonemizer",
+        default="gruut",
+        choices=PHONEMIZERS,
+        help="what turns text into tokens; with `tokens` the text already is symbols separated by spaces, "
+        "with `|` between words (default: gruut)",
+    )
+    parser.add_argument(
+        "--language",
+        default="",
+        help="language of the texts (default: en-us; with characters and lexicon none, and then no number is "
+        "written out)",
+    )
+    parser.add_argument("--keep-stress", action="store_true", help="keep stress marks on vowels")
+    for name, what in (("pause", "mean a pause"), ("blank", "are blanks")):
+        parser.add_argument(
+            f"--{name}-symbols",
+            nargs="+",
+            default=[],
+            metavar=name[0].upper(),
+            help=f"with --phonemizer tokens: symbols that {what}",
+        )
+    parser.add_argument(
+        "--lexicon",
+        nargs="+",
+        action="extend",
+        type=Path,
+        metavar="FILE",
+        help="pronunciations that go before all others, as MFA writes them: word, tab, probability if any, "
+        "tab, phones; DIR/out-of-lexicon.tsv, corrected, is one",
+    )
+    parser.add_argument(
+        "--notes",
+        choices=NOTES,
+        help="whether [laughter], <unk>, {LG} and *coughs* are said; what is in round brackets is, but for a "
+        "few words such as (laughter) (default: skip)",
+    )
+    parser.add_argument(
+        "--capitals",
+        choices=CAPITALS,
+        help="whether TEXTS IN CAPITALS are words, or each word may be spelt, too, and the audio decides "
+        "(default: auto, by the corpus; a word in capitals among others always has both)",
+    )
+    parser.add_argument(
+        "--show", type=int, default=0, metavar="N", help="print N utterances: text, words and phones"
+    )
+
+
+def text_options(args: argparse.Namespace, texts: Sequence[str]) -> dict[str, Any]:
+    """What `load_phonemizer` takes beside name and language, in plain types.
+
+    Args:
+        args: Of `add_text_arguments`.
+        texts: Of the whole corpus, which says whether texts in capitals are words.
+
+    Raises:
+        AlignerError: For a lexicon that cannot be read, and settings that would be ignored.
+    """
+    from aligner.text.capitals import corpus_in_capitals
+    from aligner.text.lexicon import read_lexicon
+
+    options = {name: value for name in _OPTIONS if (value := getattr(args, name))}
+    if args.lexicon:
+        options["lexicon"] = read_lexicon(args.lexicon).lines()
+    if args.phones_from_reference:
+        if options:
+            name = next(iter(options)).replace("_", "-")
+            raise WrongArguments(f"--{name} means nothing with --phones-from-reference: no text is read")
+    elif args.capitals is None and args.phonemizer not in ("characters", "tokens"):
+        options |= {"capitals": "words"} if corpus_in_capitals(texts) else {}
+    return options
+
+
+def text_rows(
+    options: dict[str, Any], utterances: "Sequence[Utterance]", phonemize: "Phonemizer | None"
+) -> list[tuple[str, str]]:
+    """What was done with the texts that a person may want otherwise, as rows of the summary.
+
+    Args:
+        options: Of `text_options`.
+        utterances: Of the corpus.
+        phonemize: Read them; None if no text was read.
+    """
+    from aligner.text.notes import summary
+    from aligner.text.pronounce import WordPhonemizer
+
+    rows: list[tuple[str, str]] = []
+    if not isinstance(phonemize, WordPhonemizer):
+        return rows
+    if found := summary(utterance.text for utterance in utterances):
+        spoken = options.get("notes") == "speak"
+        rows.append(
+            ("spoken notes", found) if spoken else ("not spoken", f"{found} (--notes speak reads them)")
+        )
+    if options.get("capitals") == "words":
+        rows.append(
+            ("in capitals", "texts are read as words, not letter by letter (--capitals either: as both)")
+        )
+    if "lexicon" in options:
+        rows.append(("own lexicon", _lexicon_use(utterances, phonemize.phones, phonemize.lexicon)))
+    return rows
+
+
+def _lexicon_use(utterances: "Sequence[Utterance]", known: frozenset[str], lexicon: Any) -> str:
+    """How many words of a corpus are the lexicon's, and their phones that no other word can have."""
+    words = [word for u in utterances for word in u.transcript.words if word.text in lexicon]
+    used = f"{len({word.text.casefold() for word in words})} of its {len(lexicon)} words are in the corpus"
+    foreign = Counter(
+        phone
+        for word in words
+        for variant in word.variants
+        for phone in set(variant)
+        if known and phone not in known
+    )
+    if not foreign:
+        return used
+    shown = ", ".join(f"{phone} {count}" for phone, count in foreign.most_common())
+    return f"{used}; phones that the phonemizer does not have: {shown}"
+
+
+def print_examples(utterances: "Sequence[Utterance]", n_shown: int) -> None:
+    """Print how some utterances, spread evenly over the corpus, were read."""
+    from aligner.corpus.prepared import evenly_spread
+
+    for utterance in evenly_spread(utterances, n_shown) if n_shown > 0 else ():
+        words = utterance.transcript.words
+        rows = [
+            ("text", utterance.text),
+            ("words", " ".join(word.text for word in words)),
+            ("phones", " | ".join(" ".join(word.variants[0]) for word in words)),
+        ]
+        print_record(utterance.id, rows)
+
+
+def write_out_of_lexicon(path: Path, utterances: "Sequence[Utterance]") -> list[tuple[str, int, str]]:
+    """Write the words whose pronunciation was guessed as a lexicon, the most frequent first.
+
+    Returns:
+        Word, how often, and its first pronunciation.
+    """
+    from aligner.formats.atomic import atomic_write
+    from aligner.text.lexicon import Entry
+
+    words = [word for u in utterances for word in u.transcript.words if word.source == "g2p"]
+    counts = Counter(word.text for word in words)
+    by_text = {word.text: word for word in words}
+    ranked = sorted(counts, key=lambda text: (-counts[text], text))
+    with atomic_write(path) as file:
+        for text in ranked:
+            for variant in by_text[text].variants:
+                file.write(Entry(text, variant).line().encode() + b"\n")
+    return [(text, counts[text], " ".join(by_text[text].variants[0])) for text in ranked]
