@@ -68,7 +68,7 @@ class Figures:
             return text
         for pattern, words in self._rules:
             text = pattern.sub(words, text)
-        return re.sub(r"\s+(?=[,.;:!?)])", "", " ".join(text.split()))
+        return text
 
     def _number_rules(self) -> list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]]:
         number, table = self._numbers.pattern, self._numbers.table

@@ -109,7 +109,8 @@ LANGUAGES = {
         anywhere=_pairs(
             "usw=und so weiter, bzw=beziehungsweise, ca=circa, evtl=eventuell, ggf=gegebenenfalls, "
             "inkl=inklusive, z.b=zum Beispiel, d.h=das heißt, u.a=unter anderem, o.ä=oder ähnliche, "
-            "z.t=zum Teil, mio=Millionen, mrd=Milliarden, etc=et cetera, vgl=vergleiche, dr=Doktor, nr=Nummer, "
+            "z.t=zum Teil, mio=Millionen, mrd=Milliarden, etc=et cetera, vgl=vergleiche, dr=Doktor, "
+            "nr=Nummer, "
             "sog=sogenannte, str=Straße, tel=Telefon"
         ),
         magnitudes=_pairs(
@@ -170,7 +171,8 @@ LANGUAGES = {
         before_units=_pairs("uno=un, veintiuno=veintiún"),
         ordinal="(?:\\.?[ºª°]|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na)",
         letters=_letters(
-            "a be ce de e efe ge hache i jota ka ele eme ene o pe cu erre ese te u uve uve_doble equis i_griega zeta"
+            "a be ce de e efe ge hache i jota ka ele eme ene o pe cu erre ese te u uve "
+            "uve_doble equis i_griega zeta"
         ),
     ),
     "it": Language(
@@ -187,7 +189,8 @@ LANGUAGES = {
         before_units=_pairs("uno=un"),
         ordinal="[ºª°]",
         letters=_letters(
-            "a bi ci di e effe gi acca i i_lunga cappa elle emme enne o pi cu erre esse ti u vu doppia_vu ics ipsilon zeta"
+            "a bi ci di e effe gi acca i i_lunga cappa elle emme enne o pi cu erre esse ti u vu "
+            "doppia_vu ics ipsilon zeta"
         ),
     ),
     "pt": Language(
@@ -207,7 +210,8 @@ LANGUAGES = {
         "komma",
         "min",
         _signs(
-            "en, plus, maal, gedeeld door, apenstaartje, schuine streep, punt, nummer, paragraaf, is gelijk aan"
+            "en, plus, maal, gedeeld door, apenstaartje, schuine streep, punt, nummer, "
+            "paragraaf, is gelijk aan"
         ),
         before_names=_pairs("dhr=de heer, mevr=mevrouw, mw=mevrouw, dr=dokter, prof=professor, st=sint"),
         before_numbers=_pairs("nr=nummer, blz=bladzijde, hfst=hoofdstuk, art=artikel"),

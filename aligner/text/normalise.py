@@ -19,6 +19,7 @@ from aligner.text.writing import clean, unseen
 UNKNOWN_LANGUAGE = "und"  # BCP 47's word for it
 # Stand for words that are kept as written: private characters, which `clean` lets no text have.
 _FIRST_KEPT = 0xF0000
+_LOOSE = regex.compile(r"\s+(?=[,.;:!?)،؛؟])")
 _KEPT = regex.compile(r"[\U000F0000-\U000FFFFD]")
 
 
@@ -77,7 +78,8 @@ class Normaliser:
             spoken = " ".join(_keep(chunk, self._lexicon, kept) for chunk in spoken.split())
         if not kept and not any(c.isalnum() for c in spoken):
             raise AlignerError(f"nothing to speak in the text{_instead(text, cleaned)}")
-        return self._figures.write_out(self._abbreviations.write_out(spoken)), kept
+        written = self._figures.write_out(self._abbreviations.write_out(spoken))
+        return written if written is spoken else _LOOSE.sub("", " ".join(written.split())), kept
 
 
 def _keep(chunk: str, lexicon: Lexicon, kept: list[str]) -> str:

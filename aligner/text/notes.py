@@ -9,7 +9,8 @@ from aligner.errors import AlignerError
 # In round brackets there are spoken asides (LJSpeech reads them). These alone are none, whatever the case.
 _STAGE_WORDS = (
     "laughter|laughs?|laughing|chuckles?|chuckling|giggles?|applause|coughs?|coughing|sighs?|sighing|sneezes?|"
-    "sniffs?|sniffles?|gasps?|groans?|breath|breathes?|breathing|inhales?|exhales?|yawns?|clears throat|music|"
+    "sniffs?|sniffles?|gasps?|groans?|breath|breathes?|breathing|inhales?|exhales?|yawns?|clears throat|"
+    "music|"
     "noise|background noise|silence|pause|crosstalk|cross talk|inaudible|unintelligible|indistinct|unclear|"
     "lachen|lacht|gelächter|applaus|husten|hustet|seufzt|pause|musik|unverständlich|"
     "rires?|applaudissements|toux|soupirs?|musique|inaudible|risas?|aplausos?|tos|suspiros?|música|"

@@ -30,7 +30,14 @@ _MOJIBAKE = re.compile("[\u00c3\u00c2][\u0080-\u00bf]|\u00e2\u20ac|[\u00d0\u00d1
 _HYPHENS = str.maketrans("\u2010\u2011\u2212\ufe63\uff0d", "-----")
 _TATWEEL = "\u0640"  # stretches an Arabic word on the line
 _PLAIN = re.compile(r"[ -%'-~]*")  # ASCII without `&`, which may begin an entity
-_CONTROL_NAMES = {0: "NULL", 8: "BACKSPACE", 27: "ESCAPE", 127: "DELETE"}
+# Unicode gives control characters no names; these are ASCII's.
+_CONTROL_NAMES = (
+    "NULL,START OF HEADING,START OF TEXT,END OF TEXT,END OF TRANSMISSION,ENQUIRY,ACKNOWLEDGE,BELL,BACKSPACE,"
+    "TAB,LINE FEED,LINE TABULATION,FORM FEED,CARRIAGE RETURN,SHIFT OUT,SHIFT IN,DATA LINK ESCAPE,"
+    "DEVICE CONTROL ONE,DEVICE CONTROL TWO,DEVICE CONTROL THREE,DEVICE CONTROL FOUR,NEGATIVE ACKNOWLEDGE,"
+    "SYNCHRONOUS IDLE,END OF TRANSMISSION BLOCK,CANCEL,END OF MEDIUM,SUBSTITUTE,ESCAPE,FILE SEPARATOR,"
+    "GROUP SEPARATOR,RECORD SEPARATOR,UNIT SEPARATOR"
+).split(",")
 
 
 def clean(text: str) -> str:
@@ -63,7 +70,7 @@ def clean(text: str) -> str:
 def describe(character: str) -> str:
     """A character as a message shows it: by its look, code and name; by the last two where it has no look."""
     code = f"U+{ord(character):04X}"
-    name = unicodedata.name(character, "") or _CONTROL_NAMES.get(ord(character), "control character")
+    name = unicodedata.name(character, "") or dict(enumerate(_CONTROL_NAMES)).get(ord(character), "nameless")
     seen = unicodedata.category(character)[0] in "LNPS"
     return f"{character!r} ({code} {name})" if seen else f"{code} {name}"
 
