@@ -39,7 +39,9 @@ def test_the_likelier_pronunciation_is_first_and_one_without_probability_as_like
 
 
 def test_cmudicts_own_form_is_read() -> None:
-    lexicon = parse_lexicon([";;; comment", "READ  R EH1 D", "READ(1)  R IY1 D", "a 0.6 AH0", "b B # a letter"])
+    lexicon = parse_lexicon(
+        [";;; comment", "READ  R EH1 D", "READ(1)  R IY1 D", "a 0.6 AH0", "b B # a letter"]
+    )
     assert lexicon.lookup("read")[0] == (("R", "EH1", "D"), ("R", "IY1", "D"))
     assert lexicon.lookup("a")[1] == (math.log(0.6),)
     assert lexicon.lookup("b")[0] == (("B",),)

@@ -11,18 +11,30 @@ from aligner.text.normalise import Normaliser
 READ = {
     "en-us": [
         ("An MP3 of 5kg.", "An MP three of five kilograms."),
-        ("20°C, 3.5km/h, 8GB, 10 min, 1 m", "twenty degrees Celsius, three point five kilometers per hour, "
-         "eight gigabytes, ten minutes, one meter"),
+        (
+            "20°C, 3.5km/h, 8GB, 10 min, 1 m",
+            "twenty degrees Celsius, three point five kilometers per hour, "
+            "eight gigabytes, ten minutes, one meter",
+        ),
         ("Room 3E40 is B2B.", "Room three E forty is B two B."),
-        ("in 1984, 1905, 2019 and 1990-1995", "in nineteen eighty four, nineteen oh five, twenty nineteen and "
-         "nineteen ninety - nineteen ninety five"),
+        (
+            "in 1984, 1905, 2019 and 1990-1995",
+            "in nineteen eighty four, nineteen oh five, twenty nineteen and "
+            "nineteen ninety - nineteen ninety five",
+        ),
         ("the 1990s, the '80s, the 20s", "the nineteen nineties, the 'eighties, the twenties"),
-        ("$5M or $3.5 million, £20, €3.50, 100 $", "five million dollars or three point five million dollars, "
-         "twenty pounds, three euros fifty cents, one hundred dollars"),
+        (
+            "$5M or $3.5 million, £20, €3.50, 100 $",
+            "five million dollars or three point five million dollars, "
+            "twenty pounds, three euros fifty cents, one hundred dollars",
+        ),
         ("$1, $0.50, 50% and 5 % of", "one dollar, fifty cents, fifty percent and five percent of"),
         ("1st, 22nd, 1/2, 2½, 3/4", "first, twenty second, one half, two and a half, three quarters"),
         ("24/7 and 9/11", "twenty four / seven and nine / eleven"),
-        ("at 3:45 pm, 15:30, 3:05, 3 PM", "at three forty five p.m., fifteen thirty, three oh five, three p.m."),
+        (
+            "at 3:45 pm, 15:30, 3:05, 3 PM",
+            "at three forty five p.m., fifteen thirty, three oh five, three p.m.",
+        ),
         ("3/14/2024", "March fourteenth twenty twenty four"),
         ("2024-03-14, Jan. 5, May 3rd", "March fourteenth twenty twenty four, January fifth, May third"),
         ("555-123-4567", "five five five, one two three, four five six seven"),
@@ -31,8 +43,11 @@ READ = {
         ("No. 7 St. Paul, Main St. here", "Number seven Saint Paul, Main Street here"),
         ("No. I won't.", "No. I won't."),
         ("Dr. Smith, Mrs Brown, Smith Jr., etc.", "Doctor Smith, Missus Brown, Smith Junior, et cetera"),
-        ("1,500 and 1,234,567.5", "one thousand five hundred and one million two hundred and thirty four "
-         "thousand five hundred and sixty seven point five"),
+        (
+            "1,500 and 1,234,567.5",
+            "one thousand five hundred and one million two hundred and thirty four "
+            "thousand five hundred and sixty seven point five",
+        ),
         ("1,2,3 go", "one, two, three go"),
         ("007", "zero zero seven"),
         ("-5, 5 + 3, Q&A, #7, C++", "minus five, five plus three, Q and A, number seven, C plus plus"),
@@ -42,8 +57,14 @@ READ = {
     ],
     "de": [
         ("1,5 Mio. und 1.500", "eins Komma fünf Millionen und eintausendfünfhundert"),
-        ("am 3. Mai 1984 um 15:30 Uhr", "am dritten Mai neunzehnhundertvierundachtzig um fünfzehn Uhr dreißig"),
-        ("3,50 €, 50 %, 20 °C, 1 km", "drei Euro fünfzig, fünfzig Prozent, zwanzig Grad Celsius, ein Kilometer"),
+        (
+            "am 3. Mai 1984 um 15:30 Uhr",
+            "am dritten Mai neunzehnhundertvierundachtzig um fünfzehn Uhr dreißig",
+        ),
+        (
+            "3,50 €, 50 %, 20 °C, 1 km",
+            "drei Euro fünfzig, fünfzig Prozent, zwanzig Grad Celsius, ein Kilometer",
+        ),
         ("Nr. 7, Dr. Müller, z. B. so, usw.", "Nummer sieben, Doktor Müller, zum Beispiel so, und so weiter"),
         ("die 1990er", "die neunzehnhundertneunziger"),
         ("Version 2.0", "Version zwei Punkt null"),
@@ -61,7 +82,10 @@ READ = {
     ],
     "cs": [("č. 7, 5 kg, např. 3,5", "číslo sedm, pět kilogramů, například tři celá pět")],
     "ru": [
-        ("в 1984 году 5 кг, т.е. № 7", "в одна тысяча девятьсот восемьдесят четыре году пять килограмм, то есть номер семь")
+        (
+            "в 1984 году 5 кг, т.е. № 7",
+            "в одна тысяча девятьсот восемьдесят четыре году пять килограмм, то есть номер семь",
+        )
     ],
     "ar": [("في ١٩٨٤، نعم", "في ألف و تسعمائة و أربعة و ثمانون، نعم")],
     "hi": [("नमस्ते दुनिया।", "नमस्ते दुनिया।")],
@@ -75,7 +99,9 @@ def normalisers() -> dict[str, Normaliser]:
 
 
 @pytest.mark.parametrize(("language", "text", "read"), [(of, *case) for of in READ for case in READ[of]])
-def test_texts_are_written_out(normalisers: dict[str, Normaliser], language: str, text: str, read: str) -> None:
+def test_texts_are_written_out(
+    normalisers: dict[str, Normaliser], language: str, text: str, read: str
+) -> None:
     assert normalisers[language](text) == read
 
 
