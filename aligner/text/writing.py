@@ -4,6 +4,7 @@ One form for each letter (NFC), plain digits and spaces, nothing that cannot be 
 text (a character that stands for a broken one, text decoded in the wrong encoding) is refused.
 """
 
+import contextlib
 import functools
 import html
 import re
@@ -32,12 +33,14 @@ _TATWEEL = "\u0640"  # stretches an Arabic word on the line
 _PLAIN = re.compile(r"[ -%'-~]*")  # ASCII without `&`, which may begin an entity
 # Unicode gives control characters no names; these are ASCII's.
 _CONTROL_NAMES = (
-    "NULL,START OF HEADING,START OF TEXT,END OF TEXT,END OF TRANSMISSION,ENQUIRY,ACKNOWLEDGE,BELL,BACKSPACE,"
-    "TAB,LINE FEED,LINE TABULATION,FORM FEED,CARRIAGE RETURN,SHIFT OUT,SHIFT IN,DATA LINK ESCAPE,"
-    "DEVICE CONTROL ONE,DEVICE CONTROL TWO,DEVICE CONTROL THREE,DEVICE CONTROL FOUR,NEGATIVE ACKNOWLEDGE,"
-    "SYNCHRONOUS IDLE,END OF TRANSMISSION BLOCK,CANCEL,END OF MEDIUM,SUBSTITUTE,ESCAPE,FILE SEPARATOR,"
-    "GROUP SEPARATOR,RECORD SEPARATOR,UNIT SEPARATOR"
-).split(",")
+    *("NULL", "START OF HEADING", "START OF TEXT", "END OF TEXT", "END OF TRANSMISSION"),
+    *("ENQUIRY", "ACKNOWLEDGE", "BELL", "BACKSPACE", "TAB", "LINE FEED", "LINE TABULATION"),
+    *("FORM FEED", "CARRIAGE RETURN", "SHIFT OUT", "SHIFT IN", "DATA LINK ESCAPE"),
+    *("DEVICE CONTROL ONE", "DEVICE CONTROL TWO", "DEVICE CONTROL THREE", "DEVICE CONTROL FOUR"),
+    *("NEGATIVE ACKNOWLEDGE", "SYNCHRONOUS IDLE", "END OF TRANSMISSION BLOCK", "CANCEL"),
+    *("END OF MEDIUM", "SUBSTITUTE", "ESCAPE", "FILE SEPARATOR", "GROUP SEPARATOR"),
+    *("RECORD SEPARATOR", "UNIT SEPARATOR"),
+)
 
 
 def clean(text: str) -> str:
@@ -54,7 +57,7 @@ def clean(text: str) -> str:
         return " ".join(text.split())
     if "&" in text:
         text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
-    if found := _MOJIBAKE.search(text):
+    if (found := _MOJIBAKE.search(text)) and _is_decoded_wrongly(text):
         raise AlignerError(
             f"{found[0]!r} at character {found.start() + 1}: UTF-8 that was read in another encoding; "
             "convert the text"
@@ -79,6 +82,14 @@ def unseen(text: str) -> str:
     """The characters of a text that cannot be seen, each with its first place; "" if there are none."""
     places = {c: text.index(c) + 1 for c in text if unicodedata.category(c)[0] == "C" or _odd_space(c)}
     return ", ".join(f"{describe(c)} at character {place}" for c, place in places.items())
+
+
+def _is_decoded_wrongly(text: str) -> bool:
+    """Whether a text is bytes of UTF-8, each taken for a character: chance makes no such text."""
+    for encoding in ("cp1252", "latin-1"):
+        with contextlib.suppress(UnicodeError):
+            return len(text.encode(encoding).decode("utf-8")) < len(text)
+    return False
 
 
 @functools.lru_cache(maxsize=4096)
