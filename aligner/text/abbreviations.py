@@ -20,10 +20,14 @@ class Abbreviations:
         contracted = {short: word for short, word in table.before_names.items() if short[-1] == word[-1]}
         rules = [
             (table.before_numbers, "{abbreviation}" + r"(?:\.|(?<=[°º№]))\s*(?=\d)"),
+            (
+                {short: word for short, word in table.before_numbers.items() if len(short) > 2},
+                rf"(?={_CAPITAL})" + "{abbreviation}" + r"\s+(?=\d)",
+            ),
             (contracted, rf"(?={_CAPITAL})" + "{abbreviation}" + rf"\s+(?={_CAPITAL})"),
             (
                 table.after_names,
-                rf"(?P<name>{_CAPITAL}\w*\s+)"
+                rf"(?P<name>{_CAPITAL}[\w'’]*\s+)"
                 + "{abbreviation}"
                 + r"\.?(?=\s*(?:[,;:!?)]|$)|\s+(?-i:[a-z]))",
             ),

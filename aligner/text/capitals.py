@@ -45,6 +45,11 @@ def is_capitals(word: str) -> bool:
     return len(word) > 1 and word.isalpha() and word.isupper()
 
 
+def has_capitals(word: str) -> bool:
+    """Whether a word has several capitals, such as TV and PhD."""
+    return word.isalpha() and sum(letter.isupper() for letter in word) > 1
+
+
 def roman_number(word: str) -> int | None:
     """The value of a Roman numeral of at least two letters; None for any other word."""
     if not _ROMAN.fullmatch(word):

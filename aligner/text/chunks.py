@@ -28,7 +28,7 @@ _TOKEN = regex.compile(
     r"|(?P<figure>[\d]+(?:[.,:/]\d+)*)"
     r"|(?P<space>\s+)"
     r"|(?P<punctuation>_+(?![\p{L}\p{N}])|(?<![\p{L}\p{N}])_+|[^\P{P}_&%@#*§]"
-    r"|[\p{So}`´\U0001F3FB-\U0001F3FF~])"
+    r"|(?!°)[\p{So}`´\U0001F3FB-\U0001F3FF~])"
     r"|(?P<other>.)"
 )
 

@@ -36,7 +36,7 @@ _VULGAR = {
 _DATES_IN = {"en", "de", "fr", "es", "it", "pt", "nl"}
 _PHONE = re.compile(
     r"(?<![\w.])(?:\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){1,5}\d{2,4}|\(\d{3}\) ?\d{3}-\d{4}"
-    r"|(?:1-)?\d{3}-\d{3}-\d{4}|\d{3}-\d{4})(?![\w-])"
+    r"|\d{3}-\d{4}|\d{1,5}(?:-\d{1,7}){2,})(?![\w-])"
 )
 _LETTER = r"[^\W\d_]"
 
@@ -51,7 +51,7 @@ class Figures:
     def __init__(self, numbers: Numbers) -> None:
         self._numbers = numbers
         self._rules: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
-            (re.compile("[½¼¾⅓⅔⅛⅜⅝⅞]"), lambda found: f" {_VULGAR[found[0]]}")
+            (re.compile("[½¼¾⅓⅔⅛⅜⅝⅞]"), lambda found: f" {_VULGAR[found[0]]}"),
         ]
         if numbers.table.signs:
             self._rules.append((_ADDRESS, self._address))
@@ -79,12 +79,17 @@ class Figures:
         magnitude = rf"(?:[ -]?(?i:(?P<many>{many}))(?:\.(?=\s))?(?!\w))?"
         start = r"(?<![\w.,])"
         rules: list[tuple[str, Callable[[re.Match[str]], str]]] = [
+            (rf"{start}(\d+ +)?(1/[2348]|2/3|3/[48]|[57]/8)\s?({units})(?![\w²³/])", self._part_of_unit),
             (rf"{start}(\d{{4}})-(\d\d)-(\d\d)(?![\w-])", self._iso_date),
             (rf"{start}(\d{{1,2}})([./-])(\d{{1,2}})\2(\d{{4}}|\d\d)(?![\w/-])", self._date),
             (_PHONE.pattern, self._phone),
             (
                 rf"(?<![\w.,)])-(?=\d|(?:{money})\s?\d)",
                 lambda _: f"{table.minus or self._numbers.sign('-')} ",
+            ),
+            (
+                rf"(?<!\w)(?P<sign>{money})\s?(?P<from>\d+)[-–](?=\d+{magnitude}(?![\d.,]\d))",
+                self._money_from,
             ),
             (rf"(?<!\w)(?P<sign>{money})\s?(?P<number>{number}){magnitude}(?!\d)", self._money),
             (rf"{start}(?P<number>{number}){magnitude}\s?(?P<sign>{money})(?!\w)", self._money),
@@ -175,6 +180,16 @@ class Figures:
             amounts.append(self._numbers.cardinal(str(int(decimals))) + unit)
         return f"{' '.join(amounts) or f'{self._numbers.cardinal(whole)} {name}'} "
 
+    def _money_from(self, found: re.Match[str]) -> str:
+        """The first of two amounts ("$20-30"): only the second has the currency."""
+        return f"{self._numbers.cardinal(found['from'])} - {found['sign']}"
+
+    def _part_of_unit(self, found: re.Match[str]) -> str:
+        """Halves and the like of a unit: "7 1/2 %"."""
+        name = unit_name(self._units[found[3]], Decimal(5), self._numbers.locale)
+        whole, parts = found[1] or "", found[2]
+        return f"{self._say_fraction(whole, *parts.split('/'))} {name} "
+
     def _unit(self, found: re.Match[str]) -> str:
         written, space, sign = found.groups()
         if space and sign in ATTACHED:
@@ -199,7 +214,9 @@ class Figures:
 
     def _fraction(self, found: re.Match[str]) -> str:
         """A fraction that has a name; what is none ("24/7", "9/11") is two numbers."""
-        whole, over, under = found.groups()
+        return self._say_fraction(*found.groups())
+
+    def _say_fraction(self, whole: str | None, over: str, under: str) -> str:
         numbers, table = self._numbers, self._numbers.table
         name = table.fractions.get(f"{over}/{under}", "")
         if not name and numbers.primary == "en" and int(over) < int(under) and int(under) in _ENGLISH_PARTS:
@@ -265,6 +282,7 @@ class Figures:
                 rf"{start}(3[01]|[12]\d|[1-9])\s+(?=(?:{months})\b)",
                 lambda m: f"{self._numbers.ordinal(m[1])} ",
             ),
+            (r"(\d+)['’]s(?!\w)", lambda found: f" {self._numbers.cardinal(found[1])}'s "),
             (rf"{start}(\d+)['’](1[01]|\d)(?:\"|”|''|(?!\w))", self._feet),
         ]
 

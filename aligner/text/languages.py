@@ -72,7 +72,8 @@ LANGUAGES = {
             "rep=representative, pres=president, fr=father"
         ),
         before_numbers=_pairs(
-            "no=number, nos=numbers, nr=number, vol=volume, vols=volumes, fig=figure, figs=figures, "
+            "no=number, nos=numbers, nr=number, n°=number, "
+            "vol=volume, vols=volumes, fig=figure, figs=figures, "
             "ch=chapter, p=page, pp=pages, pg=page, sec=section, art=article, ed=edition, jan=january, "
             "feb=february, mar=march, apr=april, jun=june, jul=july, aug=august, sep=september, "
             "sept=september, oct=october, nov=november, dec=december"
@@ -91,7 +92,7 @@ LANGUAGES = {
         ),
         initials=_pairs("e.g=for example, i.e=that is"),
         fractions=_pairs("1/2=one half, 1/4=one quarter, 3/4=three quarters"),
-        ordinal="(?:st|nd|rd|th)",
+        ordinal="(?:st|nd|rd|th|ST|ND|RD|TH)",
         year_first=1100,
     ),
     "de": Language(

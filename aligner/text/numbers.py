@@ -98,8 +98,12 @@ class Numbers:
             whole, decimals = bare.split(self._decimal)
             return whole, decimals
         if "," in bare and not _LISTED.fullmatch(bare):
+            if "." in bare:
+                raise AlignerError(
+                    f"{written!r} is no number as {self.primary!r} writes them: write it in words"
+                )
             raise AlignerError(
-                f"{written!r} is one number or several: write {bare.replace(',', self._decimal)} or "
+                f"{written!r} is one number or several: write {bare.replace(',', '.')} or "
                 f"{bare.replace(',', ', ')}"
             )
         return bare, None

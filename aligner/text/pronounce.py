@@ -5,7 +5,7 @@ import re
 from typing import Protocol
 
 from aligner.errors import AlignerError
-from aligner.text.capitals import in_capitals, is_capitals, plainly_in_capitals, roman_number
+from aligner.text.capitals import has_capitals, in_capitals, is_capitals, plainly_in_capitals, roman_number
 from aligner.text.chunks import APOSTROPHES
 from aligner.text.gruut import MAX_VARIANTS, join
 from aligner.text.lexicon import Lexicon
@@ -154,10 +154,13 @@ class WordPhonemizer:
         if is_capitals(word):
             return self._capital_word(word)
         plural, suffix = re.fullmatch(r"(\w+?)'?s", word), getattr(self._pronouncer, "suffix", None)
-        if plural and suffix and is_capitals(plural[1]):
+        if plural and suffix and has_capitals(plural[1]):
             variants, source = self._capital_word(plural[1])
             return tuple(variant + suffix(variant) for variant in variants), source
-        return self._say(word)
+        variants, source = self._say(word)
+        if source == "g2p" and has_capitals(word):  # PhD
+            return self._capital_word(word)
+        return variants, source
 
     def _say(self, word: str) -> tuple[Variants, str]:
         """A word as a word; one of the lexicon where another stands for it."""
