@@ -33,7 +33,7 @@ _VULGAR = {
     "⅞": "7/8",
 }
 # A day and a month in figures are read where num2words has the ordinals that the language says days with.
-_DATES_IN = {"en", "de", "fr", "es", "it", "pt", "nl"}
+_DATES_IN = {"en", "de", "fr", "es", "it", "pt", "nl", "hi", "zh"}
 _PHONE = re.compile(
     r"(?<![\w.])(?:\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){1,5}\d{2,4}|\(\d{3}\) ?\d{3}-\d{4}"
     r"|\d{3}-\d{4}|\d{1,5}(?:-\d{1,7}){2,})(?![\w-])"
@@ -77,7 +77,7 @@ class Figures:
         units = "|".join(map(re.escape, sorted(self._units, key=len, reverse=True)))
         many = "|".join(map(re.escape, sorted(table.magnitudes, key=len, reverse=True))) or "(?!)"
         magnitude = rf"(?:[ -]?(?i:(?P<many>{many}))(?:\.(?=\s))?(?!\w))?"
-        start = r"(?<![\w.,])"
+        start = r"(?<!\w)(?<!\d[.,:/])"
         rules: list[tuple[str, Callable[[re.Match[str]], str]]] = [
             (rf"{start}(\d+ +)?(1/[2348]|2/3|3/[48]|[57]/8)\s?({units})(?![\w²³/])", self._part_of_unit),
             (rf"{start}(\d{{4}})-(\d\d)-(\d\d)(?![\w-])", self._iso_date),
@@ -105,11 +105,12 @@ class Figures:
         rules += [
             (r"(?<=\d)\s?[x×]\s?(?=\d)", lambda _: f" {self._numbers.sign('×')} "),
             (r"(?<=\d)\s?÷\s?(?=\d)", lambda _: f" {self._numbers.sign('÷')} "),
-            (rf"{start}({number})", lambda found: self._plain(found[1])),
             (
-                rf"(?<={_LETTER})-?({number})|(?<=\d)({number})",
-                lambda found: self._plain(found[1] or found[2]),
+                r"(?<!\S)\.(\d+)",
+                lambda found: f"{table.point or self._numbers.sign('.')} {self._numbers.digits(found[1])}",
             ),
+            (rf"{start}({number})", lambda found: self._plain(found[1])),
+            (rf"(?<={_LETTER})-?({number})", lambda found: self._plain(found[1])),
             (r"\d+", lambda found: self._plain(found[0])),
             (r"#(?= ?\w)|[№§](?= ?\w)", lambda found: f"{self._numbers.sign(found[0].replace('№', '#'))} "),
             (r"\s?%", lambda _: f" {unit_name(UNITS['%'], Decimal(5), self._numbers.locale)} "),
@@ -248,6 +249,8 @@ class Figures:
             return [
                 (rf"{start}([01]?\d|2[0-4])\s?h\s?([0-5]\d)?\b", lambda found: self._hours(found, "heures"))
             ]
+        if self._numbers.primary == "zh":
+            return [(rf"{clock}(?![\d:])", lambda found: self._hours(found, "点"))]
         return [(rf"{start}([01]?\d|2[0-4]):([0-5]\d)(?![\d:])", self._two)]
 
     def _two(self, found: re.Match[str]) -> str:
@@ -289,6 +292,14 @@ class Figures:
     def _endings(self, start: str) -> list[tuple[str, Callable[[re.Match[str]], str]]]:
         if self._numbers.primary in {"ru", "uk"}:
             return [(rf"{start}\d+-(?!й|ый|ий){_LETTER}{{1,3}}(?!\w)", self._refuse)]
+        if self._numbers.primary == "zh":
+            return [
+                (rf"{start}(\d{{4}})(?=年)", lambda found: self._numbers.digits(found[1]).replace(" ", "")),
+                (
+                    rf"{start}({self._numbers.pattern})\s?%",
+                    lambda found: f"百分之{self._numbers.read(found[1])}",
+                ),
+            ]
         if self._numbers.primary != "de":
             return []
         return [(rf"{start}(\d+)er(?!\w)", lambda found: f"{self._numbers.year(found[1])}er")]

@@ -304,6 +304,21 @@ LANGUAGES = {
         _signs("و, زائد, في, على, آت, شرطة مائلة, نقطة, رقم, فقرة, يساوي"),
         before_names=_pairs("د=دكتور, أ=أستاذ"),
     ),
+    "hi": Language(
+        "दशमलव",
+        "ऋण",
+        _signs("और, जमा, गुणा, भाग, ऐट, स्लैश, डॉट, नंबर, धारा, बराबर"),
+        before_names=_pairs("डॉ=डॉक्टर, श्री=श्री, प्रो=प्रोफेसर"),
+        fractions=_pairs("1/2=आधा, 1/4=एक चौथाई, 3/4=तीन चौथाई"),
+        year_first=1100,
+    ),
+    "zh": Language(
+        "点",
+        "负",
+        _signs("和, 加, 乘, 除以, 艾特, 斜杠, 点, 号, 节, 等于"),
+        magnitudes=_pairs("万=万, 亿=亿"),
+        fractions=_pairs("1/2=二分之一, 1/4=四分之一, 3/4=四分之三, 1/3=三分之一, 2/3=三分之二"),
+    ),
     "da": Language(
         "komma", "minus", _signs("og, plus, gange, divideret med, snabel-a, skråstreg, punktum, nummer")
     ),

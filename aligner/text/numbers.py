@@ -6,10 +6,12 @@ from decimal import Decimal
 
 from aligner.errors import AlignerError
 from aligner.text.languages import LANGUAGES, Language
+from aligner.text.numerals import chinese, hindi, hindi_year
 
 _MOST_DIGITS = 15  # a longer number is said digit by digit
 _NEXT_MILLENNIUM = 2100  # four-digit numbers from here on are rarely years
 # These write or say decimals in a way of their own ("three whole five tenths"): num2words knows how.
+_SAME = {"nb": "no", "nn": "no", "cmn": "zh", "yue": "zh"}
 _OWN_DECIMALS = {"cs", "pl", "ru", "uk"}
 _GROUPED_ANYWAY = re.compile(
     r"\d{1,3}(?:(?:\.\d{3}){2,}|(?:,\d{3}){2,})"
@@ -36,9 +38,10 @@ class Numbers:
         from num2words import CONVERTER_CLASSES
 
         primary, *rest = language.replace("-", "_").split("_")
-        self.primary = {"nb": "no", "nn": "no"}.get(primary.lower(), primary.lower())
+        self.primary = _SAME.get(primary.lower(), primary.lower())
         regional = "_".join([self.primary, *(part.upper() for part in rest)])
-        self.converter = next((c for c in (regional, self.primary) if c in CONVERTER_CLASSES), "")
+        known = {*CONVERTER_CLASSES, "zh", "hi"}
+        self.converter = next((code for code in (regional, self.primary) if code in known), "")
         self.table = LANGUAGES.get(self.primary, Language("", "", {}))
         self.known = bool(self.converter)
         if not self.known:
@@ -88,7 +91,7 @@ class Numbers:
         bare = re.sub(r"['’ ]", "", written)
         if self._grouped.fullmatch(written):
             bare = bare.replace("," if self._decimal == "." else ".", "")
-        elif self.primary == "en" and self._indian.fullmatch(written):
+        elif self.primary in {"en", "hi"} and self._indian.fullmatch(written):
             bare = bare.replace(",", "")
         elif _GROUPED_ANYWAY.fullmatch(bare):
             bare = re.sub("[.,]", "", bare)
@@ -156,10 +159,8 @@ class Numbers:
 
     @functools.lru_cache(maxsize=65536)  # noqa: B019  one Numbers lives as long as its phonemizer
     def _convert(self, number: int | Decimal, kind: str) -> str:
-        from num2words import num2words
-
         try:
-            words = num2words(number, lang=self.converter, to=kind)
+            words = self._words(number, kind)
         except Exception as error:  # it raises what it likes for numbers and forms that it lacks
             if kind == "cardinal" and isinstance(number, int) and number > 9:
                 return self.digits(str(number))
@@ -167,3 +168,15 @@ class Numbers:
                 f"{number} has no {kind} in {self.primary!r}: write it out in words"
             ) from error
         return " ".join(re.sub(r"[,-]" if self.primary == "en" else ",", " ", words).split())
+
+    def _words(self, number: int | Decimal, kind: str) -> str:
+        from num2words import num2words
+
+        if self.primary == "zh":
+            digits = "".join(chinese(int(digit)) for digit in str(number))
+            return {"cardinal": chinese(int(number)), "year": digits, "ordinal": f"第{chinese(int(number))}"}[
+                kind
+            ]
+        if self.primary == "hi":
+            return {"cardinal": hindi, "year": hindi_year}[kind](int(number))
+        return num2words(number, lang=self.converter, to=kind)

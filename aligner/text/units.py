@@ -92,13 +92,16 @@ def unit_name(unit: str, number: Decimal, locale: Any) -> str:
     from babel.numbers import format_decimal
     from babel.units import UnknownUnitError, format_unit
 
-    try:
-        shown = format_unit(number, unit, length="long", locale=locale)
-    except UnknownUnitError:
-        return ""
     written = format_decimal(number, locale=locale)
-    name = " ".join(shown.replace(written, " ").split())
-    return "" if name == unit or any(c.isdigit() or c in "%/" for c in name) else name
+    for length in ("long", "short"):  # Babel lacks some long ones
+        try:
+            shown = format_unit(number, unit, length=length, locale=locale)
+        except UnknownUnitError:
+            return ""
+        name = " ".join(shown.replace(written, " ").split())
+        if name != unit and not any(c.isdigit() or c in "%/" for c in name):
+            return name
+    return ""
 
 
 def currency_names(sign: str, number: Decimal, converter: str, locale: Any) -> tuple[str, str]:
@@ -114,7 +117,7 @@ def currency_names(sign: str, number: Decimal, converter: str, locale: Any) -> t
     from num2words import CONVERTER_CLASSES
 
     code = CURRENCIES[sign]
-    forms = CONVERTER_CLASSES[converter].CURRENCY_FORMS.get(code)
+    forms = getattr(CONVERTER_CLASSES.get(converter), "CURRENCY_FORMS", {}).get(code)
     long = get_currency_name(code, count=float(number), locale=locale)
     if not forms:
         return ("" if long == code else long), ""

@@ -63,6 +63,16 @@ def test_of_equally_likely_pronunciations_the_earlier_is_chosen(word: str) -> No
     assert choose([".xxxx."], [transcript_of(f"x{word.replace('|', '|x')}|x")]) == [(3,)]
 
 
+def test_the_lexicons_probability_decides_between_equally_likely_ones() -> None:
+    transcript = transcript_of("x", "ab|ba", "y")
+    x, word, y = transcript.words
+    for priors, chosen in (((-0.1, -3.0), 0), ((-3.0, -0.1), 1), ((), 0)):
+        weighed = replace(transcript, words=(x, replace(word, log_priors=priors), y))
+        assert choose(["xxcccyy"], [weighed]) == [(0, chosen, 0)]
+    sure = replace(transcript, words=(x, replace(word, log_priors=(-3.0, 0.0)), y))
+    assert choose(["xxaaaabbbbyy"], [sure]) == [(0, 0, 0)]  # the audio outweighs it
+
+
 def test_of_equally_likely_better_ones_the_earlier_is_chosen() -> None:
     """A later one that is better than the first, and no better than the second, is not taken."""
     assert choose([".aaxx."], [transcript_of("bc|ab|ac|aw")]) == [(1,)]
