@@ -13,6 +13,7 @@ from aligner.commands.output import print_record, print_table, progress, write_t
 from aligner.commands.texts import (
     add_text_arguments,
     print_examples,
+    text_doubts,
     text_options,
     text_rows,
     write_out_of_lexicon,
@@ -104,7 +105,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     corpora = [read_corpus(corpus, args.audio_root, args.columns) for corpus in args.corpus]
     raw = [found for corpus in corpora for found in corpus.utterances]
     _print_understood(corpora)
-    options = text_options(args, [found.text for found in raw])
+    texts = [found.text for found in raw]
+    options = text_options(args, texts)
     phonemize = None
     if not args.phones_from_reference:
         phonemize = load_phonemizer(args.phonemizer, args.language, **options)
@@ -117,6 +119,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     doubts += doubts_about_speech(checked)
     _print_notes(checked.notes())
     warnings = [doubt for corpus in corpora for doubt in corpus.doubts] + [str(doubt) for doubt in doubts]
+    warnings += text_doubts(args, texts)
 
     args.out.mkdir(parents=True, exist_ok=True)
     _write_refused(args.out, checked)
@@ -131,8 +134,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     info = _info(checked.utterances, phonemizer, language, options, len(checked.refused))
     save_corpus(args.out, checked.utterances, info, relative_paths=args.relative_paths)
     print_examples(checked.utterances, args.show)
-    texts = text_rows(options, checked.utterances, phonemize)
-    _print_summary(args.out, info, guessed, texts, len(checked.references_refused))
+    rows = text_rows(options, checked.utterances, phonemize)
+    _print_summary(args.out, info, guessed, rows, len(checked.references_refused))
     _print_refused(checked.refused)
     return {
         "out": str(args.out),

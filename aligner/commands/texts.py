@@ -1,7 +1,6 @@
 """How `aligner prepare` reads texts: its arguments, and what it says of notes, capitals and the lexicon."""
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from aligner.commands.arguments import WrongArguments
 from aligner.commands.output import print_record
-from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
     from aligner.corpus.prepared import Utterance
@@ -78,12 +76,10 @@ def text_options(args: argparse.Namespace, texts: Sequence[str]) -> dict[str, An
         texts: Of the whole corpus, which says whether texts in capitals are words.
 
     Raises:
-        AlignerError: For a lexicon that cannot be read, settings that would be ignored and, with --strict,
-            sentences that are said to be tokens.
+        AlignerError: For a lexicon that cannot be read, and settings that would be ignored.
     """
     from aligner.text.capitals import corpus_in_capitals
     from aligner.text.lexicon import read_lexicon
-    from aligner.text.tokens import looks_like_prose
 
     options = {name: value for name in _OPTIONS if (value := getattr(args, name))}
     if args.lexicon:
@@ -92,14 +88,23 @@ def text_options(args: argparse.Namespace, texts: Sequence[str]) -> dict[str, An
         if options:
             name = next(iter(options)).replace("_", "-")
             raise WrongArguments(f"--{name} means nothing with --phones-from-reference: no text is read")
-    elif args.phonemizer == "tokens" and looks_like_prose(texts):
-        doubt = f"the texts look like sentences, not tokens ({texts[0][:60]!r}): use another --phonemizer"
-        if args.strict:
-            raise AlignerError(doubt)
-        print(f"aligner prepare: {doubt}", file=sys.stderr)
     elif args.capitals is None and args.phonemizer not in ("characters", "tokens"):
         options |= {"capitals": "words"} if corpus_in_capitals(texts) else {}
     return options
+
+
+def text_doubts(args: argparse.Namespace, texts: Sequence[str]) -> list[str]:
+    """What looks wrong about the texts for this phonemizer.
+
+    Args:
+        args: Of `add_text_arguments`.
+        texts: Of the whole corpus.
+    """
+    from aligner.text.tokens import looks_like_prose
+
+    if args.phonemizer == "tokens" and looks_like_prose(texts):
+        return [f"the texts look like sentences, not tokens ({texts[0][:60]!r}); use another --phonemizer"]
+    return []
 
 
 def text_rows(

@@ -1,11 +1,14 @@
 """Which of a word's pronunciations was spoken: the likeliest, between the words beside it.
 
+Where a lexicon gives probabilities, their logarithm is added to the log-likelihood.
+
 B utterances, L slots (see `text.packed`), F packed frames, M states.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.encoders.base import Encoder
@@ -69,7 +72,7 @@ def rechoose(
     fits = states.least_frames <= candidates.lengths
     lengths = candidates.lengths[fits]
     paths = best_paths(emissions, candidates.starts[fits], lengths, states.rows(fits))
-    totals = sums_of(paths.log_likelihood.double().cpu().numpy(), lengths)
+    totals = sums_of(paths.log_likelihood.double().cpu().numpy(), lengths) + candidates.log_priors[fits]
     slots, n_candidates = np.unique(candidates.slots[fits], return_counts=True)
     found = choice.copy()
     found[slots] = candidates.variants[fits][first_largest(totals, n_candidates)]
@@ -87,6 +90,7 @@ class _Candidates:
         variants: `[n]`, the index of each pronunciation in its slot.
         starts: `[n]`, the first frame of these words now, counted over the batch.
         lengths: `[n]`, the frames of these words.
+        log_priors: `[n]`, of each pronunciation.
         tokens: Of these words, and of the pauses around them.
     """
 
@@ -94,6 +98,7 @@ class _Candidates:
     variants: Indices
     starts: Indices
     lengths: Indices
+    log_priors: NDArray[np.float64]
     tokens: PackedTokens
 
 
@@ -121,4 +126,5 @@ def _candidates(texts: PackedTexts, choice: Indices, durations: Indices) -> _Can
     n_tokens = texts.variant_tokens[variants]
     n_tokens[np.cumsum(n_slots) - 1] = 1
     tokens = texts.spoken(("",) * len(own), variants, n_tokens, n_slots)
-    return _Candidates(slot[own], variant, start[own], (end - start)[own], tokens)
+    log_priors = texts.log_priors[first_variant[slot[own]] + variant]
+    return _Candidates(slot[own], variant, start[own], (end - start)[own], log_priors, tokens)

