@@ -2,29 +2,54 @@
 
 F packed frames, M states, T text tokens; i counts tokens, j counts an item's frames. Q as in reference.py.
 
-An item of few cells is searched in one go: of each cell a byte, its step, is kept for the way back. Of a
-longer one, only columns of Q are kept, each `distance` frames apart. Then, from the last to the first, each
-stretch between two such columns is searched again, in the tokens that can lead to where the path leaves it:
-the way back is known to the end of the stretch, and a token is at most one (two, with skips) behind the next
-frame's. So the second search is short, and a chapter of 180,000 frames needs 40 MB.
+Frame by frame, the emissions of the item's states are gathered (a loop of its own, which is as fast as the
+cache), and then a column of Q is computed from the one before (a loop that the compiler vectorises).
 
-The first search of a long item goes through the frames in blocks of 64.
+Of an item of few cells, the step to each cell is kept, a byte, and followed back. Of a longer one, only
+columns of Q are kept, `distance` frames apart. Then, from the last to the first, each stretch between two of
+them is searched again, this time with steps, and only in the tokens from which the path's place at the end of
+the stretch can be reached: `distance` of them, twice as many with skips. So the second search is short, and a
+chapter of 180,000 frames and 58,000 tokens needs 40 MB.
+
+A token at one frame depends on itself and the token before it (with skips, two) at the frame before. So a
+range of tokens can be searched by itself for n frames, if it begins with the n (2n) tokens before it, of
+which each frame needs one (two) less. Threads share the tokens of a long item in this way, and each cuts its
+range into slices and blocks of frames that stay in the first-level cache.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mas.backends.cpu_threads import compiled
+from mas.backends.cpu_threads import compiled, threads
 
-_CELLS_AT_ONCE = 1 << 21  # an item of more cells is searched twice
-_BLOCK = 64  # frames
-_LEAST_BLOCKS_BETWEEN = 4
-_KEPT_BYTES = 40e6  # for the columns of Q of one item, where possible
+_CELLS_WORTH_A_THREAD = 30_000  # below this, starting a thread costs more than its work
 _NEG_INF = np.float32(-np.inf)
+
+_Result = TypeVar("_Result")
+
+
+class _Sizes(NamedTuple):
+    """How items are cut up.
+
+    Args:
+        at_once: Items of at most so many cells are searched once.
+        least_distance: Frames between the columns of Q that are kept of a longer item.
+        block: Frames that a slice is searched for.
+        slice: Tokens; what is needed of them, 16 bytes each, stays in the first-level cache.
+    """
+
+    at_once: int = 1 << 20
+    least_distance: int = 256
+    block: int = 64
+    slice: int = 2048
+
+
+_SIZES = _Sizes()
 
 
 class _Item(NamedTuple):
@@ -44,11 +69,24 @@ class _Item(NamedTuple):
     flat: NDArray[np.float32]
     at: int
     stride: int
-    columns: NDArray[np.int64]
+    columns: NDArray[np.uint32]
     skips: NDArray[np.bool_]
-    low: NDArray[np.int32]
-    high: NDArray[np.int32]
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
     ends_early: bool
+
+
+class _Batch(NamedTuple):
+    """All items, as numpy arrays: the memory of the emissions, its strides and F and M, and the rest."""
+
+    flat: NDArray[np.float32]
+    strides: tuple[int, int]
+    shape: tuple[int, int]
+    starts: NDArray[np.int64]  # [B]
+    states: NDArray[np.int64]  # [B, T]
+    text_lengths: NDArray[np.int64]  # [B]
+    speech_lengths: NDArray[np.int64]  # [B]
+    skippable: NDArray[np.bool_]  # [B, T], or [0, 0]
 
 
 def state_durations(
@@ -59,7 +97,10 @@ def state_durations(
     speech_lengths: Tensor,
     skippable: Tensor | None = None,
 ) -> Tensor:
-    """Durations int64 `[B, T]`, as `reference.state_durations`.
+    """Durations int64 `[B, T]`, as `reference.state_durations`, by at most `torch.get_num_threads()` threads.
+
+    Memory, for each thread: a byte for each score of an item of up to a million; for a longer one 8 bytes
+    times the number of its scores to the power of 2/3 (a chapter: 40 MB).
 
     Args:
         emissions: `[F, M]`, any float type and strides, on the CPU.
@@ -70,100 +111,199 @@ def state_durations(
         skippable: Bool `[B, T]` or None.
     """
     B, T = states.shape
-    F, M = emissions.shape
-    emissions = emissions.float()
-    stride_f, stride_m = emissions.stride()
-    flat = emissions.as_strided((1 + (F - 1) * stride_f + (M - 1) * stride_m,), (1,)).numpy()
-    own_states = states.long().contiguous().numpy()
-    may_skip = np.empty((0, 0), np.bool_) if skippable is None else skippable.contiguous().numpy()
-    first, tokens, frames = (t.long().numpy() for t in (starts, text_lengths, speech_lengths))
-    result = np.full((B, T), -1)
-
-    for b in range(B):
-        fits = 1 <= tokens[b] <= T and frames[b] >= 1 and 0 <= first[b] <= F - frames[b]
-        if not fits:
-            continue
-        n, k = int(tokens[b]), int(frames[b])
-        own_skips = may_skip[b, :n] if len(may_skip) else may_skip[:0, 0:0].reshape(-1)
-        skips, low, high = np.empty(len(own_skips), np.bool_), np.empty(k, np.int32), np.empty(k, np.int32)
-        own = own_states[b, :n]
-        if own.min() < 0 or own.max() >= M or not _plan(n, k, own_skips, skips, low, high):
-            continue
-        ends_early = bool(n > 1 and len(own_skips) and own_skips[-1])
-        item = _Item(flat, int(first[b]) * stride_f, stride_f, own * stride_m, skips, low, high, ends_early)
-        result[b] = 0
-        if not _align(item, result[b]):
-            result[b] = -1
+    emissions, states = _as_float32(emissions, states.long())
+    (F, M), (stride_f, stride_m) = emissions.shape, emissions.stride()
+    batch = _Batch(
+        flat=emissions.as_strided((1 + (F - 1) * stride_f + (M - 1) * stride_m,), (1,)).numpy(),
+        strides=(stride_f, stride_m),
+        shape=(F, M),
+        starts=starts.long().contiguous().numpy(),
+        states=states.contiguous().numpy(),
+        text_lengths=text_lengths.long().contiguous().numpy(),
+        speech_lengths=speech_lengths.long().contiguous().numpy(),
+        skippable=np.empty((0, 0), np.bool_) if skippable is None else skippable.contiguous().numpy(),
+    )
+    result = np.empty((B, T), np.int64)
+    cells = batch.text_lengths.clip(0, T) * batch.speech_lengths.clip(0, F)
+    n_threads = min(torch.get_num_threads(), 1 + int(cells.sum()) // _CELLS_WORTH_A_THREAD)
+    longest_first = np.argsort(-cells, kind="stable")
+    together = np.zeros(B, np.bool_)
+    if n_threads > 1:
+        together = _worth_sharing(batch, n_threads, cells)
+        for b in together.nonzero()[0].tolist():
+            _align_together(batch, b, n_threads, result[b])
+    alone = longest_first[~together[longest_first]]
+    _in_threads(n_threads, lambda n: _align_items(batch, alone[n::n_threads], _SIZES, result))
     return torch.from_numpy(result)
 
 
-def _align(item: _Item, durations: NDArray[np.int64]) -> bool:
-    """Counts the frames of each token in `durations`, which are 0. False if the item has no path."""
-    n, k = len(item.columns), len(item.low)
-    distance = k
-    if n * k > _CELLS_AT_ONCE:
-        distance = _BLOCK * max(_LEAST_BLOCKS_BETWEEN, int(4 * n * k / _KEPT_BYTES / _BLOCK))
-    kept = np.empty(
-        (-(-k // distance), n), np.float32
-    )  # Q at the frame before each stretch; the first unused
-    between = np.empty((2, n), np.float32)
-    last = (len(kept) - 1) * distance  # the stretch of the last frame is not searched twice
-    source = kept[0]
-    for j in range(0, last, _BLOCK):
-        end = j + _BLOCK
-        target = kept[end // distance] if end % distance == 0 else between[end // _BLOCK % 2]
-        if _advance(item, source, target, j, end, item.low[end - 1], item.high[end - 1]):
-            return False
-        source = target
-    i = _trace(item, kept[-1], last, k, max(0, n - 2), n - 1, durations)
-    for stretch in range(len(kept) - 2, -1, -1):
-        if i < 0:
-            break
-        i = _trace(item, kept[stretch], stretch * distance, (stretch + 1) * distance, i, i, durations)
-    return i >= 0
+def _worth_sharing(batch: _Batch, n_threads: int, cells: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which items all threads search together: those of so many tokens that shares overlap little."""
+    reach = 2 if len(batch.skippable) else 1
+    distance = np.maximum(_SIZES.least_distance, 0.5 * np.cbrt(cells))
+    return (cells > _SIZES.at_once) & (batch.text_lengths >= 2 * n_threads * reach * distance)
+
+
+def _as_float32(emissions: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+    """Emissions as float32, and the column of each state in them: of other types only the needed columns."""
+    if emissions.dtype == torch.float32:
+        return emissions, states
+    M = emissions.shape[1]
+    valid = (states >= 0) & (states < M)
+    used = states[valid].unique()
+    if 2 * len(used) >= M:
+        return emissions.float(), states
+    return emissions.index_select(1, used).float(), torch.searchsorted(used, states).where(valid, -1)
+
+
+def _in_threads(n: int, work: Callable[[int], _Result]) -> list[_Result]:
+    """Results of work(0) to work(n - 1), each in a thread, the first in this one."""
+    others = threads(n - 1).map(work, range(1, n)) if n > 1 else ()
+    return [work(0), *others]
+
+
+def _align_together(batch: _Batch, b: int, n_threads: int, durations: NDArray[np.int64]) -> None:
+    """As `_align_items` for one long item, by all threads."""
+    fits, item = _prepared(batch, b)
+    distance = _distance(len(item.columns), len(item.low), _SIZES)
+    kept = _room_for_columns(item, distance)
+    for n in range(1, len(kept)):
+        fits = fits and not _advance_together(item, kept, n, distance, n_threads)
+    durations[:] = 0
+    if not fits or not _follow_back(item, kept, distance, durations):
+        durations[:] = -1
+
+
+def _advance_together(item: _Item, kept: NDArray, n: int, distance: int, n_threads: int) -> bool:
+    """kept[n] from kept[n - 1]. True if a NaN or +inf occurred."""
+    j1 = n * distance
+    edges = np.linspace(item.low[j1 - 1], item.high[j1 - 1], n_threads + 1).astype(int).tolist()
+
+    def advance(share: int) -> bool:
+        i0, i1 = edges[share], edges[share + 1]
+        return _advance(item, kept[n - 1], kept[n], j1 - distance, j1, i0, i1, _SIZES)
+
+    return any(_in_threads(n_threads, advance))
 
 
 @compiled
-def _plan(tokens, frames, skippable, skips, low, high):
-    """Fills `skips`, `low` and `high` of an `_Item`. False if it has no path, whatever its scores."""
+def _align_items(batch, items, sizes, result):
+    """Writes `result[b]` for each b in `items`."""
+    for b in items:
+        fits, item = _prepared(batch, b)
+        result[b] = -1
+        if not fits:
+            continue
+        distance = _distance(len(item.columns), len(item.low), sizes)
+        kept = _room_for_columns(item, distance)
+        for n in range(1, len(kept)):
+            j1 = n * distance
+            low, high = item.low[j1 - 1], item.high[j1 - 1]
+            if _advance(item, kept[n - 1], kept[n], j1 - distance, j1, low, high, sizes):
+                fits = False
+                break
+        if fits:
+            result[b] = 0
+            if not _follow_back(item, kept, distance, result[b]):
+                result[b] = -1
+
+
+@compiled
+def _distance(tokens, frames, sizes):
+    """Frames between the columns that are kept of an item.
+
+    Memory is 4 * tokens * frames / distance for them and 1 or 2 * distance**2 for the steps of a stretch; so
+    the distance grows with the cube root of the cells. Half of it makes the second search shorter.
+    """
+    if tokens * frames <= sizes.at_once:
+        return max(1, frames)
+    return max(sizes.least_distance, int(0.5 * (float(tokens) * frames) ** (1 / 3)))
+
+
+@compiled
+def _room_for_columns(item, distance):
+    """For Q at the frame before each stretch. Before the first there is nothing to be kept."""
+    frames = len(item.low)
+    return np.empty(((frames + distance - 1) // distance, len(item.columns)), np.float32)
+
+
+@compiled
+def _prepared(batch, b):
+    """Whether an item may have a path, and if so the `_Item`."""
+    (F, M), (stride_f, stride_m) = batch.shape, batch.strides
+    start, tokens, frames = batch.starts[b], batch.text_lengths[b], batch.speech_lengths[b]
+    fits = 1 <= tokens <= batch.states.shape[1] and frames >= 1 and 0 <= start <= F - frames
+    if not fits:
+        start, tokens, frames = 0, 0, 0
+    columns = np.empty(tokens, np.uint64)
+    for i in range(tokens):
+        state = batch.states[b, i]
+        fits &= 0 <= state < M
+        columns[i] = state * stride_m
+    may_skip = len(batch.skippable) > 0
+    skips = np.empty(tokens if may_skip else 0, np.bool_)
+    low, high = np.empty(frames, np.int64), np.empty(frames, np.int64)
     needed = tokens
-    for i in range(len(skippable)):
-        needed -= skippable[i]
-        skips[i] = i > 0 and skippable[i - 1]
-        if skips[i] and skippable[i]:
-            return False
-    if needed > frames:
-        return False
-    first, before_first = 0, 0  # the token, and how many frames the tokens before it need
-    end, before_end = 0, 0
+    for i in range(len(skips)):
+        needed -= batch.skippable[b, i]
+        skips[i] = i > 0 and batch.skippable[b, i - 1]
+        fits &= not (skips[i] and batch.skippable[b, i])
+    fits &= needed <= frames
+    if fits:
+        _visitable(batch.skippable, b, tokens, needed, low, high)
+    ends_early = may_skip and tokens > 1 and batch.skippable[b, tokens - 1]
+    return fits, _Item(batch.flat, start * stride_f, stride_f, columns, skips, low, high, ends_early)
+
+
+@compiled
+def _visitable(skippable, b, tokens, needed, low, high):
+    """Fills `low` and `high` of an `_Item` whose tokens need at least `needed` frames."""
+    first, before_next = 0, 1 - (len(skippable) > 0 and skippable[b, 0])
+    end, before_end = 0, 0  # before: the frames that the tokens before need
+    frames = len(low)
     for j in range(frames):
         while end < tokens and before_end <= j:
-            before_end += not (len(skippable) and skippable[end])
+            before_end += 1 - (len(skippable) > 0 and skippable[b, end])
             end += 1
-        while True:  # ends at the last token at the latest: it needs no frames after it
-            before_next = before_first + (not (len(skippable) and skippable[first]))
-            if needed - before_next <= frames - 1 - j:
-                break
-            before_first = before_next
+        while needed - before_next > frames - 1 - j:
             first += 1
+            before_next += 1 - (len(skippable) > 0 and skippable[b, first])
         low[j], high[j] = first, end
-    return True
 
 
 @compiled
-def _advance(item, source, target, j0, j1, i0, i1):
+def _advance(item, source, target, j0, j1, i0, i1, sizes):
     """Q of the tokens i0 to i1 - 1 at frame j1 - 1, into `target`. True if a NaN or +inf occurred.
 
     source: Q at frame j0 - 1; unused if j0 is 0.
     """
     reach = 2 if len(item.skips) else 1
+    between = np.empty((2, len(item.columns)), np.float32)
+    not_finite = False
+    for j in range(j0, j1, sizes.block):
+        end = min(j + sizes.block, j1)
+        to = target if end == j1 else between[(j - j0) // sizes.block % 2]
+        first, last = max(item.low[end - 1], i0 - reach * (j1 - end)), min(item.high[end - 1], i1)
+        for i in range(first, last, sizes.slice):
+            not_finite |= _advance_slice(item, source, to, j, end, i, min(i + sizes.slice, last))
+        source = to
+    return not_finite
+
+
+@compiled
+def _advance_slice(item, source, target, j0, j1, i0, i1):
+    """As `_advance`, for tokens and frames few enough for the cache."""
+    reach = 2 if len(item.skips) else 1
     base = max(0, i0 - reach * (j1 - j0))
-    old, new = _columns_of_q(item, source, j0, base, i1)
-    no_steps = np.empty(0, np.uint8)
+    scores, old, new = _columns(item, source, j0, base, i1)
     not_finite = False
     for j in range(j0, j1):
-        begin, end = max(item.low[j], i0 - reach * (j1 - 1 - j)), min(item.high[j], i1)
-        not_finite |= _column(item, old, new, j, base, begin, end, no_steps)
+        begin, end = max(item.low[j], i0 - reach * (j1 - 1 - j)) - base, min(item.high[j], i1) - base
+        _gather(item, j, base, begin, end, scores)
+        if len(item.skips):
+            not_finite |= _column_with_skips(scores, old, new, item.skips, base, begin, end)
+        else:
+            not_finite |= _column(scores, old, new, begin, end)
         old[1] = _NEG_INF
         old, new = new, old
     for i in range(max(i0, item.low[j1 - 1]), min(i1, item.high[j1 - 1])):
@@ -172,29 +312,44 @@ def _advance(item, source, target, j0, j1, i0, i1):
 
 
 @compiled
-def _trace(item, source, j0, j1, i_low, i_high, durations):
+def _follow_back(item, kept, distance, durations):
+    """Counts the frames of each token in `durations`. False if the item has no path."""
+    tokens, frames = len(item.columns), len(item.low)
+    i_low, i = max(0, tokens - 2), tokens - 1
+    for n in range(len(kept) - 1, -1, -1):
+        j0 = n * distance
+        i = _follow_stretch(item, kept[n], j0, min(j0 + distance, frames), i_low, i, durations)
+        if i < 0:
+            return False
+        i_low = i
+    return True
+
+
+@compiled
+def _follow_stretch(item, source, j0, j1, i_low, i, durations):
     """Follows the path back from frame j1 - 1 to j0, counting frames; gives its token at frame j0 - 1.
 
-    The path is in token i_low to i_high at frame j1 - 1. If it is the last frame, that token is found here.
-    Gives -1 if there is no path. source: Q at frame j0 - 1; unused if j0 is 0.
+    The path is in token i at frame j1 - 1; at an item's last frame it may be in `i_low`, too, and gives -1 if
+    there is no path. source: Q at frame j0 - 1; unused if j0 is 0.
     """
-    frames = len(item.low)
     reach = 2 if len(item.skips) else 1
-    base = max(0, i_low - reach * (j1 - j0))
-    width = i_high + 1 - base
-    old, new = _columns_of_q(item, source, j0, base, i_high + 1)
+    base = max(0, item.low[j0] - reach, i_low - reach * (j1 - j0))
+    width = i + 1 - base
+    scores, old, new = _columns(item, source, j0, base, i + 1)
     steps = np.empty((j1 - j0) * width, np.uint8)
     not_finite = False
     for j in range(j0, j1):
-        begin, end = max(item.low[j], i_low - reach * (j1 - 1 - j)), min(item.high[j], i_high + 1)
-        not_finite |= _column(
-            item, old, new, j, base, begin, end, steps[(j - j0) * width : (j - j0 + 1) * width]
-        )
+        begin, end = max(item.low[j], i_low - reach * (j1 - 1 - j)) - base, min(item.high[j], i + 1) - base
+        _gather(item, j, base, begin, end, scores)
+        at = (j - j0) * width
+        if len(item.skips):
+            not_finite |= _steps_with_skips(scores, old, new, item.skips, base, begin, end, steps, at)
+        else:
+            not_finite |= _steps(scores, old, new, begin, end, steps, at)
         old[1] = _NEG_INF
         old, new = new, old
-    i = i_high
-    if j1 == frames:
-        if item.ends_early and old[i - base + 2] < old[i - base + 1]:
+    if j1 == len(item.low):
+        if item.ends_early and old[width + 1] < old[width]:
             i -= 1
         if not_finite or not old[i - base + 2] > _NEG_INF:
             return -1
@@ -206,40 +361,89 @@ def _trace(item, source, j0, j1, i_low, i_high, durations):
 
 
 @compiled
-def _columns_of_q(item, source, j0, base, end):
-    """Two columns of Q for the tokens from `base` to `end`, each after room for the two before `base`.
+def _columns(item, source, j0, base, end):
+    """Room for the scores of a frame, and two columns of Q, for the tokens from `base` to `end`.
 
-    The first is that of frame j0 - 1. Before the first frame, every path is in the token before the first.
-    Tokens that no path can be in yet are -inf in both. Those too early to reach the end may hold anything:
-    no path leads from them to those that can.
+    The columns begin with room for the two tokens before `base`. The first is that of frame j0 - 1. Before
+    the first frame, every path is in the token before the first. Tokens that no path can be in yet are -inf
+    in both. Those too early to reach the end may hold anything: no path leads from them to those that can.
     """
+    scores = np.empty(end - base, np.float32)
     old, new = np.full(end - base + 2, _NEG_INF), np.full(end - base + 2, _NEG_INF)
     if j0 == 0:
         old[1] = 0.0
     else:
         for i in range(base, min(end, item.high[j0 - 1])):
             old[i - base + 2] = source[i]
-    return old, new
+    return scores, old, new
+
+
+# The loops over tokens. Unsigned indices spare them the check for negative ones, which would keep the
+# compiler from vectorising; `begin` and `end` count from `base`.
 
 
 @compiled
-def _column(item, old, new, j, base, begin, end, steps):
-    """Q of one frame from that of the frame before. True if a NaN or +inf occurred.
+def _gather(item, j, base, begin, end, scores):
+    """The scores of frame j."""
+    at, base = np.uint64(item.at + j * item.stride), np.uint64(base)
+    for i in range(np.uint64(begin), np.uint64(end)):
+        scores[i] = item.flat[at + item.columns[base + i]]
 
-    steps: if not empty, gets the step to each token, 0 to 2.
-    """
+
+@compiled
+def _column(scores, old, new, begin, end):
+    """Q of one frame from that of the frame before. True if a NaN or +inf occurred."""
     not_finite = False
-    at = item.at + j * item.stride
-    for i in range(begin, end):
-        stay, move = old[i - base + 2], old[i - base + 1]
-        step = np.uint8(stay < move)
+    for i in range(np.uint64(begin), np.uint64(end)):
+        stay, move = old[i + np.uint64(2)], old[i + np.uint64(1)]
+        q = (move if stay < move else stay) + scores[i]
+        new[i + np.uint64(2)] = q
+        not_finite |= not q < np.float32(np.inf)
+    return not_finite
+
+
+@compiled
+def _column_with_skips(scores, old, new, skips, base, begin, end):
+    """As `_column`."""
+    not_finite = False
+    base = np.uint64(base)
+    for i in range(np.uint64(begin), np.uint64(end)):
+        stay, move, skip = old[i + np.uint64(2)], old[i + np.uint64(1)], old[i]
         best = move if stay < move else stay
-        if len(item.skips) and item.skips[i] and best < old[i - base]:
-            best = old[i - base]
-            step = np.uint8(2)
-        q = best + item.flat[at + item.columns[i]]
-        new[i - base + 2] = q
-        if len(steps):
-            steps[i - base] = step
+        skip = skip if skips[base + i] else _NEG_INF
+        q = (skip if best < skip else best) + scores[i]
+        new[i + np.uint64(2)] = q
+        not_finite |= not q < np.float32(np.inf)
+    return not_finite
+
+
+@compiled
+def _steps(scores, old, new, begin, end, steps, at):
+    """As `_column`, and the step to each token: 0 stay, 1 move."""
+    not_finite = False
+    at = np.uint64(at)
+    for i in range(np.uint64(begin), np.uint64(end)):
+        stay, move = old[i + np.uint64(2)], old[i + np.uint64(1)]
+        q = (move if stay < move else stay) + scores[i]
+        new[i + np.uint64(2)] = q
+        steps[at + i] = np.uint8(stay < move)
+        not_finite |= not q < np.float32(np.inf)
+    return not_finite
+
+
+@compiled
+def _steps_with_skips(scores, old, new, skips, base, begin, end, steps, at):
+    """As `_steps`; 2 skip."""
+    not_finite = False
+    base, at = np.uint64(base), np.uint64(at)
+    for i in range(np.uint64(begin), np.uint64(end)):
+        stay, move, skip = old[i + np.uint64(2)], old[i + np.uint64(1)], old[i]
+        moves = stay < move
+        best = move if moves else stay
+        skip = skip if skips[base + i] else _NEG_INF
+        jumps = best < skip
+        q = (skip if jumps else best) + scores[i]
+        new[i + np.uint64(2)] = q
+        steps[at + i] = np.uint8(2) if jumps else np.uint8(moves)
         not_finite |= not q < np.float32(np.inf)
     return not_finite
