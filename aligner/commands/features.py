@@ -4,12 +4,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aligner.commands.arguments import FRAME_RULES_HELP
+from aligner.commands.arguments import FRAME_RULES_HELP, whole_number
 from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
     from aligner.frontends import Frontend
 
+_LOWEST_RATE_HZ = 4000  # half a telephone's: below it there is nothing left of most consonants
 FRONTENDS = {
     "mel": "Mel",
     "yingram": "Yingram",
@@ -51,14 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sample-rate",
-        type=int,
+        type=whole_number(_LOWEST_RATE_HZ),
         default=22050,
         metavar="HZ",
         help="sample rate of the frontend (default: %(default)s)",
     )
     parser.add_argument(
         "--hop",
-        type=int,
+        type=whole_number(1),
         default=256,
         metavar="SAMPLES",
         help="samples from one frame to the next (default: %(default)s)",

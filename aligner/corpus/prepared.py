@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CUTS = "cuts.jsonl.gz"
 INFO = "corpus.json"
+_UNREADABLE = "cannot be read; run `aligner prepare` again"
 
 
 @dataclass(frozen=True)
@@ -102,15 +103,16 @@ def load_info(folder: str | Path) -> CorpusInfo:
         AlignerError: If there is none, or it cannot be read.
     """
     path = Path(folder) / INFO
+    if not path.is_file():
+        raise AlignerError(f"{folder}: not a prepared corpus (no {INFO}); run `aligner prepare` first")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return CorpusInfo(**{**data, "symbols": tuple(data["symbols"])})
-    except FileNotFoundError as error:
-        raise AlignerError(
-            f"{folder}: not a prepared corpus (no {INFO}); run `aligner prepare` first"
-        ) from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise AlignerError(f"{path}: cannot be read ({error}); run `aligner prepare` again") from error
+        symbols, options = data["symbols"], data["options"]
+        if not isinstance(options, dict) or not isinstance(symbols, list) or not all(map(str.strip, symbols)):
+            raise TypeError("its symbols or options are of another kind")
+        return CorpusInfo(**{**data, "symbols": tuple(symbols)})
+    except Exception as error:  # whatever is in the file
+        raise AlignerError(f"{path}: {_UNREADABLE} ({type(error).__name__}: {error})") from error
 
 
 def load_utterances(folder: str | Path) -> list[Utterance]:
@@ -126,8 +128,8 @@ def load_utterances(folder: str | Path) -> list[Utterance]:
         words: dict[Word, Word] = {}
         with gzip.open(path, "rb") as lines:
             return [_from_data(json.loads(line), path.parent, words) for line in lines]
-    except (ValueError, TypeError, KeyError, OSError, EOFError) as error:
-        raise AlignerError(f"{path}: cannot be read ({error}); run `aligner prepare` again") from error
+    except Exception as error:  # whatever gzip, JSON and lhotse make of a damaged file
+        raise AlignerError(f"{path}: {_UNREADABLE} ({type(error).__name__}: {error})") from error
 
 
 def save_corpus(
