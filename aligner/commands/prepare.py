@@ -173,7 +173,8 @@ def _stop_if_refused(
         if args.strict:
             raise AlignerError(f"{len(checked.refused)} of {n_found} utterances refused: see {listing}")
     if not checked.utterances:
-        raise AlignerError(f"no utterance is left: see {listing}")
+        found, error = checked.refused[0]
+        raise AlignerError(f"no utterance is left ({found.id}: {error}): see {listing}")
     if args.strict and checked.references_refused:
         n_references = len(checked.references_refused)
         raise AlignerError(

@@ -192,9 +192,9 @@ def _shared_audio(listed: Sequence[RawUtterance]) -> Iterator[Doubt]:
     shared = [ids for ids in owners.values() if len(ids) > 1]
     if shared:
         first = shared[0][0]
-        another = next((id for id in shared[0] if id != first), "listed again")
+        another = next((f"and {id}" for id in shared[0] if id != first), "twice")
         yield Doubt(
-            f"{sum(map(len, shared))} utterances share their audio with another ({first} and {another})",
+            f"{sum(map(len, shared))} utterances share their audio with another ({first} {another})",
             "at most one of their texts can be right: correct the list",
             ids=tuple(id for ids in shared for id in ids),
         )

@@ -124,11 +124,12 @@ def guess_columns(rows: Sequence[Sequence[str]], usual: str, is_audio: Callable[
     else:
         text_place = rest[0]
     names[text_place] = "text"
-    for place in rest:
-        if place != text_place:
-            names[place] = _name_of(values[place], values[text_place], names, usual)
-            if names[place] == "ignore" and any(values[place]):
-                notes.append(f"column {place + 1} is not used ({_shown(values[place])})")
+    if audio_place and text_place and _all_differ(values[0]) and usual == FILE_LIST:
+        names[0] = "id"
+    for place in (place for place in rest if names[place] == "ignore"):
+        names[place] = _name_of(values[place], values[text_place], names, usual)
+        if names[place] == "ignore" and any(values[place]):
+            notes.append(f"column {place + 1} is not used ({_shown(values[place])})")
     return Columns(tuple(names), tuple(notes), tuple(doubts))
 
 
@@ -159,6 +160,11 @@ def _text_place(rest: list[int], values: list[list[str]], usual: str) -> tuple[i
             return usual_place, ""
         return usual_place, f"both columns could be the text; read as {order}"
     return alike[0], f"column {alike[0] + 1} was taken for the text, but others could be"
+
+
+def _all_differ(values: list[str]) -> bool:
+    """Whether a column may be that of the ids: a word in each line, and each another."""
+    return len(set(values)) == len(values) and all(len(value.split()) == 1 for value in values)
 
 
 def _name_of(values: list[str], texts: list[str], taken: list[str], usual: str) -> str:

@@ -106,6 +106,9 @@ class SoundFiles:
             return None, f"{name!r} may be {shown}{more}: write the path from {self.root} with its suffix"
         if found:
             return found[0], ""
+        if named_as_sound and (others := self._endings().get(_key(name).rpartition(".")[0])):
+            other = others[0].relative_to(self.root).as_posix()
+            return None, f"no such file: {path}; if {other} is meant, write that"
         return (path if named_as_sound else None), ""
 
     def _endings(self) -> dict[str, list[Path]]:

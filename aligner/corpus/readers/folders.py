@@ -13,6 +13,7 @@ from aligner.formats.timit import spoken_text
 TEXT_SUFFIXES = (".lab", ".normalized.txt", ".txt", ".original.txt")
 TRANSCRIPTS = ".trans.txt"  # LibriSpeech: one for each chapter, a line for each utterance
 TEXT_FOLDERS = frozenset({"txt", "txts", "text", "texts", "lab", "labs", "transcript", "transcripts"})
+NO_TEXT = "no .txt or .lab beside it"
 _MICROPHONE = re.compile(r"_mic([12])$")  # VCTK records each utterance twice; the first is taken
 _TIMES = re.compile(r"\d+\s+\d+\s+\S+")  # a line of HTK's labels, which have the suffix .lab, too
 _FIRST_TO_LAST = re.compile(r"0 \d{4,7} ")
@@ -25,6 +26,9 @@ def read_folder(tree: Tree) -> RawCorpus:
     """The utterances of a folder: sound files, each with its text beside it or in a folder of texts.
 
     The speaker is the folder that the sound is in, unless that is called `wavs` or the like.
+
+    Raises:
+        AlignerError: If there is no text for any of them.
     """
     texts = _Texts(tree)
     found: list[RawUtterance] = []
@@ -41,6 +45,8 @@ def read_folder(tree: Tree) -> RawCorpus:
         for file, reason in tree.closed.items()
     ]
     found += texts.left_over()
+    if found and not any(one.text for one in found) and all(one.problem == NO_TEXT for one in found):
+        raise AlignerError(f"{tree.root}: {len(found)} sound files, and a text for none of them")
     found, notes = with_distinct_ids(found)
     if skipped:
         notes.append(f"{skipped} recordings are by the second microphone (_mic2): only the first is read")
@@ -88,7 +94,7 @@ class _Texts:
         grid = self._grids.get(audio.with_suffix("").as_posix())
         if grid is not None:
             return utterances_of_grid(audio, grid, speaker)
-        return [RawUtterance(id_of(audio), audio, "", speaker, problem="no .txt or .lab beside it")]
+        return [RawUtterance(id_of(audio), audio, "", speaker, problem=NO_TEXT)]
 
     def left_over(self) -> list[RawUtterance]:
         """Texts without a sound file, in folders where others have one, and texts that cannot be read."""

@@ -19,6 +19,7 @@ MORE_LISTS = ("manifest.jsonl", "manifest.json", "line_index.tsv", "transcripts.
 LHOTSE_RECIPES = {
     "aishell_transcript_v0.8.txt": "aishell",
     "*.stm": "tedlium",
+    "txt.done.data": "cmu-arctic",
     "GigaSpeech.json": "gigaspeech",
     "ProsodyLabeling": "baker-zh",
     "KeSpeech": "kespeech",
@@ -99,7 +100,10 @@ def _read_folder(path: Path, audio_root: Path | None, given: tuple[str, ...] | N
     _no_columns(path, given)
     if not tree.sounds and (path.name.lower() in AUDIO_FOLDERS or not tree.others):
         raise AlignerError(f"{path}: no sound files in it; {_advice(path)}")
-    return read_folder(tree)
+    try:
+        return read_folder(tree)
+    except AlignerError as error:
+        raise AlignerError(f"{error}; {_advice(path)}") from error
 
 
 def _no_columns(path: Path, given: tuple[str, ...] | None) -> None:

@@ -26,6 +26,7 @@ JSON_SUFFIXES = (".jsonl", ".json", ".ndjson")
 _TIGHT_BAR = re.compile(r"(?<! )\||\|(?! )")
 _SPACED_BAR = re.compile(r"\s\|\s")
 _FEW = 0.1  # lines with another number of fields than most are a slip if there are fewer than this share
+_LINES_THAT_AGREE = 5
 _LINES_OF_A_FIELD = 20  # more lines than a quoted text has
 _SAY_COLUMNS = "say what they are with --columns, such as --columns wav,text,speaker"
 
@@ -235,8 +236,11 @@ def _separator(lines: Sequence[str], given: tuple[str, ...] | None, is_audio: Ca
             return separator
     if any(_TIGHT_BAR.search(line) for line in lines):
         return "|"
-    first = [line.split(maxsplit=1)[0] for line in sample if len(line.split(maxsplit=1)) == 2]
-    return " " if first and sum(map(is_audio, first[:20])) * 2 > len(first[:20]) else ""
+    for separator in (" ", ":"):  # where what comes before the first one is a sound file
+        parts = [line.strip().split(separator, 1) for line in sample[:20]]
+        if sum(len(part) == 2 and is_audio(part[0]) for part in parts) * 2 > len(parts):
+            return separator
+    return ""
 
 
 def _split(rows: list[_Row], separator: str, given: tuple[str, ...] | None) -> list[_Row]:
@@ -249,8 +253,10 @@ def _split(rows: list[_Row], separator: str, given: tuple[str, ...] | None) -> l
     most = 0  # as many as there are
     if given and given[-1] in ("text", "normalized"):
         most = len(given) - 1
-    elif separator in (" ", " | "):
-        most = 1 if separator == " " else min((count for count in counts if count), default=1)
+    elif separator in (" ", ":", " | "):
+        # A text of tokens has a ` | ` between its words, as many as it happens to have.
+        same = separator == " | " and len(set(counts)) == 1 and len(counts) >= _LINES_THAT_AGREE
+        most = counts[0] if same else 1
     elif separator in ",;" and counts:
         header = header_columns(pattern.split(rows[0].fields[0]))
         most = counts[0] if header else max(1, min(count for count in counts if count) if any(counts) else 1)
