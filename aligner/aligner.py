@@ -187,7 +187,7 @@ class Aligner(nn.Module):
         from aligner.text.phonemizer import load_phonemizer
 
         settings = self._plain_settings["text"]
-        if not isinstance(settings, dict):
+        if not isinstance(settings, dict) or not {"phonemizer", "language"} <= set(settings):
             raise AlignerError(
                 "this checkpoint does not say how its texts were phonemized; pass a Transcript"
             )

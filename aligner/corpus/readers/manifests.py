@@ -42,7 +42,10 @@ def is_lhotse(path: Path) -> bool:
     except AlignerError:
         return False
     return isinstance(item, dict) and (
-        item.get("type") in _CUTS or "sources" in item or "recording_id" in item or "supervisions" in item
+        str(item.get("type")) in _CUTS
+        or "sources" in item
+        or "recording_id" in item
+        or "supervisions" in item
     )
 
 
@@ -114,6 +117,8 @@ def _lhotse_object(data: Any) -> tuple[Any, str]:
         item = deserialize_item(dict(data))
     except Exception as error:  # whatever lhotse makes of somebody's line
         return None, f"no lhotse object ({type(error).__name__}: {_one_line(error)})"
+    if not isinstance(item.id, str) or not isinstance(getattr(item, "recording_id", ""), str):
+        return None, "its id is no text"
     known = type(item).__name__ in (*_CUTS, "Recording", "SupervisionSegment")
     return (item, "") if known else (None, f"a {type(item).__name__}, which has no text")
 
