@@ -125,12 +125,8 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
 
     grid = parser.add_argument_group("frames")
     grid.add_argument("--preset", choices=list(PRESETS), help="a program's hop, sample rate and frame rule")
-    grid.add_argument(
-        "--hop", type=whole_number(1), metavar="SAMPLES", help="samples from one frame to the next"
-    )
-    grid.add_argument(
-        "--sample-rate", type=whole_number(1), metavar="HZ", help="sample rate that the hop counts in"
-    )
+    grid.add_argument("--hop", type=int, metavar="SAMPLES", help="samples from one frame to the next")
+    grid.add_argument("--sample-rate", type=int, metavar="HZ", help="sample rate that the hop counts in")
     grid.add_argument("--frame-rule", choices=FRAME_RULES, help=FRAME_RULES_HELP)
 
 

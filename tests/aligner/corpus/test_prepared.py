@@ -71,3 +71,21 @@ def test_vocabulary_has_the_pause_first_then_all_variants_sorted() -> None:
     transcript = load_phonemizer("gruut")("a read")
     assert vocabulary([transcript]) == (PAUSE, "d", "eɪ", "i", "ə", "ɛ", "ɹ")
     assert CorpusInfo((PAUSE, "a"), "gruut", "en-us", {}).token_ids == {PAUSE: 0, "a": 1}
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_manifest_is_what_lhotse_itself_would_write(tmp_path: Path, channels: int) -> None:
+    import json
+
+    from lhotse.serialization import deserialize_item
+
+    audio = tone(tmp_path / "a.wav", channels=channels)
+    audio.with_suffix(".phn").write_text("0 8000 h\n8000 16000 i\n")
+    folder = prepared(
+        tmp_path / "out", [checked(RawUtterance("a", audio, "hi", speaker="anna" * (channels % 2)))]
+    )
+    with gzip.open(folder / "cuts.jsonl.gz", "rt") as lines:
+        (line,) = lines
+    assert json.loads(line)["supervisions"][0]["alignment"]["phone"]
+    again = deserialize_item(json.loads(line)).to_dict()
+    assert json.loads(json.dumps(again)) == json.loads(line)
