@@ -6,7 +6,8 @@
 
 Every result is compared first: with that of the CPU backend of `mas.search` over gathered scores or, of the
 chapter, whose scores would take 40 GB, with that of a plain search in this file. One that differs is reported
-and not timed, and makes the exit status 1. Memory is what a call takes beside its input: on a CPU the growth
+and not timed, and makes the exit status 1. "CPU ms" is the least that all threads together took, which other
+work on the machine hardly changes. Memory is what a call takes beside its input: on a CPU the growth
 of the resident set, on a GPU what the allocator hands out. Writes states.csv into --out.
 
 --exact computes the chapter's path in float64, too, and counts the boundaries that differ, with the emissions
@@ -21,6 +22,7 @@ import ctypes
 import functools
 import re
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +30,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 import torch
-from bench_mas import Timing, print_machine, time_it, wall_ms
+from bench_mas import print_machine, time_it
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -58,6 +60,7 @@ class Row(NamedTuple):
     median_ms: float
     p20_ms: float
     p80_ms: float
+    cpu_ms: float
     memory_mib: float
 
 
@@ -105,19 +108,23 @@ def search_states(case: Case, backend: str) -> Tensor:
     return mas.search_states(*case[1:5], skippable=case.skippable, backend=backend, check=False)  # type: ignore[arg-type]
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", nogil=True)
 def plain_path(emissions, states, skippable):
     """Durations by the recurrence of mas/backends/reference.py, in the type of the emissions.
 
     Two bits a cell are kept, all of them: 2.6 GB of address space for a chapter.
     """
     frames, tokens = len(emissions), len(states)
-    Q = np.full((2, tokens + 2), -np.inf, emissions.dtype)  # of token i at i + 2
+    infinity = emissions.dtype.type(np.inf)
+    Q = np.full((2, tokens + 2), -infinity, emissions.dtype)  # of token i at i + 2
     Q[0, 1] = 0.0
     steps = np.empty(((frames + 3) // 4, tokens), np.uint8)
     needed = (~skippable).astype(np.int64)
     before = np.cumsum(needed) - needed
     after = needed.sum() - needed - before
+    skips = np.zeros(tokens, np.bool_)  # over the token before
+    skips[1:] = skippable[:-1]
+    scores = np.empty(tokens, emissions.dtype)
     low, high = 0, 0
     for j in range(frames):
         while after[low] > frames - 1 - j:
@@ -125,18 +132,12 @@ def plain_path(emissions, states, skippable):
         while high < tokens and before[high] <= j:
             steps[j // 4, high] = 0
             high += 1
-        old, new, shift, row = Q[j & 1], Q[1 - (j & 1)], np.uint8(2 * (j % 4)), steps[j // 4]
-        if shift == 0:
-            row[low:high] = 0
+        if j % 4 == 0:
+            steps[j // 4, low:high] = 0
         for i in range(low, high):
-            best, step = old[i + 2], 0
-            if best < old[i + 1]:
-                best, step = old[i + 1], 1
-            if i > 0 and skippable[i - 1] and best < old[i]:
-                best, step = old[i], 2
-            new[i + 2] = best + emissions[j, states[i]]
-            row[i] |= np.uint8(step << shift)
-        old[1] = -np.inf
+            scores[i] = emissions[j, states[i]]
+        plain_column(Q[j & 1], Q[1 - (j & 1)], scores, skips, steps[j // 4], np.uint8(2 * (j % 4)), low, high)
+        Q[j & 1, 1] = -infinity
     last = Q[frames & 1]
     i = tokens - 1
     if tokens > 1 and skippable[i] and last[i + 2] < last[i + 1]:
@@ -146,6 +147,18 @@ def plain_path(emissions, states, skippable):
         durations[i] += 1
         i -= (steps[j // 4, i] >> np.uint8(2 * (j % 4))) & 3 if j > 0 else 0
     return durations
+
+
+@numba.njit(error_model="numpy", nogil=True)
+def plain_column(old, new, scores, skips, steps, shift, low, high):
+    for i in range(np.uint64(low), np.uint64(high)):
+        stay, move = old[i + np.uint64(2)], old[i + np.uint64(1)]
+        skip = old[i] if skips[i] else old.dtype.type(-np.inf)
+        moves = stay < move
+        best = move if moves else stay
+        jumps = best < skip
+        new[i + np.uint64(2)] = (skip if jumps else best) + scores[i]
+        steps[i] |= (np.uint8(2) if jumps else np.uint8(moves)) << shift
 
 
 def plain_durations(emissions: NDArray, case: Case) -> Tensor:
@@ -230,18 +243,18 @@ def measured(case: Case, device: str, exact: bool) -> tuple[list[Row], int]:
             mismatches += 1
             continue
         memory = memory_mib(call, device)
-        timing = time_it(call, device) if wall_ms(call) < 1000 else best_of(call)
-        rows.append(Row(case.name, name, *timing, memory))
-        times = f"{timing.median_ms:10.3f}  {timing.p20_ms:10.3f}  {timing.p80_ms:10.3f}"
-        print(f"{case.name:34} {name:24} {times}  {memory:10.1f}", flush=True)
+        timing = time_it(call, device)
+        rows.append(Row(case.name, name, *timing, min(cpu_ms(call) for _ in range(5)), memory))
+        print(f"{case.name:34} {name:24} " + "  ".join(f"{x:10.3f}" for x in rows[-1][2:]), flush=True)
     if exact and len(case.states) == 1:
         report_exactness(case)
     return rows, mismatches
 
 
-def best_of(call: Callable[[], object], n: int = 5) -> Timing:
-    times = sorted(wall_ms(call) for _ in range(n))
-    return Timing(times[n // 2], times[1], times[-2])
+def cpu_ms(call: Callable[[], object]) -> float:
+    start = time.process_time()
+    call()
+    return 1e3 * (time.process_time() - start)
 
 
 def arguments() -> argparse.Namespace:
@@ -261,9 +274,8 @@ def main() -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     print_machine(args.device)
-    print(
-        f"\n{'case (B,T,S,M)':34} {'':24} {'median ms':>10}  {'20 %':>10}  {'80 %':>10}  {'MiB beside':>10}"
-    )
+    columns = "".join(f"{name:>12}" for name in ("median ms", "20 %", "80 %", "CPU ms", "MiB beside"))
+    print(f"\n{'case (B,T,S,M)':34} {'':22}{columns}")
     rows: list[Row] = []
     mismatches = 0
     for shape in (*SHAPES, CHAPTER):

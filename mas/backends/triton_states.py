@@ -33,7 +33,7 @@ def state_durations(
 ) -> Tensor:
     """Durations int64 `[B, T]`, as `reference.state_durations`. Never waits for the GPU.
 
-    Memory: about `32 * sqrt(F) * B * T` bits.
+    Memory: about `32 * sqrt(F) * B * T` bits; for texts of more than 4096 tokens `B * T * F / 16` bits.
 
     Args:
         emissions: `[F, M]`, any float type and strides.
@@ -91,7 +91,24 @@ def _plan(
     return before, after, torch.where(fits, speech_lengths, 0).int()
 
 
-@triton.jit(do_not_specialize=["emissions", "stride_f", "stride_m", "T", "n_kept", "distance"])
+# Not compiled anew for numbers and addresses that are multiples of 16, or for strides of 1.
+_ANY_VALUE = [
+    *(
+        "emissions",
+        "stride_f",
+        "stride_m",
+        "starts",
+        "states",
+        "text_lengths",
+        "frames_of",
+        "before",
+        "after",
+    ),
+    *("skippable", "T", "kept", "n_kept", "distance", "steps", "result"),
+]
+
+
+@triton.jit(do_not_specialize=_ANY_VALUE)
 def _search_states_kernel(
     emissions, stride_f, stride_m, starts, states, text_lengths, frames_of, before, after, skippable, T, kept,
     n_kept, distance, steps, result, BLOCK: tl.constexpr, SKIPS: tl.constexpr, WORD: tl.constexpr,
@@ -103,6 +120,7 @@ def _search_states_kernel(
     """
     REACH: tl.constexpr = 2 if SKIPS else 1
     b = tl.program_id(0).to(tl.int64)
+    T64 = tl.full([], 1, tl.int64) * T  # of rows of `kept`, whose places may need 64 bits
     tokens = tl.load(text_lengths + b).to(tl.int32)
     frames = tl.load(frames_of + b)
     emissions += tl.load(starts + b).to(tl.int64) * stride_f
@@ -119,17 +137,17 @@ def _search_states_kernel(
         for block in range(blocks):
             base = block * (BLOCK - halo) - halo
             Q = _stretch(
-                emissions, stride_f, stride_m, states, before, after, skippable, tokens, frames, kept, T, n,
+                emissions, stride_f, stride_m, states, before, after, skippable, tokens, frames, kept, T64, n,
                 distance, base, steps, BLOCK, SKIPS, WORD, False,
             )  # fmt: skip
             token = base + lane
-            tl.store(kept + n * T + token, Q, mask=(lane >= halo) & (token >= 0) & (token < tokens))
+            tl.store(kept + n * T64 + token, Q, mask=(lane >= halo) & (token >= 0) & (token < tokens))
         tl.debug_barrier()
 
     i = tokens - 1
     found = frames > 0
     if found:
-        last = kept + (stretches - 1) * T
+        last = kept + (stretches - 1) * T64
         q = tl.load(last + i)
         if SKIPS:
             may_end_early = (i > 0) & (tl.load(skippable + i) != 0)
@@ -146,7 +164,7 @@ def _search_states_kernel(
         for n in range(stretches - 1, -1, -1):
             base = tl.maximum(0, i + 1 - BLOCK)
             _stretch(
-                emissions, stride_f, stride_m, states, before, after, skippable, tokens, frames, kept, T, n,
+                emissions, stride_f, stride_m, states, before, after, skippable, tokens, frames, kept, T64, n,
                 distance, base, steps, BLOCK, SKIPS, WORD, True,
             )  # fmt: skip
             tl.debug_barrier()
@@ -165,7 +183,7 @@ def _search_states_kernel(
 
 @triton.jit
 def _stretch(
-    emissions, stride_f, stride_m, states, before, after, skippable, tokens, frames, kept, T, n, distance,
+    emissions, stride_f, stride_m, states, before, after, skippable, tokens, frames, kept, T64, n, distance,
     base, steps, BLOCK: tl.constexpr, SKIPS: tl.constexpr, WORD: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
     """Q of the tokens from `base` on at the last frame of stretch n. With STEPS also writes the steps there.
@@ -186,7 +204,7 @@ def _stretch(
     j0 = n * distance
     j1 = tl.minimum(j0 + distance, frames)
     visited = inside & (needs_before < j0) & (needs_after <= frames - j0)
-    Q = tl.load(kept + (n - 1) * T + token, mask=visited, other=NEG_INF)
+    Q = tl.load(kept + (n - 1) * T64 + token, mask=visited, other=NEG_INF)
     word = tl.zeros([BLOCK], tl.int32)
     row = emissions + j0.to(tl.int64) * stride_f
     x = tl.load(
