@@ -93,19 +93,9 @@ def _plan(
 
 # Not compiled anew for numbers and addresses that are multiples of 16, or for strides of 1.
 _ANY_VALUE = [
-    *(
-        "emissions",
-        "stride_f",
-        "stride_m",
-        "starts",
-        "states",
-        "text_lengths",
-        "frames_of",
-        "before",
-        "after",
-    ),
-    *("skippable", "T", "kept", "n_kept", "distance", "steps", "result"),
-]
+    "emissions", "stride_f", "stride_m", "starts", "states", "text_lengths", "frames_of", "before", "after",
+    "skippable", "T", "kept", "n_kept", "distance", "steps", "result",
+]  # fmt: skip
 
 
 @triton.jit(do_not_specialize=_ANY_VALUE)
