@@ -13,6 +13,9 @@ from aligner.text.transcript import PAUSE, Tokens, Transcript, Word
 # Reference times that end later than this after the audio belong to another recording. Hand-made ones may
 # end a few hundredths of a second off.
 REFERENCE_EXCESS_S = 0.1
+# TIMIT's words share a phone here and there, which lasts 0.15 s in timit-dev; a TextGrid's intervals do not.
+SHARED_PHONE_S = 0.2
+_TIER_OVERLAP_S = 0.01
 _ROUNDING_S = 1e-6
 TEXTGRID_SUFFIXES = (".TextGrid", ".textgrid")
 
@@ -45,7 +48,8 @@ def reference_beside(audio: Path, id: str, duration_s: float) -> Alignment | Non
         found = read_timit(file, id) if timit_files else read_textgrid(file, id)  # read_timit reads both
     except Exception as error:  # whatever their readers make of somebody's file
         raise UnusableReference(f"{file.name}: {_one_line(error)}") from error
-    reference = fitted(found, id, duration_s, file.name)
+    overlap_s = SHARED_PHONE_S if timit_files else _TIER_OVERLAP_S
+    reference = fitted(found, id, duration_s, file.name, overlap_s)
     if not timit_files:
         return reference
     return replace(reference, tokens=_in_words(merge_phones(reference.tokens), reference.words))
@@ -56,7 +60,9 @@ def has_reference_beside(audio: Path) -> bool:
     return bool(reference_files(audio)) or _grid_beside(audio) is not None
 
 
-def fitted(reference: Alignment, id: str, duration_s: float, where: str) -> Alignment:
+def fitted(
+    reference: Alignment, id: str, duration_s: float, where: str, overlap_s: float = SHARED_PHONE_S
+) -> Alignment:
     """Reference times made to end with the audio: hand-made times stop a little before or after it.
 
     Args:
@@ -64,6 +70,7 @@ def fitted(reference: Alignment, id: str, duration_s: float, where: str) -> Alig
         id: The utterance's id.
         duration_s: The length of the audio.
         where: What the times are from, for errors.
+        overlap_s: By how much words may overlap.
 
     Raises:
         UnusableReference: If there are none, or they are not finite, not in order, or those of other audio.
@@ -82,8 +89,9 @@ def fitted(reference: Alignment, id: str, duration_s: float, where: str) -> Alig
             f"{where}: its reference times end at {end_s:.2f} s, the audio at {duration_s:.2f} s"
         )
     words = tuple(_within(word, duration_s) for word in reference.words)
-    if any(later.start_s < earlier.start_s for earlier, later in zip(words, words[1:], strict=False)):
-        raise UnusableReference(f"{where}: its words are not in order of time")
+    for earlier, later in zip(words, words[1:], strict=False):
+        if later.start_s < max(earlier.start_s, earlier.end_s - overlap_s):
+            raise UnusableReference(f"{where}: its words {earlier.symbol!r} and {later.symbol!r} overlap")
     tokens = _to_the_end(reference.tokens, duration_s)
     if any(later.start_s != earlier.end_s for earlier, later in zip(tokens, tokens[1:], strict=False)):
         raise UnusableReference(f"{where}: its phones do not follow each other")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from aligner.alignment import Alignment, Interval
+from aligner.errors import AlignerError
 from aligner.formats.tiers import Entry, check_times, with_added_pauses
 from aligner.formats.writer import Writer
 
@@ -50,6 +51,8 @@ def alignment_from_json(data: dict[str, Any]) -> Alignment:
         AlignerError: Times are not numbers or not in order.
         KeyError, TypeError: something is missing in `data`.
     """
+    if not isinstance(data["id"], str):
+        raise AlignerError(f"its id {str(data['id'])[:40]!r} is no text")
     own = tuple(
         Interval(t["symbol"], t["start_s"], t["end_s"], t["score"], t["word"]) for t in data["tokens"]
     )

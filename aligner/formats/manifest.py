@@ -112,6 +112,8 @@ def _from_line(line: bytes, path: str) -> Alignment | None:
 
 
 def _from_json(data: Any, path: str) -> Alignment | None:
+    if isinstance(data, dict) and not isinstance(data.get("id"), str):
+        raise AlignerError(f"{path}: its id is no text")
     if isinstance(data, dict) and data.get("type") in ("MonoCut", "MultiCut"):
         return from_cut_data(data)
     if isinstance(data, dict) and "recording_id" in data:  # a supervision: a cut of just its extent
