@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aligner.commands.arguments import WrongArguments
+from aligner.commands.arguments import WrongArguments, whole_number
 from aligner.commands.output import print_record
 
 if TYPE_CHECKING:
@@ -64,7 +64,11 @@ def add_text_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: auto, by the corpus; a word in capitals among others always has both)",
     )
     parser.add_argument(
-        "--show", type=int, default=0, metavar="N", help="print N utterances: text, words and phones"
+        "--show",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="print N utterances: text, words and phones",
     )
 
 
@@ -158,7 +162,7 @@ def print_examples(utterances: "Sequence[Utterance]", n_shown: int) -> None:
     """Print how some utterances, spread evenly over the corpus, were read."""
     from aligner.corpus.prepared import evenly_spread
 
-    for utterance in evenly_spread(utterances, n_shown) if n_shown > 0 else ():
+    for utterance in evenly_spread(utterances, n_shown) if n_shown else ():
         words = utterance.transcript.words
         rows = [
             ("text", utterance.text),
