@@ -1,0 +1,326 @@
+"""Every command block of the texts and every example of `--help` runs as it is written.
+
+Downloads are four clips of LJSpeech, other projects' steps their reading rules (consumers.py). What a reader
+has to fill in, and what is too long for a test, stands in the tables below, and nothing else is changed.
+"""
+
+import functools
+import json
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import soundfile
+import torch
+from consumers import CLIPS, FastSpeech2, Matcha, Vits, ljspeech
+from made_alignments import example
+from terminal import Program, Terminal, blocks
+from tiny_corpus import write_tiny_corpus
+
+from aligner import cli
+from aligner.cli import COMMANDS, build_parser
+from aligner.corpus.prepared import load_utterances
+from aligner.formats import export, read, write_alignments
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXTS = [
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "README.md", *sorted(ROOT.glob("recipes/**/*.md")), ROOT / "mas" / "README.md")
+    if "sh" in dict(blocks(path.read_text(encoding="utf-8")))
+]
+# Run on every change: what the texts promise first. The others take a minute more: `pytest -m slow`.
+QUICK = {"README.md", "recipes/fastspeech2/README.md", "recipes/matcha/README.md", "recipes/export/README.md"}
+
+# What a reader fills in, by text.
+FILLED_IN = {
+    "recipes/ljspeech/ABLATIONS.md": {
+        r"\bSETTINGS\b": "--config ljspeech --model.training.init_args.epochs 2",
+        r"\bDIR\b": "TIMIT",
+    },
+    "recipes/synthetic/README.md": {r"utterances=120": "utterances=6"},
+}
+# Words that are added to a command, because it would take too long. The last of an option counts.
+SHORTER: dict[str, list[str]] = {"demo": ["--utterances", "20"]}
+# What is not run, and why.
+NOT_RUN = {
+    r"^make test\b": "it runs these tests",
+    r"^make demo\b": "tests/commands/test_demo.py runs it",
+    r"--frontend ssl": "needs weights of a self-supervised model, which are not part of the package",
+    r"--trainer\.devices 2|--trainer\.accelerator gpu": "needs a GPU",
+}
+# What a Python block takes from the text around it.
+NAMES_AROUND = {
+    "scores": torch.randn(2, 3, 8),
+    "text_lengths": torch.tensor([3, 2]),
+    "speech_lengths": torch.tensor([8, 5]),
+}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Finished trainings: one of the same settings on the same corpus is not run again."""
+    return tmp_path_factory.mktemp("models")
+
+
+class World:
+    """The programs of a terminal, and the inputs that commands name.
+
+    Args:
+        folder: Where the terminal begins.
+        data: The folder of recordings.
+        models: Where finished trainings are kept.
+    """
+
+    def __init__(self, folder: Path, data: Path, models: Path) -> None:
+        self.data, self._models = data, models
+        self.fastspeech2, self.matcha = FastSpeech2(), Matcha(data)
+        self.vits = Vits(self.matcha)
+        self.terminal = Terminal(folder, self.programs())
+
+    def programs(self) -> dict[str, Program]:
+        """What stands in for each program that a block may call."""
+        clones = {
+            "FastSpeech2": self.fastspeech2.clone,
+            "Matcha-TTS": self.matcha.clone,
+            "vits": self.vits.clone,
+        }
+        scripts = {
+            "prepare_align.py config/LJSpeech/preprocess.yaml": self.fastspeech2.prepare_align,
+            "preprocess.py config/LJSpeech/preprocess.yaml": self.fastspeech2.preprocess,
+            "train.py -p config/LJSpeech/preprocess.yaml -m config/LJSpeech/model.yaml "
+            "-t config/LJSpeech/train.yaml": self.fastspeech2.train,
+            "matcha/utils/data/ljspeech.py": self.matcha.download,
+            "matcha/train.py experiment=ljspeech_from_durations": self.matcha.train,
+        }
+
+        def downloaded(words: list[str], folder: Path) -> int:
+            assert words == ["download", "ljspeech", "."]
+            ljspeech(self.data, folder / "LJSpeech-1.1")
+            return 0
+
+        def cloned(words: list[str], folder: Path) -> int:
+            verb, address = words
+            assert verb == "clone"
+            clones[address.rsplit("/", 1)[1]](folder)
+            return 0
+
+        def python(words: list[str], folder: Path) -> int:
+            scripts[" ".join(words)](folder)
+            return 0
+
+        def installed(words: list[str], folder: Path) -> int:
+            extras = re.findall(r"\.\[(.*)\]", " ".join(words))
+            known = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+            assert all(f"\n{extra} = [" in known for extra in extras), f"no extra {extras}"
+            return 0
+
+        return {
+            "aligner": self.aligner, "lhotse": downloaded, "git": cloned, "python": python, "pip": installed,
+        }  # fmt: skip
+
+    def aligner(self, words: list[str], folder: Path) -> int:
+        """The program itself, after the inputs that it is to read are there."""
+        words = [*words, *SHORTER.get(words[0], [])]
+        for word in words:
+            make = self.inputs().get(word)
+            if make is not None and not Path(word).exists() and word != self.output(words):
+                make(Path(word))
+        return self._fitted(words) if words[0] == "fit" else run(words)
+
+    def output(self, words: list[str]) -> str:
+        return words[words.index("--out") + 1] if "--out" in words else ""
+
+    def inputs(self) -> dict[str, Callable[[Path], object]]:
+        """How to make what examples name without having made it."""
+        tones, voice = (
+            functools.partial(write_tiny_corpus, utterances=4),
+            functools.partial(ljspeech, self.data),
+        )
+
+        def wav(path: Path) -> None:
+            soundfile.write(
+                path, soundfile.read(self.data / f"ljspeech-sample/wavs/{path.stem}.flac")[0], 22050
+            )
+
+        def checkpoint(path: Path) -> None:
+            if not Path("prepared").exists():
+                tones(Path("prepared"))
+            self._fitted(["fit", "--config", "smoke", "--data", "prepared", "--out", "trained"])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy("trained/checkpoints/last.ckpt", path)
+
+        def aligned(path: Path) -> None:
+            write_alignments(
+                path / "alignments.jsonl.gz", [example(i, id=clip) for i, clip in enumerate(CLIPS)]
+            )
+
+        def textgrids(path: Path) -> None:
+            if not Path("aligned").exists():
+                aligned(Path("aligned"))
+            export(read("aligned"), {"textgrid": path})
+            if path.name == "praat":
+                for file in path.rglob("*.TextGrid"):
+                    file.write_text(file.read_text().replace('"words"', '"ORT"').replace('"phones"', '"MAU"'))
+
+        def file_list(path: Path) -> None:
+            ljspeech(self.data, Path("wavs"))
+            for clip in CLIPS:
+                shutil.move(f"wavs/wavs/{clip}.wav", f"wavs/{clip}.wav")
+                shutil.copy(f"wavs/{clip}.wav", f"{clip}.wav")
+            path.write_text("".join(f"{clip}.wav|a b sp d e\n" for clip in CLIPS))
+
+        def consumers_tokens(path: Path) -> None:
+            lines = []
+            for one in read("aligned"):
+                lines.append(f"{one.id}|_ {' _ '.join(t.symbol for t in one.tokens)} _\n")
+            path.write_text("".join(lines))
+
+        def timit(path: Path) -> None:
+            for file in sorted((self.data / "timit-dev" / "dr1-fvmh0").iterdir())[:16]:
+                (path / "dr1-fvmh0").mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, path / "dr1-fvmh0" / file.name)
+
+        def folder_of_texts(path: Path) -> None:
+            for clip, text in zip(CLIPS, ("tea", "sam at", "same", "mate"), strict=True):
+                wav_path = path / "anna" / f"{clip}.wav"
+                wav_path.parent.mkdir(parents=True, exist_ok=True)
+                wav(wav_path)
+                wav_path.with_suffix(".txt").write_text(text)
+
+        return {
+            "LJSpeech-1.1": voice, "LibriTTS": folder_of_texts, "TIMIT_SAMPLE": timit,
+            "timit/test": textgrids, "praat": textgrids, "mfa_output": textgrids,
+            "prepared": tones, "aligned": aligned,
+            "filelist.txt": file_list, "consumer.txt": consumers_tokens,
+            "last.ckpt": checkpoint, "runs/ljspeech/checkpoints/last.ckpt": checkpoint,
+            **{f"{clip}.wav": wav for clip in (*CLIPS, "LJ001-0001")},
+        }  # fmt: skip
+
+    def _fitted(self, words: list[str]) -> int:
+        """`aligner fit`; the same settings on the same corpus were trained once before."""
+        options = [
+            w for i, w in enumerate(words) if w not in ("--out", "--resume") and words[i - 1] != "--out"
+        ]
+        if "--data" not in words or "--init-alignments" in words or "--print_config" in words:
+            return run(words)
+        corpus = [(u.id, u.transcript.to_dict()) for u in load_utterances(words[words.index("--data") + 1])]
+        key = json.dumps([options, corpus])
+        kept = self._models / f"{hash(key)}"
+        if "--resume" in words:  # of a training that was stopped
+            self._fitted([word for word in words if word != "--resume"])
+            return run(words)
+        if not kept.exists() or "--out" not in words:
+            status = run(words)
+            if status == 0 and "--out" in words:
+                shutil.copytree(self.output(words), kept)
+            return status
+        shutil.copytree(kept, self.output(words), dirs_exist_ok=True)
+        return 0
+
+
+def run(words: list[str]) -> int:
+    try:
+        return cli.main(words)
+    except SystemExit as done:
+        return int(done.code or 0)
+
+
+def left_out(block: str) -> str:
+    """A block without the commands that are not run; says which."""
+    for line in block.splitlines():
+        for pattern, why in NOT_RUN.items():
+            if re.search(pattern, line):
+                print(f"not run, because {why}: {line}")
+                block = block.replace(line, ":")
+    return block
+
+
+def run_python(block: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a Python block where the terminal is; lines to put into another program's code are not one."""
+    try:
+        code = compile(textwrap.dedent(block), "block", "exec")
+    except SyntaxError:
+        return
+    if "spec.size" in block:  # statements of another program's function
+        return
+    monkeypatch.chdir(world.terminal.folder)
+    for clip in set(re.findall(r'"(LJ001-\d+)\.wav"', block)):
+        world.inputs()[f"{clip}.wav"](Path(f"{clip}.wav"))
+    if "matcha.text" in block:
+        matcha = ModuleType("matcha")
+        monkeypatch.setitem(sys.modules, "matcha", matcha)
+        monkeypatch.setitem(sys.modules, "matcha.text", world.matcha.text_module())
+    exec(code, dict(NAMES_AROUND))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # `for line in open(...)`
+@pytest.mark.parametrize(
+    "text", [pytest.param(text, marks=[] if text in QUICK else pytest.mark.slow) for text in TEXTS]
+)
+def test_blocks_run_as_they_are_written(
+    text: str, tmp_path: Path, speech_data: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("espeakng_loader")
+    (tmp_path / "home").mkdir()
+    world = World(tmp_path / "home", speech_data, models)
+    found = list(blocks((ROOT / text).read_text(encoding="utf-8")))
+    if text == "README.md":  # its Python uses the model that the commands after it make
+        found.sort(key=lambda block: block[0] == "python")
+    if text == "recipes/export/README.md":
+        write_alignments(
+            tmp_path / "home/aligned/alignments.jsonl.gz",
+            [example(i, id=clip) for i, clip in enumerate(CLIPS)],
+        )
+    for language, block in found:
+        for pattern, filled_in in FILLED_IN.get(text, {}).items():
+            block = re.sub(pattern, filled_in, block)
+        if language == "sh":
+            world.terminal.run(left_out(block))
+        else:
+            run_python(block, world, monkeypatch)
+    if text == "recipes/vits/README.md":
+        world.vits.load(world.terminal.folder)
+
+
+def examples(command: str) -> list[str]:
+    """The commands in the examples of a command's help."""
+    parser = build_parser(command)
+    shown = next(
+        action.choices[command].format_help()
+        for action in parser._subparsers._group_actions  # type: ignore[union-attr]
+        if command in (action.choices or ())
+    )
+    return re.findall(r"^ +(aligner (?:.*\\\n)*.*)$", shown.replace("usage: aligner", ""), re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_of_help_run_as_they_are_written(
+    command: str, tmp_path: Path, speech_data: Path, models: Path
+) -> None:
+    found = examples(command)
+    assert found
+    for number, line in enumerate(found):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        World(folder, speech_data, models).terminal.run(left_out(line))
+
+
+def test_a_block_that_rots_is_noticed(tmp_path: Path, speech_data: Path, models: Path) -> None:
+    for number, block in enumerate(
+        (
+            "aligner export aligned --fromat npy --out o",
+            "curl https://example.org",
+            "aligner align",
+            "python x.py",
+        )
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with pytest.raises((AssertionError, KeyError)):
+            World(folder, speech_data, models).terminal.run(block)
