@@ -1,6 +1,7 @@
 """`aligner evaluate`: boundary errors against reference times."""
 
 import argparse
+import sys
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -122,7 +123,11 @@ def _read(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLook
             raise AlignerError(f"--tier {tier}: say words=NAME or phones=NAME")
         tiers[kind] = name
     references = AlignmentLookup(args.reference, tiers.get("words"), tiers.get("phones"))
-    return progress(read(args.alignments), "comparing"), references
+
+    def note(error: AlignerError) -> None:
+        print(f"not compared: {error}", file=sys.stderr)
+
+    return progress(read(args.alignments, on_error=note), "comparing"), references
 
 
 def _align_sample(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLookup]":

@@ -360,3 +360,18 @@ def test_the_manifest_alone_may_be_replaced_by_itself(tmp_path: Path) -> None:
     with pytest.raises(AlignerError, match="no export wrote"):
         check_outputs([example()], {"lhotse": tmp_path})
     check_outputs([example()], {"lhotse": tmp_path}, source=tmp_path / "alignments.jsonl.gz")
+
+
+def test_a_broken_file_does_not_end_the_comparison_of_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("ours", "theirs"):
+        export([example(i, id=f"u{i}") for i in range(GOOD)], {"textgrid": tmp_path / folder})
+    (tmp_path / "ours" / "bad.TextGrid").write_text("nothing")
+    (tmp_path / "theirs" / "u1.TextGrid").write_text("nothing")
+    argv = ["evaluate", tmp_path / "ours", "--reference", tmp_path / "theirs", "--json"]
+    assert cli.main([str(word) for word in argv]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out.splitlines()[-1])["utterances"] == GOOD - 1
+    assert "not compared:" in shown.err
+    assert "bad.TextGrid" in shown.err
