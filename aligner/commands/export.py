@@ -143,6 +143,8 @@ def _settings(args: argparse.Namespace) -> "ExportSettings":
     grid = read_grid(args)
     if not 0 <= args.validation_share < 1:
         raise AlignerError(f"--validation-share {args.validation_share}: must be from 0 to below 1")
+    if args.jobs is not None and args.jobs < 1:
+        raise AlignerError(f"--jobs {args.jobs}: must be at least 1")
     if args.wavs and not Path(args.wavs).is_dir():
         raise AlignerError(f"--wavs {args.wavs}: no such folder")
     return ExportSettings(

@@ -204,15 +204,15 @@ def read_symbols(path: str | Path) -> dict[str, str]:
         path: A UTF-8 text file.
 
     Raises:
-        AlignerError: A line is not `old new`.
+        AlignerError: It is not UTF-8, a line is not `old new`, or gives a token a second name.
     """
-    names = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    names: dict[str, str] = {}
+    for number, line in _lines(path):
         fields = line.split()
-        if fields and len(fields) != 2:
+        if len(fields) != 2:
             raise AlignerError(f"{path}:{number}: not `old new`, separated by a space")
-        if fields:
-            names[fields[0]] = fields[1]
+        if names.setdefault(fields[0], fields[1]) != fields[1]:
+            raise AlignerError(f"{path}:{number}: {fields[0]!r} is to be {names[fields[0]]!r} already")
     return names
 
 
@@ -223,16 +223,29 @@ def read_tokens(path: str | Path) -> dict[str, tuple[str, ...]]:
         path: A UTF-8 text file.
 
     Raises:
-        AlignerError: A line is not `id|TOKEN TOKEN ...`.
+        AlignerError: It is not UTF-8, a line is not `id|TOKEN TOKEN ...`, or an id comes twice with other
+            tokens.
     """
-    tokens = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    tokens: dict[str, tuple[str, ...]] = {}
+    for number, line in _lines(path):
         id, bar, symbols = line.partition("|")
-        if line.strip() and not bar:
+        if not bar:
             raise AlignerError(f"{path}:{number}: not `id|TOKEN TOKEN ...`")
-        if bar:
-            tokens[id] = tuple(symbols.split())
+        own = tuple(symbols.split())
+        if tokens.setdefault(id.strip(), own) != own:
+            raise AlignerError(f"{path}:{number}: {id.strip()!r} has other tokens further up")
     return tokens
+
+
+def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file that are not empty, with their numbers."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeError as error:
+        raise AlignerError(f"{path}: not UTF-8; convert it with iconv") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            yield number, line
 
 
 def _renamed(alignment: Alignment, settings: ExportSettings) -> Alignment:

@@ -144,6 +144,10 @@ def write_alignments(path: str | Path, alignments: Iterable[Alignment]) -> int:
     return len(writer.done)
 
 
+def _partial(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".gz").removesuffix(".jsonl") + ".partial.jsonl")
+
+
 class AlignmentWriter:
     """Writes a manifest line by line, so that an interrupted run continues and ends with the same bytes.
 
@@ -216,7 +220,7 @@ class AlignmentWriter:
 class Lhotse(Writer):
     """`alignments.jsonl.gz`: a lhotse manifest, as `aligner align` writes it."""
 
-    lists = (MANIFEST,)
+    lists = (MANIFEST, _partial(Path(MANIFEST)).name)  # the second is that of an `align` that was interrupted
     shows_added_pauses = True
 
     def begin(self) -> None:
@@ -230,10 +234,6 @@ class Lhotse(Writer):
 
     def finish(self) -> None:
         self.folder.wrote(MANIFEST)
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(".gz").removesuffix(".jsonl") + ".partial.jsonl")
 
 
 def _complete_lines(path: Path) -> dict[str, tuple[int, int]]:

@@ -375,3 +375,34 @@ def test_a_broken_file_does_not_end_the_comparison_of_the_others(
     assert json.loads(shown.out.splitlines()[-1])["utterances"] == GOOD - 1
     assert "not compared:" in shown.err
     assert "bad.TextGrid" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "complaint"),
+    [
+        ("--rename", b"a\xe9 b\n", "not UTF-8"),
+        ("--rename", b"a b c\n", "not `old new`"),
+        ("--rename", b"a b\na c\n", "'a' is to be 'b' already"),
+        ("--check-tokens", b"u0 a b\n", "not `id|TOKEN TOKEN ...`"),
+        ("--check-tokens", b"u0|a b\nu0|a c\n", "'u0' has other tokens further up"),
+    ],
+)
+def test_lists_that_make_no_sense_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, content: bytes, complaint: str
+) -> None:
+    write_alignments(tmp_path / "a.jsonl.gz", [example(id="u0")])
+    (tmp_path / "list").write_bytes(content)
+    argv = [tmp_path / "a.jsonl.gz", "--format", "json", option, tmp_path / "list", "--out", tmp_path / "o"]
+    assert run(*argv) == 1
+    assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_an_interrupted_align_is_not_deleted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_alignments(tmp_path / "a.jsonl.gz", [example(id="u0")])
+    partial = tmp_path / "aligned" / "alignments.partial.jsonl"
+    partial.parent.mkdir()
+    partial.write_text("hours of work")
+    assert run(tmp_path / "a.jsonl.gz", "--format", "lhotse", "--out", partial.parent) == 1
+    assert "alignments.partial.jsonl; write to another folder" in capsys.readouterr().err
+    assert partial.read_text() == "hours of work"
