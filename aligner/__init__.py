@@ -5,10 +5,14 @@ README.md beside this file has the drawing: which room does what, and who may im
 
 from typing import TYPE_CHECKING, Any
 
+from aligner.caches import find_place
+
 if TYPE_CHECKING:
     from aligner.aligner import Aligner
     from aligner.alignment import Alignment
     from aligner.text.transcript import Transcript
+
+find_place()
 
 __all__ = ["Aligner", "Alignment", "Transcript"]
 

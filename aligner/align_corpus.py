@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aligner.aligner import Aligner
-from aligner.corpus.prepared import CUTS, Utterance, load_utterances
+from aligner.alignment import Alignment
+from aligner.corpus.prepared import CUTS, CorpusInfo, Utterance, load_info, load_utterances
 from aligner.corpus.recording import load_recording
-from aligner.errors import AlignerError
+from aligner.errors import AlignerError, reason
 from aligner.formats import MANIFEST, AlignmentWriter
 from aligner.formats.atomic import atomic_write
+from aligner.formats.folder import output_folder
+from aligner.formats.source import SOURCE, read_source
+from aligner.text.transcript import PAUSE
 
 if TYPE_CHECKING:
     from lhotse.cut import Cut
 
-SOURCE = "source.json"
 BATCH_DURATION_S = 200.0  # under 1 GB on a CPU; also the default of `aligner align --batch-duration`
 
 
@@ -29,11 +32,13 @@ class AlignedCorpus:
         aligned: Ids of the utterances in the manifest.
         failed: Id -> reason, of the utterances that could not be aligned.
         audio_s: Seconds of audio of all of them together.
+        notes: What a person should know besides, in sentences.
     """
 
     aligned: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
     audio_s: float = 0.0
+    notes: list[str] = field(default_factory=list)
 
 
 def align_corpus(
@@ -63,26 +68,69 @@ def align_corpus(
         on_progress: Called after every batch with seconds of audio done and seconds in all.
 
     Raises:
-        AlignerError: The checkpoint or the corpus cannot be read, or `out` holds alignments by another
-            checkpoint, of another corpus or with another `batch_duration_s`.
+        AlignerError: The checkpoint or the corpus cannot be read, or they are of different readings of texts;
+            `out` holds alignments by another checkpoint, of another corpus or with another
+            `batch_duration_s`, or another run is writing it.
     """
     checkpoint, data, out = Path(checkpoint), Path(data), Path(out)
     aligner = Aligner.load(checkpoint, device, trust=trust)
-    utterances = load_utterances(data)
-    _claim(out, checkpoint, data, batch_duration_s)
-    result = AlignedCorpus(audio_s=sum(utterance.duration_s for utterance in utterances))
-    cuts = _cuts(data)
-    done_s = 0.0
-    with AlignmentWriter(out / MANIFEST) as writer:
-        result.aligned |= writer.done
-        for batch in batches(utterances, batch_duration_s):
-            missing = [utterance for utterance in batch if utterance.id not in result.aligned]
-            if missing:
-                _align_batch(aligner, batch, missing, cuts, writer, result)
-            done_s += sum(utterance.duration_s for utterance in batch)
-            if on_progress is not None:
-                on_progress(done_s, result.audio_s)
+    info = load_info(data)
+    result = AlignedCorpus(notes=check_reading(aligner, info, f"{checkpoint}", f"{data}"))
+    utterances, cuts = load_utterances(data), _cuts(data)
+    result.audio_s = sum(utterance.duration_s for utterance in utterances)
+    with output_folder(out):
+        _claim(out, checkpoint, data, batch_duration_s, aligner)
+        with AlignmentWriter(out / MANIFEST) as writer:
+            if writer.damaged_lines:
+                result.notes.append(
+                    f"{writer.damaged_lines} damaged lines were left by an earlier run; what they were of is "
+                    "aligned again"
+                )
+            result.aligned |= writer.done
+            done_s = 0.0
+            for batch in batches(utterances, batch_duration_s):
+                missing = [utterance for utterance in batch if utterance.id not in result.aligned]
+                if missing:
+                    _align_batch(aligner, batch, missing, cuts, writer, result)
+                done_s += sum(utterance.duration_s for utterance in batch)
+                if on_progress is not None:
+                    on_progress(done_s, result.audio_s)
     return result
+
+
+def check_reading(aligner: Aligner, info: CorpusInfo, checkpoint: str, data: str) -> list[str]:
+    """Say what does not agree between a checkpoint and the corpus that it is to align.
+
+    Args:
+        aligner: Of the checkpoint.
+        info: Of the corpus.
+        checkpoint: How to call the one.
+        data: How to call the other.
+
+    Returns:
+        Sentences for what is no error: a checkpoint that does not say how it reads texts, and symbols that it
+        has not learnt.
+
+    Raises:
+        AlignerError: They read texts differently, or have no symbol in common.
+    """
+    reading, known = aligner.reading, set(aligner.vocabulary.symbols)
+    unknown = sorted(set(info.symbols) - known)
+    if reading is not None and not reading.agrees(info.reading):
+        raise AlignerError(
+            f"{checkpoint} was trained on texts prepared with {reading}, and {data} with {info.reading}: "
+            "prepare the corpus as the other was, or train on it"
+        )
+    if not (known & set(info.symbols)) - {PAUSE}:
+        raise AlignerError(f"{checkpoint} has learnt no symbol of {data} ({' '.join(info.symbols)})")
+    notes = []
+    if reading is None:
+        notes.append(f"{checkpoint} does not say how its texts were read; {data} is taken to be read alike")
+    if unknown:
+        notes.append(
+            f"{checkpoint} has not learnt {' '.join(unknown)} of {data}: utterances with them are not aligned"
+        )
+    return notes
 
 
 def batches(
@@ -114,22 +162,42 @@ def _align_batch(
     result: AlignedCorpus,
 ) -> None:
     """Align `batch`, write those of it that are `missing`; what fails alone is noted in `result`."""
+    alignments, failed = align_usable(aligner, batch)
+    for utterance in missing:
+        if utterance.id in failed:
+            result.failed[utterance.id] = failed[utterance.id]
+        else:
+            writer.write(alignments[utterance.id], cuts[utterance.id])
+            result.aligned.add(utterance.id)
+
+
+def align_usable(
+    aligner: Aligner, utterances: Sequence[Utterance]
+) -> tuple[dict[str, Alignment], dict[str, str]]:
+    """Alignments of those utterances that can be aligned, and why the others cannot, both by id.
+
+    Here files, frontends and encoders of all kinds meet people's data: whatever they raise costs the
+    utterance that they raise it for, and no other.
+
+    Args:
+        aligner: A trained one.
+        utterances: Aligned as one batch, and one at a time if that fails.
+    """
     try:
         rate_hz = aligner.frontend.sample_rate_hz
-        alignments = aligner.align_batch([load_recording(utterance, rate_hz) for utterance in batch])
-    except (AlignerError, ValueError, RuntimeError, OSError) as error:  # RuntimeError: also out of memory
-        if len(batch) > 1:
-            for utterance in missing:
-                _align_batch(aligner, [utterance], [utterance], cuts, writer, result)
-            return
-        reason = str(error).removeprefix(f"{batch[0].id}: ")
-        result.failed[batch[0].id] = reason or type(error).__name__
-        return
-    wanted = {utterance.id for utterance in missing}
-    for alignment in alignments:
-        if alignment.id in wanted:
-            writer.write(alignment, cuts[alignment.id])
-            result.aligned.add(alignment.id)
+        recordings = [load_recording(utterance, rate_hz) for utterance in utterances]
+        return {alignment.id: alignment for alignment in aligner.align_batch(recordings)}, {}
+    except Exception as error:  # whatever it is, also memory that ran out
+        if len(utterances) == 1:
+            id = utterances[0].id
+            return {}, {id: reason(error).removeprefix(f"{id}: ")}
+    alignments: dict[str, Alignment] = {}
+    failed: dict[str, str] = {}
+    for utterance in utterances:
+        own, why = align_usable(aligner, [utterance])
+        alignments |= own
+        failed |= why
+    return alignments, failed
 
 
 def _cuts(data: Path) -> "dict[str, Cut]":
@@ -143,28 +211,29 @@ def _cuts(data: Path) -> "dict[str, Cut]":
     return cuts
 
 
-def _claim(out: Path, checkpoint: Path, data: Path, batch_duration_s: float) -> None:
+def _claim(out: Path, checkpoint: Path, data: Path, batch_duration_s: float, aligner: Aligner) -> None:
     """Note in `out/source.json` what the alignments are made of, so that a folder never mixes two runs.
 
     Raises:
-        AlignerError: `out` holds alignments that are made of something else.
+        AlignerError: `out` holds alignments that are made of something else, or it does not say of what.
     """
     source = {
         "checkpoint_sha256": _sha256(checkpoint),
         "cuts_sha256": _sha256(data / CUTS),
         "batch_duration_s": batch_duration_s,
+        "text": aligner.settings()["text"],
+        "symbols": list(aligner.vocabulary.symbols),
     }
-    path = out / SOURCE
-    if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != source:
+    before = read_source(out)
+    if before is not None:
+        if any(source[name] != before[name] for name in source if name in before):  # older ones say less
             raise AlignerError(
                 f"{out} holds alignments by another checkpoint, of another corpus or with another batch "
                 "duration; choose another folder to write, or delete this one"
             )
         return
-    out.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as file:
-        file.write(json.dumps(source, indent=1).encode() + b"\n")
+    with atomic_write(out / SOURCE) as file:
+        file.write(json.dumps(source, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
 def _sha256(path: Path) -> str:

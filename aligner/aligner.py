@@ -3,12 +3,14 @@
 N samples, T text tokens, S speech frames. How it is trained: `aligner.training`.
 """
 
-from collections.abc import Sequence
+import functools
+import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
-from zipfile import is_zipfile
+from typing import TYPE_CHECKING, Any, TypeVar
+from zipfile import ZipFile
 
 import numpy as np
 import torch
@@ -21,13 +23,16 @@ from aligner.confidence import Calibration, goodness_of_pronunciation, utterance
 from aligner.corpus.audio import read_audio, resample
 from aligner.corpus.recording import Recording
 from aligner.encoders import Encoder
-from aligner.errors import AlignerError
+from aligner.errors import AlignerError, reason
+from aligner.formats.atomic import atomic_write
 from aligner.frontends import Frontend
-from aligner.frontends.packed import packed_features
+from aligner.frontends.packed import PackedFeatures
+from aligner.frontends.usable import usable_features
 from aligner.instantiate import instantiate
 from aligner.ragged import starts_of
 from aligner.search import TokenDurations, choose_pronunciations, forced_alignment
 from aligner.text.packed import PackedTexts, PackedTokens
+from aligner.text.reading import REFERENCE, TextReading
 from aligner.text.transcript import Transcript
 from aligner.text.vocabulary import Vocabulary
 
@@ -40,6 +45,11 @@ CHECKPOINT_KEY = "aligner"
 _OTHER_VERSION = (
     "made by another version of `aligner fit`, or by another program; train again with `aligner fit`"
 )
+_NO_CHECKPOINT = (
+    "not a checkpoint that `aligner fit` wrote, or damaged; if it was one, delete it and train again"
+)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,31 @@ class Decoded:
     tokens: PackedTokens
     durations: TokenDurations
     goodness: NDArray[np.float64]
+
+
+def _naming_the_utterance(
+    method: "Callable[[Aligner, Sequence[Recording]], Result]",
+) -> "Callable[[Aligner, Sequence[Recording]], Result]":
+    """Make an error that names the utterance of whatever else an encoder of the user's own, or torch, raises.
+
+    Where a batch raises, the recordings are tried alone, to see which it is.
+    """
+
+    @functools.wraps(method)
+    def named(aligner: "Aligner", recordings: "Sequence[Recording]") -> Result:
+        try:
+            return method(aligner, recordings)
+        except AlignerError:
+            raise
+        except Exception as error:
+            if len(recordings) == 1:
+                raise AlignerError(f"{recordings[0].id}: {reason(error)}") from error
+            for recording in recordings:
+                named(aligner, [recording])
+            together = f"{recordings[0].id} and {len(recordings) - 1} others together"
+            raise AlignerError(f"{together}: {reason(error)}; each of them alone can be aligned") from error
+
+    return named
 
 
 class Aligner(nn.Module):
@@ -100,6 +135,7 @@ class Aligner(nn.Module):
 
     # The two methods that follow call the stages of the drawing in README.md, in its order.
 
+    @_naming_the_utterance
     @torch.inference_mode()
     def align_batch(self, recordings: Sequence[Recording]) -> list[Alignment]:
         """Alignments of several recordings at once.
@@ -108,7 +144,8 @@ class Aligner(nn.Module):
             recordings: With audio at the frontend's sample rate.
 
         Raises:
-            AlignerError: For an unknown symbol or more tokens than frames, naming the utterance.
+            AlignerError: For an unknown symbol, more tokens than frames, audio without features and whatever
+                else went wrong, naming the utterance.
         """
         if not recordings:
             return []
@@ -127,7 +164,7 @@ class Aligner(nn.Module):
         texts = PackedTexts.of(
             self.vocabulary, [r.id for r in recordings], [r.transcript for r in recordings]
         )
-        features = packed_features(self.frontend, *self._padded(recordings))
+        features = self._features(recordings)
         emissions = self.encoder.emissions(features, texts.tokens())
         choice = choose_pronunciations(self.encoder, emissions.joint, features, texts)
         tokens = texts.tokens(choice)
@@ -186,13 +223,19 @@ class Aligner(nn.Module):
         """
         from aligner.text.phonemizer import load_phonemizer
 
-        settings = self._plain_settings["text"]
-        if not isinstance(settings, dict) or not {"phonemizer", "language"} <= set(settings):
+        reading = self.reading
+        if reading is None:
             raise AlignerError(
                 "this checkpoint does not say how its texts were phonemized; pass a Transcript"
             )
-        options = settings.get("options") or {}
-        return load_phonemizer(settings["phonemizer"], settings["language"], **options)
+        if reading.phonemizer == REFERENCE:
+            raise AlignerError("this aligner's tokens were not made of text; pass a Transcript")
+        return load_phonemizer(reading.phonemizer, reading.language, **reading.options)
+
+    @property
+    def reading(self) -> TextReading | None:
+        """How the texts that it learnt from became tokens; None: the checkpoint does not say."""
+        return TextReading.stated(self._plain_settings["text"])
 
     def settings(self) -> dict[str, Any]:
         """What makes this aligner again but for what it has learnt, in plain types."""
@@ -205,11 +248,11 @@ class Aligner(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Write a checkpoint that `load` reads: plain data."""
-        from aligner.formats.atomic import atomic_write
-
         state = {f"{CHECKPOINT_KEY}.{name}": value for name, value in self.state_dict().items()}
+        content = io.BytesIO()  # torch makes a RuntimeError of a disk that is full
+        torch.save({CHECKPOINT_KEY: self.settings(), "state_dict": state}, content)
         with atomic_write(path) as file:
-            torch.save({CHECKPOINT_KEY: self.settings(), "state_dict": state}, file)
+            file.write(content.getbuffer())
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu", *, trust: bool = False) -> "Aligner":
@@ -223,6 +266,7 @@ class Aligner(nn.Module):
         Raises:
             AlignerError: If the file is not such a checkpoint.
         """
+        check_device(device)
         content = read_checkpoint(path)
         settings = dict(content[CHECKPOINT_KEY])
         prefix = f"{CHECKPOINT_KEY}."
@@ -240,8 +284,15 @@ class Aligner(nn.Module):
             raise AlignerError(f"{path}: {_OTHER_VERSION}") from error
         try:
             return aligner.to(device).eval()
-        except (RuntimeError, AssertionError) as error:
-            raise AlignerError(f"device {device!r} cannot be used: {_first_line(error)}") from error
+        except RuntimeError as error:  # a GPU that is full, or that its driver has lost
+            raise AlignerError(f"device {device!r} cannot be used: {reason(error)}") from error
+
+    def _features(self, recordings: Sequence[Recording]) -> PackedFeatures:
+        features, reasons = usable_features(self.frontend, *self._padded(recordings))
+        for place, why in reasons.items():
+            raise AlignerError(f"{recordings[place].id}: {why}")
+        assert features is not None
+        return features
 
     def _padded(self, recordings: Sequence[Recording]) -> tuple[Tensor, Tensor]:
         """The audio `[B, N]`, on the aligner's device, and the samples of each recording `[B]`."""
@@ -290,12 +341,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         path: Of what `Aligner.save` or `aligner fit` wrote.
 
     Raises:
-        AlignerError: If it is not such a checkpoint.
+        AlignerError: If it is not such a checkpoint, or a damaged one.
     """
     if not Path(path).is_file():
         raise AlignerError(f"{path}: no such file")
-    if not is_zipfile(path):  # what torch.save writes
-        raise AlignerError(f"{path}: not a checkpoint that `aligner fit` wrote")
+    if not _is_whole_zip(path):  # what torch.save writes
+        raise AlignerError(f"{path}: {_NO_CHECKPOINT}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:  # raised for anything but plain data
@@ -304,16 +355,41 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "`aligner fit`"
         ) from error
     except Exception as error:  # whatever torch makes of a file that is something else
-        raise AlignerError(f"{path}: not a checkpoint that `aligner fit` wrote") from error
+        raise AlignerError(f"{path}: {_NO_CHECKPOINT}") from error
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
-        raise AlignerError(f"{path}: not a checkpoint that `aligner fit` wrote")
+        raise AlignerError(f"{path}: {_NO_CHECKPOINT}")
     if not isinstance(content.get(CHECKPOINT_KEY), dict):
         raise AlignerError(f"{path}: {_OTHER_VERSION}")
     return content
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _is_whole_zip(path: str | Path) -> bool:
+    """torch does not look at the check sums: weights that a disk has changed would be loaded as they are."""
+    try:
+        with ZipFile(path) as content:
+            return content.testzip() is None
+    except Exception:  # whatever zipfile makes of a file that is damaged or something else
+        return False
+
+
+def devices() -> list[str]:
+    """The devices of this machine."""
+    there = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    return [*there, "mps"] if torch.backends.mps.is_available() else there
+
+
+def check_device(device: str) -> None:
+    """Say which devices there are if this machine lacks the one that was asked for.
+
+    Args:
+        device: Such as "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        AlignerError: There is no such device.
+    """
+    there = devices()
+    if device not in {*there, *(name.partition(":")[0] for name in there)}:
+        raise AlignerError(f"there is no device {device!r} here: take one of {', '.join(there)}")
 
 
 def _checked_samples(

@@ -1,11 +1,13 @@
 """The `aligner` command: each subcommand is a module of `aligner.commands`, imported only when called."""
 
 import argparse
-import importlib
+import importlib.metadata
 import json
+import re
 import sys
+from typing import NoReturn
 
-from aligner.errors import AlignerError
+from aligner.errors import AlignerError, did_you_mean
 
 COMMANDS = {
     "demo": "make a small corpus with known phone times, train on it, align it, measure the error",
@@ -18,6 +20,14 @@ COMMANDS = {
 }
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print it and exit with 2."""
+        self.exit(2, f"{self.prog}: {message}; usage: {self.prog} --help\n")
+
+
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """The parser of the command line.
 
@@ -25,11 +35,12 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
         command: The command whose arguments are added; None: only the list of commands. Other commands are
             not imported, so that help comes at once.
     """
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="aligner",
         description="Phone and word times for speech, learnt from recordings and texts alone.",
         epilog="Start here: aligner demo. Every command's --help shows a working example.",
     )
+    parser.add_argument("--version", action="version", version=f"aligner {_version()}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(
@@ -42,7 +53,21 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
         if name == command:
             importlib.import_module(f"aligner.commands.{name}").add_arguments(subparser)
             subparser.add_argument("--json", action="store_true", help="end with one line of JSON on stdout")
+            subparser.set_defaults(options=re.findall(r"--[\w-]+", subparser.format_usage()))
     return parser
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("mas-aligner")
+    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
+        return "(not installed)"
+
+
+def _unknown(words: list[str], options: list[str]) -> str:
+    """What is wrong with words that no argument takes, and which options are like the first of them."""
+    first = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
+    return f"unrecognized arguments: {' '.join(words)}{did_you_mean(first, options)}"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,7 +85,9 @@ def main(argv: list[str] | None = None) -> int:
     args, rest = parser.parse_known_args(argv)
     if rest:
         if not hasattr(args, "overrides"):
-            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+            prog = f"aligner {args.command}"
+            print(f"{prog}: {_unknown(rest, args.options)}; usage: {prog} --help", file=sys.stderr)
+            raise SystemExit(2)
         args.overrides = rest  # settings that the command hands on to another parser
     module = importlib.import_module(f"aligner.commands.{args.command}")
     try:

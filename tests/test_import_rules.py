@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A module imports from its own room and from rooms before it, also inside functions and for types.
 ROOMS = [
     *(
+        "caches",
         "errors",
         "instantiate",
         "ragged",

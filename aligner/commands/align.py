@@ -1,6 +1,7 @@
 """`aligner align`: when each phone and word of a prepared corpus is spoken."""
 
 import argparse
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from aligner.commands.arguments import (
     read_device,
     read_grid,
 )
-from aligner.commands.output import SHOWN, print_failures, print_table, progress_bar, write_tsv
+from aligner.commands.output import SHOWN, by_reason, print_failures, print_table, progress_bar, write_tsv
 from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
@@ -75,34 +76,43 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Align, export, list the utterances with the lowest confidence; returns the figures."""
     from aligner.align_corpus import align_corpus
     from aligner.formats import MANIFEST, ExportSettings
+    from aligner.formats.folder import output_folder
 
     settings = ExportSettings(grid=read_grid(args))
     check_grid(args.format, settings.grid)
     if args.batch_duration <= 0:
         raise AlignerError(f"--batch-duration {args.batch_duration}: must be above 0")
     started_s = time.perf_counter()
-    with progress_bar("aligning") as on_progress:
-        corpus = align_corpus(
-            find_checkpoint(args.checkpoint),
-            args.data,
-            args.out,
-            device=read_device(args),
-            batch_duration_s=args.batch_duration,
-            trust=args.trust,
-            on_progress=on_progress,
-        )
-    write_tsv(args.out / "failed.tsv", ("id", "reason"), sorted(corpus.failed.items()))
-    rows: list[tuple[str, str, str]] = []
-    refused: dict[str, list[str]] = {}
-    if corpus.aligned:
-        rows, refused = _export(args.out / MANIFEST, args.format, settings)
-    write_tsv(args.out / "confidence.tsv", ("id", "score", "least sure words"), rows)
+    checkpoint, device = find_checkpoint(args.checkpoint), read_device(args)
+    with output_folder(args.out):
+        with progress_bar("aligning") as on_progress:
+            corpus = align_corpus(
+                checkpoint,
+                args.data,
+                args.out,
+                device=device,
+                batch_duration_s=args.batch_duration,
+                trust=args.trust,
+                on_progress=on_progress,
+            )
+        write_tsv(args.out / "failed.tsv", ("id", "reason"), sorted(corpus.failed.items()))
+        rows: list[tuple[str, str, str]] = []
+        refused: dict[str, list[str]] = {}
+        if corpus.aligned:
+            rows, refused = _export(args.out / MANIFEST, args.format, settings)
+        write_tsv(args.out / "confidence.tsv", ("id", "score", "least sure words"), rows)
     seconds = time.perf_counter() - started_s
-    _print_summary(args.out, corpus, rows, refused, seconds)
+    for note in corpus.notes:
+        print(f"note: {note}", file=sys.stderr)
     n_utterances = len(corpus.aligned) + len(corpus.failed)
-    if corpus.failed and (args.strict or not corpus.aligned):
-        failed = f"{len(corpus.failed)} of {n_utterances} utterances not aligned"
-        raise AlignerError(f"{failed}: see {args.out / 'failed.tsv'}")
+    not_aligned = f"{len(corpus.failed)} of {n_utterances} utterances not aligned"
+    listing = args.out / "failed.tsv"
+    if not corpus.aligned:
+        id, why = next(iter(corpus.failed.items()), ("", "the corpus is empty"))
+        raise AlignerError(f"{not_aligned}, such as {id}: {why}; see {listing}")
+    _print_summary(args.out, corpus, rows, refused, seconds)
+    if corpus.failed and args.strict:
+        raise AlignerError(f"{not_aligned}: see {listing}")
     return {
         "out": str(args.out),
         "utterances": n_utterances,
@@ -146,7 +156,7 @@ def _print_summary(
     seconds: float,
 ) -> None:
     print_table(("lowest confidence", "score", "words"), rows[:SHOWN], title=f"aligned in {out}")
-    print_failures("not aligned", [f"{id}: {reason}" for id, reason in corpus.failed.items()])
+    print_failures("not aligned", by_reason(corpus.failed), out / "failed.tsv")
     for name, reasons in refused.items():
         print_failures(f"refused by {name}", reasons)
     counts = f"{len(corpus.aligned)} utterances aligned, {len(corpus.failed)} not"

@@ -82,11 +82,15 @@ def read_device(args: argparse.Namespace) -> str:
     """
     import torch
 
-    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    from aligner.aligner import check_device
+
+    device = args.device
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise AlignerError(f"--device {device}: {str(error).splitlines()[0]}") from error
+        check_device(device)
+    except AlignerError as error:
+        raise AlignerError(f"--device {device}: {error}") from error
     return device
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligner.commands.arguments import ALIGNMENTS, WrongArguments, add_checkpoint, add_data, load_aligner
-from aligner.commands.output import print_table, progress
+from aligner.commands.output import by_reason, print_failures, print_table, progress
 from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def _check_form(args: argparse.Namespace) -> None:
 def _read(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLookup]":
     from aligner.formats import read
     from aligner.formats.lookup import AlignmentLookup
+    from aligner.formats.source import reading_of
 
     tiers = {}
     for tier in args.tier:
@@ -122,6 +123,13 @@ def _read(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLook
         if kind not in ("words", "phones") or not equals or not name:
             raise AlignerError(f"--tier {tier}: say words=NAME or phones=NAME")
         tiers[kind] = name
+    ours, theirs = reading_of(args.alignments), reading_of(args.reference)
+    if ours is not None and theirs is not None and not ours.agrees(theirs):
+        print(
+            f"note: {args.alignments} is of texts prepared with {ours}, {args.reference} with {theirs}: "
+            "phones are paired where there are equally many, whatever they are called",
+            file=sys.stderr,
+        )
     references = AlignmentLookup(args.reference, tiers.get("words"), tiers.get("phones"))
 
     def note(error: AlignerError) -> None:
@@ -132,22 +140,26 @@ def _read(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLook
 
 def _align_sample(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLookup]":
     """Align utterances of a prepared corpus that have known times, evenly spread over it."""
-    from aligner.align_corpus import batches
-    from aligner.corpus.prepared import evenly_spread, load_utterances
-    from aligner.corpus.recording import load_recording
+    from aligner.align_corpus import align_usable, batches, check_reading
+    from aligner.corpus.prepared import evenly_spread, load_info, load_utterances
     from aligner.formats.lookup import AlignmentLookup
 
     measurable = [u for u in load_utterances(args.data) if u.reference is not None]
     if not measurable:
         raise AlignerError(f"{args.data} has no utterance with known times to measure against")
     aligner = load_aligner(args)
-    rate_hz = aligner.frontend.sample_rate_hz
+    for note in check_reading(aligner, load_info(args.data), args.checkpoint, str(args.data)):
+        print(f"note: {note}", file=sys.stderr)
     sample = evenly_spread(measurable, args.utterances or _UTTERANCES)
-    aligned = [
-        alignment
-        for batch in progress(list(batches(sample)), "aligning")
-        for alignment in aligner.align_batch([load_recording(u, rate_hz) for u in batch])
-    ]
+    aligned: list[Alignment] = []
+    failed: dict[str, str] = {}
+    for batch in progress(list(batches(sample)), "aligning"):
+        alignments, reasons = align_usable(aligner, batch)
+        aligned += alignments.values()
+        failed |= reasons
+    print_failures("not aligned", by_reason(failed))
+    if not aligned:
+        raise AlignerError(f"none of {len(sample)} utterances can be aligned")
     known = [utterance.reference for utterance in sample if utterance.reference is not None]
     return aligned, AlignmentLookup(args.data, alignments=known)
 

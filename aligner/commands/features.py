@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligner.commands.arguments import FRAME_RULES_HELP, whole_number
-from aligner.errors import AlignerError
+from aligner.errors import AlignerError, reason
 
 if TYPE_CHECKING:
     from aligner.frontends import Frontend
@@ -94,8 +94,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         try:
             part.fit_normalisation([(audio, n_samples)])  # training does so over a corpus
             features[name] = part(audio, n_samples)[0][0]
-        except ValueError as error:
-            raise AlignerError(f"{args.audio}, {name}: {error}") from error
+        except Exception as error:  # here frontends of all kinds meet a recording
+            raise AlignerError(f"{args.audio}, {name}: {reason(error)}{_about(args.set)}") from error
     out = Path(args.out or f"{Path(args.audio).stem}-features.png")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +117,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "frames": frames,
         "channels": channels,
     }
+
+
+def _about(assignments: list[str]) -> str:
+    """Where to look, since a library that is given the wrong type does not say which setting it was."""
+    return f" (with --set {' '.join(assignments)})" if assignments else ""
 
 
 def _parts(
@@ -147,11 +152,14 @@ def _parts(
         if not equals or name not in settings or (not dot and len(names) > 1):
             hint = "NAME=VALUE" if len(names) == 1 else "FRONTEND.NAME=VALUE"
             raise AlignerError(f"--set {assignment}: write {hint}, FRONTEND one of {', '.join(names)}")
-        settings[name][setting] = yaml.safe_load(value)
+        try:
+            settings[name][setting] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise AlignerError(f"--set {assignment}: {value!r} is no value in YAML") from error
     parts = {}
     for name in names:
         try:
             parts[name] = getattr(frontends, FRONTENDS[name])(**settings[name])
-        except (TypeError, ValueError) as error:
-            raise AlignerError(f"--frontend {name}: {error}") from error
+        except (AttributeError, KeyError, TypeError, ValueError, OSError, AlignerError) as error:
+            raise AlignerError(f"--frontend {name}: {reason(error)}{_about(assignments)}") from error
     return parts

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from aligner.commands.arguments import WrongArguments, add_data
-from aligner.commands.output import print_record
+from aligner.commands.arguments import WrongArguments, add_data, add_strict
+from aligner.commands.output import by_reason, print_failures, print_record
+from aligner.errors import AlignerError
 
 _LAST = "last"  # to `train`, the checkpoint of the output folder
 
@@ -14,9 +15,10 @@ DESCRIPTION = """\
 Train on a prepared corpus. Only its audio and texts are learnt from; where the corpus has known times,
 boundary errors against them are shown.
 
-Writes OUT/checkpoints/last.ckpt after every epoch (`aligner align` takes it), TensorBoard files and the full
-configuration. Ctrl-C leaves the last epoch's checkpoint; --resume continues from it, and ends with the same
-result as if training had not been interrupted."""
+Writes OUT/checkpoints/last.ckpt after every epoch (`aligner align` takes it), beside it refused.tsv if there
+are utterances that could not be trained on, TensorBoard files and the full configuration. Ctrl-C leaves the
+last epoch's checkpoint; --resume continues from it, and ends with the same result as if training had not been
+interrupted."""
 
 EPILOG = """\
 examples:
@@ -60,10 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="start from times made elsewhere (TextGrids, also MFA's, CTM, .phn/.wrd, what `aligner align` "
         "wrote), matched by id; utterances that they do not fit start as usual",
     )
+    add_strict(parser, "fail in the end if any utterance could not be trained on")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train; print where the checkpoint is and, if times are known, how far boundaries are from them."""
+    from aligner.training.checkpoints import REFUSED
     from aligner.training.lightning_cli import LAST, find_config, train
 
     if not args.config:
@@ -83,7 +87,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if summary.pop("rank"):  # of several processes the first speaks for all
         raise SystemExit(0)
     _print_summary(summary, args.data)
-    return summary
+    refused = summary.pop("refused")
+    listing = Path(summary["checkpoint"]).with_name(REFUSED)
+    print_failures("not trained on", by_reason(refused), listing)
+    if refused and args.strict:
+        raise AlignerError(f"{len(refused)} utterances were not trained on: see {listing}")
+    return {**summary, "refused": len(refused)}
 
 
 def _print_summary(summary: dict[str, Any], data: Path | None) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,12 +38,10 @@ def progress_bar(what: str) -> Iterator[Callable[[float, float], None]]:
 
 
 def write_tsv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a tab-separated table. Tabs and line ends inside a field become spaces."""
-    from aligner.formats.atomic import atomic_write  # imports numpy, which --help does not need
+    """As `aligner.formats.table.write_tsv`, which imports numpy, and --help does not need that."""
+    from aligner.formats import table
 
-    with atomic_write(path) as file:
-        for row in (header, *rows):
-            file.write("\t".join(" ".join(str(field).split()) for field in row).encode() + b"\n")
+    table.write_tsv(path, header, rows)
 
 
 def print_record(title: str, rows: Iterable[tuple[str, str]], show_lines: bool = False) -> None:
@@ -78,6 +76,21 @@ def print_table(
     for row in rows:
         table.add_row(*map(escape, row))
     Console().print(table)
+
+
+def by_reason(failed: Mapping[str, str]) -> list[str]:
+    """A line for each reason, so that what is wrong with many is said once.
+
+    Args:
+        failed: Reasons by utterance id.
+    """
+    ids: dict[str, list[str]] = {}
+    for id, reason in failed.items():
+        ids.setdefault(reason, []).append(id)
+    return [
+        f"{own[0]}{f' and {len(own) - 1} more' if len(own) > 1 else ''}: {reason}"
+        for reason, own in ids.items()
+    ]
 
 
 def print_failures(what: str, reasons: Sequence[str], listing: Path | None = None) -> None:

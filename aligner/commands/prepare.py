@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aligner.corpus.check_corpus import CheckedCorpus, Refused
     from aligner.corpus.prepared import CorpusInfo, Utterance
     from aligner.corpus.readers import RawCorpus
+    from aligner.text.reading import TextReading
 
 _WORDS_SHOWN = 8
 _UNDERSTOOD = 2  # utterances shown as they were read
@@ -95,18 +96,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Check, write the corpus and the lists of what was refused; returns the figures."""
+    from aligner.formats.folder import output_folder
+
+    with output_folder(args.out):
+        return _prepare(args)
+
+
+def _prepare(args: argparse.Namespace) -> dict[str, Any]:
     from aligner.corpus.check_corpus import check_corpus
     from aligner.corpus.plausibility import doubts_about_list, doubts_about_speech, refuse_if_certain
-    from aligner.corpus.prepared import load_info, save_corpus
+    from aligner.corpus.prepared import save_corpus
     from aligner.corpus.readers import read_corpus
     from aligner.text.phonemizer import default_language, load_phonemizer
+    from aligner.text.reading import REFERENCE, TextReading
 
-    known_symbols = frozenset(load_info(args.vocabulary).symbols) if args.vocabulary else frozenset()
     corpora = [read_corpus(corpus, args.audio_root, args.columns) for corpus in args.corpus]
     raw = [found for corpus in corpora for found in corpus.utterances]
     _print_understood(corpora)
     texts = [found.text for found in raw]
     options = text_options(args, texts)
+    phonemizer = REFERENCE if args.phones_from_reference else args.phonemizer
+    language = args.language or default_language(phonemizer)
+    reading = TextReading(phonemizer, language, options)
+    known_symbols = _vocabulary(args.vocabulary, reading) if args.vocabulary else frozenset()
     phonemize = None
     if not args.phones_from_reference:
         phonemize = load_phonemizer(args.phonemizer, args.language, **options)
@@ -121,7 +133,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     warnings = [doubt for corpus in corpora for doubt in corpus.doubts] + [str(doubt) for doubt in doubts]
     warnings += text_doubts(args, texts)
 
-    args.out.mkdir(parents=True, exist_ok=True)
     _write_refused(args.out, checked)
     suspects = [(id, str(doubt)) for doubt in doubts for id in doubt.ids]
     write_tsv(args.out / "suspects.tsv", ("id", "what looks wrong"), suspects)
@@ -129,8 +140,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     _stop_if_refused(args, checked, len(raw), warnings)
 
     guessed = write_out_of_lexicon(args.out / "out-of-lexicon.tsv", checked.utterances)
-    phonemizer = "reference" if args.phones_from_reference else args.phonemizer
-    language = args.language or default_language(phonemizer)
     info = _info(checked.utterances, phonemizer, language, options, len(checked.refused))
     save_corpus(args.out, checked.utterances, info, relative_paths=args.relative_paths)
     print_examples(checked.utterances, args.show)
@@ -182,6 +191,19 @@ def _stop_if_refused(
         )
     if args.strict and warnings:
         raise AlignerError(f"with --strict what looks wrong is an error ({len(warnings)} above)")
+
+
+def _vocabulary(folder: Path, reading: "TextReading") -> frozenset[str]:
+    """The symbols of another corpus, if it was read as this one is to be."""
+    from aligner.corpus.prepared import load_info
+
+    other = load_info(folder)
+    if not reading.agrees(other.reading):
+        raise AlignerError(
+            f"--vocabulary {folder} was prepared with {other.reading}, and this corpus is to be with "
+            f"{reading}: give the same options here"
+        )
+    return frozenset(other.symbols)
 
 
 def _info(

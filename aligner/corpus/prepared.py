@@ -12,13 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import Tensor
 
 from aligner.alignment import Alignment, Interval
 from aligner.corpus.audio import audio_format, read_audio_part, resample
-from aligner.errors import AlignerError
+from aligner.errors import AlignerError, reason
 from aligner.formats import from_cut_data
 from aligner.formats.atomic import atomic_write
+from aligner.formats.folder import make_folder
+from aligner.text.reading import TextReading
 from aligner.text.transcript import PAUSE, Transcript, Word
 
 if TYPE_CHECKING:
@@ -90,6 +93,11 @@ class CorpusInfo:
     with_reference: int = 0
     refused: int = 0
 
+    @property
+    def reading(self) -> TextReading:
+        """How its texts became tokens."""
+        return TextReading(self.phonemizer, self.language, self.options)
+
     @cached_property
     def token_ids(self) -> dict[str, int]:
         """Each symbol's index."""
@@ -112,7 +120,9 @@ def load_info(folder: str | Path) -> CorpusInfo:
             raise TypeError("its symbols or options are of another kind")
         return CorpusInfo(**{**data, "symbols": tuple(symbols)})
     except Exception as error:  # whatever is in the file
-        raise AlignerError(f"{path}: {_UNREADABLE} ({type(error).__name__}: {error})") from error
+        raise AlignerError(
+            f"{path}: damaged ({reason(error)}); delete it and run `aligner prepare` again"
+        ) from error
 
 
 def load_utterances(folder: str | Path) -> list[Utterance]:
@@ -128,8 +138,10 @@ def load_utterances(folder: str | Path) -> list[Utterance]:
         words: dict[Word, Word] = {}
         with gzip.open(path, "rb") as lines:
             return [_from_data(json.loads(line), path.parent, words) for line in lines]
-    except Exception as error:  # whatever gzip, JSON and lhotse make of a damaged file
-        raise AlignerError(f"{path}: {_UNREADABLE} ({type(error).__name__}: {error})") from error
+    except Exception as error:  # here a file is read that may be damaged or somebody else's
+        raise AlignerError(
+            f"{path}: damaged ({reason(error)}); delete it and run `aligner prepare` again"
+        ) from error
 
 
 def save_corpus(
@@ -143,7 +155,7 @@ def save_corpus(
         info: The content of `corpus.json`.
         relative_paths: Store audio paths relative to `folder`, so that corpus and audio can move together.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with atomic_write(folder / CUTS) as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
         for utterance in utterances:
             cut = _to_cut(utterance, info.language, folder if relative_paths else None)
@@ -187,7 +199,8 @@ def load_audio(utterance: Utterance, sample_rate_hz: int) -> Tensor:
         The samples `[N]`, float32.
 
     Raises:
-        AlignerError: Naming the utterance, if the file cannot be read or is no longer what was prepared.
+        AlignerError: Naming the utterance, if the file cannot be read, is no longer what was prepared, or has
+            samples that are no numbers.
     """
     try:
         audio = read_audio_part(
@@ -197,13 +210,15 @@ def load_audio(utterance: Utterance, sample_rate_hz: int) -> Tensor:
             utterance.channels,
             utterance.audio_rate_hz,
         )
-    except AlignerError as error:
-        raise AlignerError(f"{utterance.id}: {error}") from error
-    if len(audio) < utterance.n_samples:
-        raise AlignerError(
-            f"{utterance.id}: {utterance.audio} is shorter than when prepared; run `aligner prepare` again"
-        )
-    return resample(audio, utterance.audio_rate_hz, sample_rate_hz)
+        if len(audio) < utterance.n_samples:
+            raise AlignerError(
+                f"{utterance.audio} is shorter than when prepared; run `aligner prepare` again"
+            )
+        if not np.isfinite(audio).all():
+            raise AlignerError(f"{utterance.audio} has samples that are not finite numbers")
+        return resample(audio, utterance.audio_rate_hz, sample_rate_hz)
+    except Exception as error:  # here soundfile and soxr read what may have changed since it was prepared
+        raise AlignerError(f"{utterance.id}: {reason(error)}") from error
 
 
 def vocabulary(transcripts: Iterable[Transcript]) -> tuple[str, ...]:

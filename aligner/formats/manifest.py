@@ -5,6 +5,7 @@ pauses that were added among a consumer's own tokens in `["added_pause"]`. lhots
 utterance's score and for the word that each phone belongs to: these stand in `supervision.custom`.
 """
 
+import contextlib
 import gzip
 import json
 import os
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from aligner.alignment import Alignment, Interval
 from aligner.errors import AlignerError
-from aligner.formats.atomic import atomic_write
+from aligner.formats.atomic import atomic_write, errors_named
+from aligner.formats.folder import make_folder
 from aligner.formats.tiers import Entry, assign_words, check_times, tile, with_added_pauses
 from aligner.formats.writer import Writer
 
@@ -93,11 +95,25 @@ def read_alignments(
                     on_error(AlignerError(f"{json.loads(line)['id']}: has no times in {path}"))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         broken = AlignerError(
-            f"{path}: cannot be read beyond line {number}: it is cut off or damaged ({error})"
+            f"{path}: cannot be read beyond line {number}: it is cut off or damaged ({error}); "
+            "delete it and run the command again that wrote it"
         )
         if on_error is None:
             raise broken from error
         on_error(broken)
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Say which file it is whose compressed content ends too early or is something else."""
+    try:
+        if path.suffix == ".gz" and not path.stat().st_size:
+            raise EOFError("it is empty")
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise AlignerError(
+            f"{path}: damaged ({error}); delete it and run the command again that wrote it"
+        ) from error
 
 
 def _from_line(line: bytes, path: str) -> Alignment | None:
@@ -154,7 +170,8 @@ class AlignmentWriter:
     Use it as a context manager. Each `write` appends a line to `NAME.partial.jsonl` beside `path`. When the
     `with` block ends, the lines are sorted by id and written to `path` (gzip without time stamp), and the
     partial file is deleted. When the block ends with an exception, the partial file stays, and the next run
-    continues from it: skip the utterances in `done`.
+    continues from it: skip the utterances in `done`. Lines that are damaged, such as by a disk that was full,
+    are left out, so that their utterances come again.
 
     Args:
         path: The manifest, `.jsonl.gz`.
@@ -164,16 +181,18 @@ class AlignmentWriter:
 
     def __init__(self, path: str | Path, *, resume: bool = True) -> None:
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         self._partial = _partial(self.path)
         if not resume:
             self._partial.unlink(missing_ok=True)
         elif not self._partial.exists() and self.path.exists():
-            with gzip.open(self.path, "rb") as finished, atomic_write(self._partial) as copy:
-                copy.writelines(finished)
-        self._lines = _complete_lines(self._partial)
+            with _damage_named(self.path), gzip.open(self.path, "rb") as finished:
+                content = finished.read()
+            with atomic_write(self._partial) as copy:
+                copy.write(content)
+        self._lines, end, self.damaged_lines = _usable_lines(self._partial)
         self._file = open(self._partial, "r+b" if self._partial.exists() else "w+b")  # noqa: SIM115
-        self._file.truncate(sum(length for _, length in self._lines.values()))
+        self._file.truncate(end)
         self._file.seek(0, os.SEEK_END)
 
     @property
@@ -194,19 +213,19 @@ class AlignmentWriter:
         if alignment.id in self._lines:
             raise AlignerError(f"{alignment.id}: aligned twice; utterance ids must differ")
         line = json.dumps(_cut_data(alignment, cut), ensure_ascii=False, sort_keys=True).encode() + b"\n"
-        self._lines[alignment.id] = (self._file.tell(), len(line))
-        self._file.write(line)
-        self._file.flush()
+        with errors_named(self._partial):
+            offset = self._file.tell()
+            self._file.write(line)
+            self._file.flush()
+        self._lines[alignment.id] = (offset, len(line))
 
     def __enter__(self) -> "AlignmentWriter":
         return self
 
     def __exit__(self, exception: object, *_: object) -> None:
-        try:
+        with errors_named(self._partial), self._file:
             if exception is None:
                 self._finish()
-        finally:
-            self._file.close()
         if exception is None:
             self._partial.unlink()
 
@@ -236,17 +255,32 @@ class Lhotse(Writer):
         self.folder.wrote(MANIFEST)
 
 
-def _complete_lines(path: Path) -> dict[str, tuple[int, int]]:
-    """Offset and length in bytes of each utterance's line. A last line that was cut off is left out."""
+def _usable_lines(path: Path) -> tuple[dict[str, tuple[int, int]], int, int]:
+    """Offset and length in bytes of each utterance's line, where the last whole line ends, and how many are
+    damaged. A last line that was cut off counts as neither."""
     lines: dict[str, tuple[int, int]] = {}
+    offset = end = damaged = 0
     if path.exists():
         with open(path, "rb") as file:
-            offset = 0
             for line in file:
                 if line.endswith(b"\n"):
-                    lines[json.loads(line)["id"]] = (offset, len(line))
+                    end = offset + len(line)
+                    id = _id_of(line)
+                    if id is None:
+                        damaged += 1
+                    else:
+                        lines[id] = (offset, len(line))
                 offset += len(line)
-    return lines
+    return lines, end, damaged
+
+
+def _id_of(line: bytes) -> str | None:
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    whole = isinstance(data, dict) and isinstance(data.get("id"), str) and data.get("supervisions")
+    return data["id"] if whole else None
 
 
 def _cut_data(alignment: Alignment, cut: "Cut | None") -> dict[str, Any]:

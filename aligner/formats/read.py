@@ -66,6 +66,8 @@ def find_manifest(path: Path) -> Path | None:
     for usual in (MANIFEST, "cuts.jsonl.gz"):
         if (path / usual).exists():
             return path / usual
+    if any(path.glob("*.partial.jsonl")):
+        raise AlignerError(f"{path}: `aligner align` was interrupted here; run it again, and it goes on")
     found = sorted(f for f in (*path.glob("*.jsonl"), *path.glob("*.jsonl.gz")) if ".partial." not in f.name)
     if len(found) > 1:
         raise AlignerError(

@@ -15,6 +15,7 @@ from typing import BinaryIO
 from aligner.alignment import Alignment, FrameGrid, PausesTo
 from aligner.errors import AlignerError
 from aligner.formats.atomic import atomic_write
+from aligner.formats.folder import make_folder
 from aligner.text.transcript import PAUSE
 
 _LONGEST_NAME_BYTES = 200  # file systems allow 255, and writers add a prefix and a suffix
@@ -150,7 +151,7 @@ class OutputFolder:
         """
         folder = os.path.join(self.root, *parts[:-1])
         if folder not in self._made:
-            os.makedirs(folder, exist_ok=True)
+            make_folder(folder)
             self._made.add(folder)
         with atomic_write(os.path.join(folder, parts[-1])) as file:
             yield file

@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aligner.errors import AlignerError
 from aligner.formats.atomic import atomic_write
+from aligner.formats.folder import make_folder
 from aligner.frontends.base import Frontend
 
 _VERSION = 1  # raise it when a frontend computes something else under the same settings
@@ -104,10 +106,10 @@ def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with atomic_write(path) as file:
             file.write(content)
-    except OSError as error:  # a full disk, or the folder of the machine that trained
+    except (OSError, AlignerError) as error:  # a full disk, or the folder of the machine that trained
         warnings.warn(f"features are not kept: {error}", stacklevel=2)
 
 

@@ -166,6 +166,28 @@ class PackedTexts:
         arrays = (np.concatenate([getattr(text, name) for text in texts]) for name in (*names, *per_text))
         return cls(ids, *arrays)
 
+    def only(self, rows: Sequence[int]) -> "PackedTexts":
+        """The texts at these places.
+
+        Args:
+            rows: Of B; possibly none.
+        """
+        chosen = np.array(rows, np.int64)
+        slots = ranges(starts_of(self.text_slots)[chosen], self.text_slots[chosen])
+        variants = ranges(starts_of(self.slot_variants)[slots], self.slot_variants[slots])
+        tokens = ranges(starts_of(self.variant_tokens)[variants], self.variant_tokens[variants])
+        return PackedTexts(
+            tuple(self.ids[row] for row in rows),
+            self.token_ids[tokens],
+            self.skippable[tokens],
+            self.words[tokens],
+            self.variant_tokens[variants],
+            self.log_priors[variants],
+            self.slot_variants[slots],
+            self.text_slots[chosen],
+            self.text_words[chosen],
+        )
+
     def tokens(self, choice: Indices | None = None) -> PackedTokens:
         """The tokens of one choice of pronunciations.
 

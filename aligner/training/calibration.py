@@ -5,15 +5,16 @@ removed and with a word added; a text that cannot be changed (of the user's own 
 none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aligner.aligner import Aligner
+from aligner.aligner import Aligner, Decoded
 from aligner.confidence import utterance_evidence
 from aligner.corpus.prepared import Utterance
-from aligner.corpus.recording import load_recording
+from aligner.corpus.recording import Recording, load_recording
+from aligner.errors import AlignerError
 from aligner.text.transcript import Transcript
 
 _UTTERANCES = 100  # enough for a few coefficients, and a matter of seconds
@@ -88,12 +89,25 @@ def _evidence(aligner: Aligner, utterances: Sequence[Utterance], texts: Sequence
     grid = aligner.frontend.grid
     recordings = []
     for utterance, text in zip(utterances, texts, strict=True):
-        recording = load_recording(utterance, grid.sample_rate_hz, text)
+        try:
+            recording = load_recording(utterance, grid.sample_rate_hz, text)
+        except AlignerError:  # lost since it was trained on
+            continue
         if text.min_tokens() <= grid.frame_count(len(recording.audio)):
             recordings.append(recording)
     phones, evidence = [np.empty(0)], [np.empty((0, 3))]
     for start in range(0, len(recordings), _BATCH):
-        found = aligner.decode(recordings[start : start + _BATCH])
-        phones.append(found.goodness[found.tokens.is_phone])
-        evidence.append(utterance_evidence(found.goodness, found.tokens, found.durations.joint, grid.hop_s))
+        for found in _decoded(aligner, recordings[start : start + _BATCH]):
+            phones.append(found.goodness[found.tokens.is_phone])
+            own = utterance_evidence(found.goodness, found.tokens, found.durations.joint, grid.hop_s)
+            evidence.append(own)
     return np.concatenate(phones), np.concatenate(evidence)
+
+
+def _decoded(aligner: Aligner, recordings: Sequence[Recording]) -> Iterator[Decoded]:
+    """Those that can be decoded: another's text may fit the recording only in shorter pronunciations."""
+    try:
+        yield aligner.decode(recordings)
+    except Exception:
+        for recording in recordings if len(recordings) > 1 else ():
+            yield from _decoded(aligner, [recording])

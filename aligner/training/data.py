@@ -3,8 +3,11 @@
 B batch, N samples, S speech frames, C channels.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import lightning
@@ -21,7 +24,7 @@ from aligner.corpus.prepared import (
     load_utterances,
 )
 from aligner.corpus.read_ahead import read_ahead
-from aligner.errors import AlignerError
+from aligner.errors import AlignerError, reason
 from aligner.text.packed import PackedTexts
 from aligner.text.vocabulary import Vocabulary
 from aligner.training.batches import batches_in_order, epoch_batches, of_process
@@ -42,6 +45,7 @@ class Batch:
         audio_lengths: int64 `[B]`, samples; 0 where the audio was left out, because features are kept.
         features: Features `[S, C]` by id, of those utterances whose features lay on disk.
         texts: Their words with all pronunciations; they stay on the host.
+        refused: Why utterances that would be here are not, by id.
     """
 
     utterances: list[Utterance]
@@ -49,6 +53,7 @@ class Batch:
     audio_lengths: Tensor
     features: dict[str, Tensor]
     texts: PackedTexts
+    refused: dict[str, str] = field(default_factory=dict)
 
     @property
     def ids(self) -> list[str]:
@@ -62,6 +67,19 @@ class Batch:
     def __len__(self) -> int:
         return len(self.utterances)
 
+    def without(self, places: Collection[int]) -> "Batch":
+        """The batch without the utterances at these places."""
+        if not places:
+            return self
+        rows = [row for row in range(len(self)) if row not in places]
+        return replace(
+            self,
+            utterances=[self.utterances[row] for row in rows],
+            audio=self.audio[rows],
+            audio_lengths=self.audio_lengths[rows],
+            texts=self.texts.only(rows),
+        )
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -70,10 +88,12 @@ class Loaded:
     Args:
         audio: `[N]`.
         features: `[S, C]`.
+        refused: Why the utterance cannot be trained on; "" if it can.
     """
 
     audio: Tensor | None = None
     features: Tensor | None = None
+    refused: str = ""
 
 
 def collate(utterances: Sequence[Utterance], loaded: Sequence[Loaded], texts: Sequence[PackedTexts]) -> Batch:
@@ -140,6 +160,7 @@ class AlignerData(lightning.LightningDataModule):
         self.utterances: list[Utterance] = []
         self.by_id: dict[str, Utterance] = {}
         self.features = FeatureStore(keep)
+        self.refused: dict[str, str] = {}  # why utterances cannot be trained on, by id; filled by the model
         self._vocabulary = Vocabulary(self.info.symbols)
         self._texts: dict[str, PackedTexts] = {}
         self.no_text = PackedTexts.of(self._vocabulary, [], [])  # where a process has none
@@ -150,12 +171,20 @@ class AlignerData(lightning.LightningDataModule):
         return self.info.symbols
 
     @property
-    def text(self) -> dict[str, Any] | None:
-        """How texts became tokens, as `text.load_phonemizer` takes it; None if they were not made of text."""
-        if self.info.phonemizer == "reference":
-            return None
+    def text(self) -> dict[str, Any]:
+        """How texts became tokens, as `TextReading.stated` takes it."""
         names = ("phonemizer", "language", "options")
         return {name: getattr(self.info, name) for name in names}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the utterances' ids, texts and lengths: a run goes on with the corpus that it began with."""
+        self.setup()
+        digest = hashlib.sha256()
+        for utterance in sorted(self.utterances, key=lambda utterance: utterance.id):
+            said = [utterance.id, utterance.n_samples, utterance.text, utterance.transcript.to_dict()]
+            digest.update(json.dumps(said, sort_keys=True).encode())
+        return digest.hexdigest()
 
     def setup(self, stage: str = "") -> None:
         if not self.utterances:
@@ -234,10 +263,21 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         data = self._data
         for ids, loaded in read_ahead(self._plan, self._load, data.num_workers):
+            refused = {id: own.refused for id, own in zip(ids, loaded, strict=True) if own.refused}
+            ids = [id for id in ids if id not in refused]
             texts = [data.no_text, *(data.text_of(id) for id in ids)]
-            yield collate([data.by_id[id] for id in ids], loaded, texts)
+            batch = collate([data.by_id[id] for id in ids], [own for own in loaded if not own.refused], texts)
+            yield replace(batch, refused=refused)
 
     def _load(self, id: str) -> Loaded:
-        if self._features is not None and id in self._features:
-            return Loaded(features=self._features.read(id))
-        return Loaded(audio=load_audio(self._data.by_id[id], self._data.sample_rate_hz))
+        """Here training reads recordings and texts; what cannot be used is refused, and costs no other."""
+        data = self._data
+        if id in data.refused:
+            return Loaded(refused=data.refused[id])
+        try:
+            data.text_of(id)
+            if self._features is not None and id in self._features:
+                return Loaded(features=self._features.read(id))
+            return Loaded(audio=load_audio(data.by_id[id], data.sample_rate_hz))
+        except (AlignerError, OSError) as error:  # OSError: of features on disk
+            return Loaded(refused=reason(error).removeprefix(f"{id}: "))

@@ -70,7 +70,10 @@ class FeatureStore:
                 continue
             place = self._place(own)
             if place == "disk":
-                self._disk.write(id, own)
+                try:
+                    self._disk.write(id, own)
+                except OSError:  # full by now: features are computed again, and training goes on
+                    self._free_bytes = {**(self._free_bytes or {}), "disk": 0.0}
             elif place is not None:
                 # a copy, so that the rest of the batch is not kept for it; pinned: copied without waiting
                 on_gpu_side = place == "device" or not own.is_cuda

@@ -78,11 +78,11 @@ class Gradient(TrainingMethod):
         loss = loss.detach()
         add_up([*gradients, loss, size])
         for parameter, gradient in zip(encoder.parameters(), gradients, strict=True):
-            parameter.grad = gradient.div_(size)
+            parameter.grad = gradient.div_(size.clamp(min=1))  # 0 where all of a batch was refused
         module.clip_gradients(optimizer, gradient_clip_val=_GRADIENT_CLIP, gradient_clip_algorithm="norm")
         optimizer.step()
         module.lr_schedulers().step()  # type: ignore[union-attr]
-        module.log("loss", loss / size, prog_bar=True, batch_size=1)
+        module.log("loss", loss / size.clamp(min=1), prog_bar=True, batch_size=1)
 
     def _loss(
         self, epoch: int, aligner: Aligner, batch: Batch, versions: Sequence[PackedFeatures]

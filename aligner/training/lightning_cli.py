@@ -1,41 +1,38 @@
 """Training from configurations: LightningCLI with this project's links, files and errors."""
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligner.errors import AlignerError
+from aligner.formats.atomic import atomic_write
+from aligner.formats.folder import output_folder
+from aligner.formats.source import reading_of
+from aligner.training.settings import WrongSettings, check_fixed, check_yaml, near, shortened
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
     from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 LAST = Path("checkpoints", "last.ckpt")  # in the folder that a run writes
-# Trainer settings that would be ignored, or end training before the calibration, with their defaults.
-_FIXED = {"max_epochs": -1, "min_epochs": None, "max_steps": -1, "max_time": None, "fast_dev_run": False}
+_CONFIG = "config.yaml"
 _SHOWN = 10  # utterances that get a flat start
-
-
-class WrongSettings(AlignerError):
-    """A setting that does not exist or has a value it cannot have."""
-
-    exit_status = 2
 
 
 def find_config(name: str) -> Path:
     """A configuration file by path or, if there is none, by the name of one that this package carries.
 
     Raises:
-        AlignerError: If there is none of that name, naming those there are.
+        AlignerError: If there is none of that name, naming those there are, or if it holds no settings.
     """
     import aligner
 
     carried = Path(aligner.__file__).parent / "configs"
     for path in (Path(name), carried / Path(name).name, carried / f"{Path(name).name}.yaml"):
         if path.is_file():
+            check_yaml(path)
             return path
     names = ", ".join(sorted(path.stem for path in carried.glob("*.yaml")))
     raise AlignerError(f"no configuration {name!r}: name a YAML file, or one of {names}")
@@ -58,32 +55,60 @@ def train(
         init_alignments: What `formats.read` reads, to start from.
 
     Returns:
-        checkpoint, epochs, seconds, rank (which of several processes this is) and, where there is
-        something to measure, words_error_ms, phones_error_ms, peak_gpu_bytes; with init_alignments also how
-        many utterances started from them.
+        checkpoint, epochs, seconds, rank (which of several processes this is), the reasons of what was
+        refused by id and, where there is something to measure, words_error_ms, phones_error_ms,
+        peak_gpu_bytes; with init_alignments also how many utterances started from them. A run that was
+        finished before has a key finished.
 
     Raises:
         AlignerError: For settings that cannot be, for a checkpoint that is not there, unless resumed for one
-            that is there already, and for alignments that fit no utterance.
+            that is there already, for one of another corpus, for alignments that fit no utterance, where
+            another run writes the folder, and where every utterance was refused.
     """
+    from aligner.training.resume import checkpoint_to_resume, resumable
+
+    files = [word for config in configs for word in ("--config", str(config))]
+    cli = parse([*files, *settings], out)
+    if init_alignments is not None and resume_from is not None:
+        raise AlignerError("cannot combine --resume with --init-alignments: the run has started already")
+    cli.datamodule.setup()  # a corpus that cannot be read is said before anything is written
+    # The other processes of a run on several devices write nothing.
+    with output_folder(out) if cli.trainer.is_global_zero else nullcontext():
+        checkpoint = checkpoint_to_resume(out / LAST, resume_from)
+        if checkpoint is not None:
+            content, notes = resumable(cli.model, cli.datamodule, checkpoint)
+            for note in notes:
+                _note(cli, note)
+            if content["epoch"] + 1 >= cli.model.method.epochs:
+                return _finished(cli, checkpoint, content)
+        return _train(cli, out, checkpoint, init_alignments)
+
+
+def _train(
+    cli: "LightningCLI", out: Path, checkpoint: Path | None, init_alignments: Path | None
+) -> dict[str, Any]:
+    """Train in the folder of a run; arguments and result as of `train`."""
     import time
 
     import torch
 
-    files = [word for config in configs for word in ("--config", str(config))]
-    cli = parse([*files, *settings], out)
-    checkpoint = _checkpoint_to_resume(out, resume_from)
-    if checkpoint is not None:
-        _check_resumable(cli, checkpoint)
-    started = {}
-    if init_alignments is not None:
-        if checkpoint is not None:
-            raise AlignerError("cannot combine --resume with --init-alignments: the run has started already")
-        started = _start_from(cli, init_alignments)
+    from aligner.training.checkpoints import list_refused
+    from aligner.training.usable import NothingToTrainOn
+
+    started = {} if init_alignments is None else _start_from(cli, init_alignments)
+    if cli.trainer.is_global_zero:
+        with atomic_write(out / _CONFIG) as file:
+            file.write(cli.parser.dump(cli.config, skip_none=False).encode())
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     started_s = time.perf_counter()
-    _fit(cli, checkpoint)
+    try:
+        _fit(cli, checkpoint)
+    except NothingToTrainOn as error:
+        raise AlignerError(f"{error}; see {list_refused(out / LAST, error.refused)}") from error
+    for part in (cli.model, cli.trainer.logger):
+        if problem := getattr(part, "problem", ""):
+            _note(cli, problem)
     epochs, seconds = cli.trainer.current_epoch, time.perf_counter() - started_s
     summary = {
         "checkpoint": str(out / LAST),
@@ -92,6 +117,7 @@ def train(
         "rank": cli.trainer.global_rank,
         **started,
         **_errors_ms(cli),
+        "refused": cli.datamodule.refused,
     }
     if cli.model.device.type == "cuda" or torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         summary["peak_gpu_bytes"] = torch.cuda.max_memory_allocated()
@@ -111,6 +137,7 @@ def parse(settings: Sequence[str], out: Path) -> "LightningCLI":
     from jsonargparse import ArgumentError
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+    from aligner.aligner import devices
     from aligner.training.data import AlignerData
     from aligner.training.module import AlignerModule
 
@@ -125,7 +152,7 @@ def parse(settings: Sequence[str], out: Path) -> "LightningCLI":
             seed_everything_default=0,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,  # a checkpoint is plain data and needs none
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=None,  # it does not write files whole
             trainer_defaults={
                 "use_distributed_sampler": False,  # lhotse's samplers share the corpus out themselves
                 "max_epochs": -1,  # the training method says
@@ -137,16 +164,12 @@ def parse(settings: Sequence[str], out: Path) -> "LightningCLI":
             },
             parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
         )
-    # ValueError: from the parts, for values that do not fit; Misconfiguration: from the trainer
-    except (ArgumentError, ValueError, MisconfigurationException) as error:
-        raise WrongSettings(_shortened(str(error))) from error
-    trainer = cli.config["trainer"]
-    for name, usual in _FIXED.items():
-        if trainer[name] != usual:
-            raise WrongSettings(
-                f"trainer.{name}: the length of training is model.training.init_args.epochs "
-                "(for a quick try: --config smoke)"
-            )
+    except (ArgumentError, ValueError) as error:  # ValueError: from the parts, for values that do not fit
+        raise WrongSettings(shortened(str(error))) from error
+    # from the trainer; ImportError for accelerators that need a library
+    except (MisconfigurationException, ImportError) as error:
+        message = shortened(str(error))
+        raise WrongSettings(f"{message} (devices here: {', '.join(devices())})") from error
     return cli
 
 
@@ -170,18 +193,24 @@ def quieten() -> None:
 
 
 def _cli_class(out: Path) -> "type[LightningCLI]":
-    from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+    from jsonargparse import ArgumentError
+    from lightning.pytorch.callbacks import RichProgressBar
     from lightning.pytorch.cli import LightningCLI
-    from lightning.pytorch.loggers import TensorBoardLogger
     from lightning.pytorch.strategies import DDPStrategy
 
+    from aligner.training.checkpoints import AtomicCheckpoints, SaveEveryEpoch
     from aligner.training.processes import Processes
+    from aligner.training.progress import EpochLines, RunLogger
 
     class AlignerCLI(LightningCLI):
         """Links what model and data must agree on, and says what is written where."""
 
         def parse_arguments(self, parser: "LightningArgumentParser", args: Any) -> None:
-            self.config = parser.parse_args(args)
+            try:
+                self.config = parser.parse_args(args)
+            except ArgumentError as error:
+                raise WrongSettings(f"{shortened(str(error))}{near(str(error), parser)}") from error
+            check_fixed(self.config["trainer"], out)
 
         def add_arguments_to_parser(self, parser: "LightningArgumentParser") -> None:
             parser.set_defaults({"model.training": {"class_path": "aligner.training.EM"}})
@@ -194,19 +223,15 @@ def _cli_class(out: Path) -> "type[LightningCLI]":
         def instantiate_trainer(self, **kwargs: Any) -> Any:
             trainer = self.config_init["trainer"]
             if trainer["logger"] is None:
-                kwargs["logger"] = TensorBoardLogger(str(out), name="", version="")
-            folder = out / LAST.parent
-            saver = ModelCheckpoint(
-                folder,
-                filename=LAST.stem,  # with save_last there would be two files
-                save_on_train_epoch_end=True,  # not only where there is a validation
-                enable_version_counter=False,
-            )
-            callbacks = [*(trainer["callbacks"] or []), saver]
+                kwargs["logger"] = RunLogger(str(out))
+            callbacks = [*(trainer["callbacks"] or []), SaveEveryEpoch(out / LAST)]
+            plugins = [*(trainer["plugins"] or []), AtomicCheckpoints()]
             watched = sys.stderr.isatty() and trainer["enable_progress_bar"] is not False
             if watched:
                 callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
-            kwargs |= {"enable_progress_bar": watched}
+            if not watched or not sys.stdout.isatty():
+                callbacks.append(EpochLines())
+            kwargs |= {"plugins": plugins, "enable_progress_bar": watched}
             made = super().instantiate_trainer(callbacks=list(callbacks), **kwargs)
             if not isinstance(made.strategy, DDPStrategy):
                 return made
@@ -228,42 +253,39 @@ def _is_given(part: Any) -> bool:
     return part is not None
 
 
-def _checkpoint_to_resume(out: Path, resume_from: str | Path | None) -> Path | None:
-    last = out / LAST
-    if resume_from is None:
-        if last.exists():
-            raise AlignerError(
-                f"{last} exists: continue it with --resume, or choose another folder with --out"
-            )
-        return None
-    checkpoint = last if resume_from == "last" else Path(resume_from)
-    if not checkpoint.is_file():
-        raise AlignerError(f"no checkpoint {checkpoint} to continue; leave out --resume to start")
-    return checkpoint
+def _finished(cli: "LightningCLI", checkpoint: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """The result of a run that has nothing left to train."""
+    epochs = content["epoch"] + 1
+    _note(cli, f"{checkpoint} is of a finished run: its {epochs} epochs are done, and nothing was trained")
+    cli.model.load_state_dict(content["state_dict"])
+    figures = _errors_ms(cli)
+    return {
+        "checkpoint": str(checkpoint),
+        "epochs": epochs,
+        "seconds": 0.0,
+        "rank": cli.trainer.global_rank,
+        **figures,
+        "refused": cli.datamodule.refused,
+        "finished": True,
+    }
 
 
-def _check_resumable(cli: "LightningCLI", checkpoint: Path) -> None:
-    """Raise AlignerError unless the checkpoint is one of this model."""
-    from aligner.aligner import CHECKPOINT_KEY, read_checkpoint
-    from aligner.instantiate import public_path
-
-    content = read_checkpoint(checkpoint)
-    ours, theirs = cli.model.aligner.settings(), content[CHECKPOINT_KEY]
-    method = (content.get("training") or {}).get("method")
-    changed = [name for name in ("symbols", "frontend", "encoder") if ours[name] != theirs.get(name)]
-    changed += ["training"] if method != public_path(type(cli.model.method)) else []
-    if changed:
-        raise AlignerError(
-            f"{checkpoint} cannot be continued: it was trained with other {', '.join(changed)} than these "
-            "settings and this corpus have"
-        )
+def _note(cli: "LightningCLI", sentence: str) -> None:
+    if cli.trainer.is_global_zero:
+        print(f"note: {sentence}", file=sys.stderr)
 
 
 def _start_from(cli: "LightningCLI", path: Path) -> dict[str, int]:
     """Give the model its initial alignments; print and return how many there are and who has none."""
     from aligner.training.init_alignments import read_init_alignments
 
-    cli.datamodule.setup()
+    reading, own = reading_of(path), cli.datamodule.info.reading
+    if reading is not None and not reading.agrees(own):
+        _note(
+            cli,
+            f"{path} is of texts prepared with {reading}, the corpus with {own}: where phones differ, they "
+            "share their word evenly",
+        )
     found = read_init_alignments(path, cli.datamodule.utterances)
     cli.model.method.start_from(found.matched)
     counts = {
@@ -283,9 +305,15 @@ def _start_from(cli: "LightningCLI", path: Path) -> dict[str, int]:
 
 
 def _fit(cli: "LightningCLI", checkpoint: Path | None) -> None:
-    with _own_interrupt_handler():
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    from aligner.training.progress import quiet_writers
+
+    with _own_interrupt_handler(), quiet_writers():
         try:
             cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+        except MisconfigurationException as error:  # settings of the trainer that exclude one another
+            raise WrongSettings(shortened(str(error))) from error
         except SystemExit as error:
             if not cli.trainer.interrupted:
                 raise
@@ -316,15 +344,3 @@ def _errors_ms(cli: "LightningCLI") -> dict[str, float]:
         for name in ("words_error_ms", "phones_error_ms")
         if name in figures
     }
-
-
-def _shortened(message: str) -> str:
-    """jsonargparse's message without its list of every type that a value might have been."""
-    if message.startswith("Call to compute_fn"):  # of the link from frontend to sample rate
-        message = message.partition(" failed: ")[2]
-    # of the encoder, which is typed as what makes one of the vocabulary and the channels
-    message = re.sub(r"Type collections\.abc\.Callable.*? a callable class: ", "", message)
-    message = message.partition(". Got value: Namespace(")[0]
-    message = message.replace("data.data_dir", "--data")
-    lines = [line for line in message.splitlines() if line.strip()]
-    return "\n".join(lines[:6])

@@ -53,7 +53,7 @@ class TrainingMethod:
         Args:
             module: Whose optimizers, epoch and log these are.
             aligner: What is trained.
-            batch: B utterances.
+            batch: B utterances; none, where all of a batch were refused.
             versions: Their features as recorded, then perturbed versions with the same frames.
         """
         raise NotImplementedError

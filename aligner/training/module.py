@@ -3,28 +3,30 @@
 B batch, N samples, F packed frames.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor
 
+from aligner.align_corpus import align_usable
 from aligner.aligner import CHECKPOINT_KEY, Aligner
 from aligner.alignment import Alignment
 from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S
-from aligner.corpus.prepared import Utterance
-from aligner.corpus.recording import load_recording
+from aligner.corpus.prepared import Utterance, load_audio
 from aligner.encoders import Encoder
+from aligner.errors import reason
 from aligner.evaluate import boundary_figures, compare
 from aligner.frontends import Frontend
-from aligner.frontends.packed import PackedFeatures, packed_features
 from aligner.instantiate import public_path
 from aligner.plot import plot_alignment
 from aligner.training.calibration import calibrate
-from aligner.training.data import Batch
-from aligner.training.feature_store import FeatureStore, pack_known
+from aligner.training.data import AlignerData, Batch
+from aligner.training.feature_store import FeatureStore
 from aligner.training.method import TrainingMethod
+from aligner.training.processes import gathered
+from aligner.training.usable import NothingToTrainOn, fit_normalisation, usable_versions
 from aligner.training.voice_perturbation import Perturbation
 
 _RANK_SEED = 1_000_003  # keeps the draws of the processes apart
@@ -80,6 +82,7 @@ class AlignerModule(lightning.LightningModule):
         self.method = training
         self.perturbation = perturbation
         self.seed = seed
+        self.problem = ""  # with what is only measured and shown; the last
         self._kept = FeatureStore() if features is None else features
         self.register_buffer("normalisation_fitted", torch.tensor(False))
 
@@ -92,49 +95,47 @@ class AlignerModule(lightning.LightningModule):
         if not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.trainer.fit_loop.max_epochs = self.method.epochs
         if not self.normalisation_fitted:
-            batches = self.trainer.datamodule.normalisation_batches()  # type: ignore[attr-defined]
-            self.aligner.frontend.fit_normalisation((batch.audio, batch.audio_lengths) for batch in batches)
+            fit_normalisation(self.aligner.frontend, self._normalisation_batches, self._data.refused)
             self.normalisation_fitted.fill_(True)
+
+    @property
+    def _data(self) -> AlignerData:
+        return self.trainer.datamodule  # type: ignore[attr-defined]
+
+    def _normalisation_batches(self) -> Iterator[Batch]:
+        for batch in self._data.normalisation_batches():
+            self._data.refused |= batch.refused
+            if len(batch):
+                yield batch
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One step of the training method on the batch as recorded and, if asked for, in other voices."""
         if batch_index == 0:  # only now: a loader may or may not draw when an epoch starts
             torch.manual_seed(self.seed + self.current_epoch + _RANK_SEED * self.global_rank)
-        versions = [self._features(batch), *self._perturbed(batch)] if len(batch) else []
-        self.method.step(self, self.aligner, batch, versions)
-
-    def _features(self, batch: Batch) -> PackedFeatures:
-        """A batch's features; those of utterances whose audio came are computed, and kept."""
-        known = dict(batch.features)
-        fresh = [b for b, n_samples in enumerate(batch.audio_lengths.tolist()) if n_samples]
-        if fresh:
-            audio = batch.audio if len(fresh) == len(batch) else batch.audio[fresh]
-            computed = packed_features(self.aligner.frontend, audio, batch.audio_lengths[fresh]).unpack()
-            ids = [batch.ids[b] for b in fresh]
-            self._kept.keep(ids, computed)
-            known |= zip(ids, computed, strict=True)
-        return pack_known(batch.ids, self._kept, known, self.device)
-
-    def _perturbed(self, batch: Batch) -> list[PackedFeatures]:
-        """The batch's features in other voices, drawn anew each time; none without a perturbation."""
-        if self.perturbation is None:
-            return []
-        frontend, audio = self.aligner.frontend, torch.zeros_like(batch.audio)
-        for row, sound, length in zip(audio, batch.audio, batch.audio_lengths.tolist(), strict=True):
-            row[:length] = self.perturbation(sound[:length].cpu(), frontend.sample_rate_hz)
-        return [packed_features(frontend, audio, batch.audio_lengths)]
+        usable, versions, refused = usable_versions(self.aligner, batch, self._kept, self.perturbation)
+        self._data.refused |= refused
+        self.method.step(self, self.aligner, usable, versions)
 
     def on_train_epoch_end(self) -> None:
-        """After the last epoch, calibrate the confidence."""
+        """Agree with other processes on what was refused; after the last epoch, calibrate the confidence."""
+        data = self._data
+        data.refused = {id: why for own in gathered(data.refused) for id, why in own.items()}
+        usable = [utterance for utterance in data.utterances if utterance.id not in data.refused]
+        if not usable:
+            raise NothingToTrainOn(data.refused)
         if self.current_epoch + 1 == self.method.epochs:
             self.eval()
-            calibrate(self.aligner, self.trainer.datamodule.utterances, self.seed)  # type: ignore[attr-defined]
+            calibrate(self.aligner, usable, self.seed)
             self.train()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what `Aligner.load` and a resumed run need."""
         checkpoint[CHECKPOINT_KEY] = self.aligner.settings()
-        checkpoint["training"] = {"method": public_path(type(self.method)), **self.method.state_dict()}
+        checkpoint["training"] = {
+            "method": public_path(type(self.method)),
+            "corpus": self._data.fingerprint,
+            **self.method.state_dict(),
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Resume the training method."""
@@ -148,16 +149,17 @@ class AlignerModule(lightning.LightningModule):
         """Boundary errors where the corpus has reference times, and a picture of the first alignment."""
         if self.trainer.sanity_checking:
             return
-        rate_hz = self.aligner.frontend.sample_rate_hz
-        recordings = [load_recording(utterance, rate_hz) for utterance in batch.utterances]
-        alignments = self.aligner.align_batch(recordings)
-        for utterance, alignment in zip(batch.utterances, alignments, strict=True):
+        alignments, failed = align_usable(self.aligner, batch.utterances)
+        for id, why in (batch.refused | failed).items():
+            self.problem = f"{id} could not be measured: {why}"
+        aligned = [utterance for utterance in batch.utterances if utterance.id in alignments]
+        for utterance in aligned:
             if utterance.reference is not None:
-                errors = compare(alignment, utterance.reference)
+                errors = compare(alignments[utterance.id], utterance.reference)
                 self._errors_ms["words"] += [*errors.word_starts_ms, *errors.word_ends_ms]
                 self._errors_ms["phones"] += errors.phones_ms
-        if batch_index == 0:
-            self._show(alignments[0], batch.utterances[0], recordings[0].audio)
+        if batch_index == 0 and aligned:
+            self._show(alignments[aligned[0].id], aligned[0])
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean boundary errors."""
@@ -167,9 +169,14 @@ class AlignerModule(lightning.LightningModule):
                 self.log(f"{level}_error_ms", float(figures["mean_ms"] or 0.0), prog_bar=True)
                 self.log(f"{level}_within_20ms", float(figures["within_20ms"] or 0.0))
 
-    def _show(self, alignment: Alignment, utterance: Utterance, audio: Tensor) -> None:
-        board = getattr(self.logger, "experiment", None)
-        if hasattr(board, "add_figure"):
-            rate_hz = self.aligner.frontend.sample_rate_hz
-            figure = plot_alignment(alignment, audio.numpy(), rate_hz, utterance.reference)
+    def _show(self, alignment: Alignment, utterance: Utterance) -> None:
+        rate_hz = self.aligner.frontend.sample_rate_hz
+        try:
+            board = getattr(self.logger, "experiment", None)
+            if not hasattr(board, "add_figure"):
+                return
+            audio = load_audio(utterance, rate_hz).numpy()
+            figure = plot_alignment(alignment, audio, rate_hz, utterance.reference)
             board.add_figure("alignment", figure, self.current_epoch)  # type: ignore[union-attr]
+        except Exception as error:  # a picture is worth no training: librosa, matplotlib, TensorBoard, a disk
+            self.problem = f"there is no picture of {utterance.id}: {reason(error)}"

@@ -252,7 +252,7 @@ def test_a_checkpoint_with_other_settings_or_weights_says_so(checkpoint: Path, t
 
 
 def test_a_device_that_is_not_there_is_blamed_and_not_the_file(checkpoint: Path) -> None:
-    with pytest.raises(AlignerError, match="^device 'nowhere' cannot be used"):
+    with pytest.raises(AlignerError, match="^there is no device 'nowhere' here: take one of cpu"):
         Aligner.load(checkpoint, "nowhere")
 
 
