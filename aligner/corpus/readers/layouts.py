@@ -51,7 +51,7 @@ def read_corpus(
     path = Path(path)
     if not path.exists():
         raise AlignerError(f"{path}: no such file or folder")
-    given = parse_columns(columns) if columns else None
+    given = None if columns is None else parse_columns(columns)
     root = None if audio_root is None else Path(audio_root)
     if root is not None and not root.is_dir():
         raise AlignerError(f"--audio-root {root}: no such folder")
