@@ -1,25 +1,23 @@
 """Align a prepared corpus to disk: resumable, and one bad utterance does not stop the others."""
 
+import gzip
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aligner.aligner import Aligner
 from aligner.alignment import Alignment
 from aligner.corpus.prepared import CUTS, CorpusInfo, Utterance, load_info, load_utterances
-from aligner.corpus.recording import load_recording
+from aligner.corpus.read_ahead import read_ahead
+from aligner.corpus.recording import Recording, load_recording
 from aligner.errors import AlignerError, reason
 from aligner.formats import MANIFEST, AlignmentWriter
 from aligner.formats.atomic import atomic_write
 from aligner.formats.folder import output_folder
 from aligner.formats.source import SOURCE, read_source
 from aligner.text.transcript import PAUSE
-
-if TYPE_CHECKING:
-    from lhotse.cut import Cut
 
 BATCH_DURATION_S = 200.0  # under 1 GB on a CPU; also the default of `aligner align --batch-duration`
 
@@ -77,6 +75,7 @@ def align_corpus(
     info = load_info(data)
     result = AlignedCorpus(notes=check_reading(aligner, info, f"{checkpoint}", f"{data}"))
     utterances, cuts = load_utterances(data), _cuts(data)
+    rate_hz = aligner.frontend.sample_rate_hz
     result.audio_s = sum(utterance.duration_s for utterance in utterances)
     with output_folder(out):
         _claim(out, checkpoint, data, batch_duration_s, aligner)
@@ -87,11 +86,19 @@ def align_corpus(
                     "aligned again"
                 )
             result.aligned |= writer.done
-            done_s = 0.0
-            for batch in batches(utterances, batch_duration_s):
-                missing = [utterance for utterance in batch if utterance.id not in result.aligned]
-                if missing:
-                    _align_batch(aligner, batch, missing, cuts, writer, result)
+            due = [
+                batch
+                for batch in batches(utterances, batch_duration_s)
+                if any(utterance.id not in result.aligned for utterance in batch)
+            ]
+            done_s = result.audio_s - sum(utterance.duration_s for batch in due for utterance in batch)
+            for batch, loaded in read_ahead(due, lambda own: load_usable(own, rate_hz)):
+                alignments, failed = align_usable(aligner, loaded)
+                for id, alignment in alignments.items():
+                    if id not in result.aligned:
+                        writer.write(alignment, json.loads(cuts[id]))
+                result.aligned |= alignments.keys()
+                result.failed |= failed
                 done_s += sum(utterance.duration_s for utterance in batch)
                 if on_progress is not None:
                     on_progress(done_s, result.audio_s)
@@ -153,62 +160,66 @@ def batches(
         yield batch
 
 
-def _align_batch(
-    aligner: Aligner,
-    batch: list[Utterance],
-    missing: list[Utterance],
-    cuts: "dict[str, Cut]",
-    writer: AlignmentWriter,
-    result: AlignedCorpus,
-) -> None:
-    """Align `batch`, write those of it that are `missing`; what fails alone is noted in `result`."""
-    alignments, failed = align_usable(aligner, batch)
-    for utterance in missing:
-        if utterance.id in failed:
-            result.failed[utterance.id] = failed[utterance.id]
-        else:
-            writer.write(alignments[utterance.id], cuts[utterance.id])
-            result.aligned.add(utterance.id)
+@dataclass(frozen=True)
+class Unusable:
+    """An utterance whose audio cannot be had, and why."""
+
+    id: str
+    reason: str
+
+
+def load_usable(utterance: Utterance, sample_rate_hz: int) -> Recording | Unusable:
+    """The recording of an utterance, or why it cannot be had, whatever was raised. Arguments as of
+    `load_recording`.
+    """
+    try:
+        return load_recording(utterance, sample_rate_hz)
+    except Exception as error:
+        return Unusable(utterance.id, reason(error).removeprefix(f"{utterance.id}: "))
 
 
 def align_usable(
-    aligner: Aligner, utterances: Sequence[Utterance]
+    aligner: Aligner, loaded: Sequence[Recording | Unusable]
 ) -> tuple[dict[str, Alignment], dict[str, str]]:
     """Alignments of those utterances that can be aligned, and why the others cannot, both by id.
 
-    Here files, frontends and encoders of all kinds meet people's data: whatever they raise costs the
-    utterance that they raise it for, and no other.
+    Here frontends and encoders of all kinds meet people's data: whatever they raise costs the utterance that
+    they raise it for, and no other.
 
     Args:
         aligner: A trained one.
-        utterances: Aligned as one batch, and one at a time if that fails.
+        loaded: By `load_usable`. Aligned as one batch, and one at a time if that fails.
     """
+    failed = {own.id: own.reason for own in loaded if isinstance(own, Unusable)}
+    usable = [own for own in loaded if isinstance(own, Recording)]
     try:
-        rate_hz = aligner.frontend.sample_rate_hz
-        recordings = [load_recording(utterance, rate_hz) for utterance in utterances]
-        return {alignment.id: alignment for alignment in aligner.align_batch(recordings)}, {}
+        return {alignment.id: alignment for alignment in aligner.align_batch(usable)}, failed
     except Exception as error:  # whatever it is, also memory that ran out
-        if len(utterances) == 1:
-            id = utterances[0].id
-            return {}, {id: reason(error).removeprefix(f"{id}: ")}
+        if len(usable) == 1:
+            id = usable[0].id
+            return {}, failed | {id: reason(error).removeprefix(f"{id}: ")}
     alignments: dict[str, Alignment] = {}
-    failed: dict[str, str] = {}
-    for utterance in utterances:
-        own, why = align_usable(aligner, [utterance])
+    for recording in usable:
+        own, why = align_usable(aligner, [recording])
         alignments |= own
         failed |= why
     return alignments, failed
 
 
-def _cuts(data: Path) -> "dict[str, Cut]":
-    """The corpus' cuts by id, with absolute audio paths."""
-    from lhotse import CutSet
-
-    cuts = {cut.id: cut for cut in CutSet.from_file(data / CUTS)}
-    for cut in cuts.values():
-        for source in cut.recording.sources:  # type: ignore[attr-defined]
-            source.source = str((data / source.source).resolve())
-    return cuts
+def _cuts(data: Path) -> dict[str, bytes]:
+    """Of each of the corpus' cuts what its alignment keeps, with absolute audio paths, as JSON: much smaller
+    than what it becomes.
+    """
+    kept = {}
+    with gzip.open(data / CUTS, "rb") as lines:
+        for line in lines:
+            cut = json.loads(line)
+            del cut["supervisions"][0]["custom"]
+            cut["supervisions"][0].pop("alignment", None)
+            for source in cut["recording"]["sources"]:
+                source["source"] = str((data / source["source"]).resolve())
+            kept[cut["id"]] = json.dumps(cut).encode()
+    return kept
 
 
 def _claim(out: Path, checkpoint: Path, data: Path, batch_duration_s: float, aligner: Aligner) -> None:

@@ -140,8 +140,9 @@ def _read(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLook
 
 def _align_sample(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLookup]":
     """Align utterances of a prepared corpus that have known times, evenly spread over it."""
-    from aligner.align_corpus import align_usable, batches, check_reading
+    from aligner.align_corpus import align_usable, batches, check_reading, load_usable
     from aligner.corpus.prepared import evenly_spread, load_info, load_utterances
+    from aligner.corpus.read_ahead import read_ahead
     from aligner.formats.lookup import AlignmentLookup
 
     measurable = [u for u in load_utterances(args.data) if u.reference is not None]
@@ -153,8 +154,10 @@ def _align_sample(args: argparse.Namespace) -> "tuple[Iterable[Alignment], Align
     sample = evenly_spread(measurable, args.utterances or _UTTERANCES)
     aligned: list[Alignment] = []
     failed: dict[str, str] = {}
-    for batch in progress(list(batches(sample)), "aligning"):
-        alignments, reasons = align_usable(aligner, batch)
+    rate_hz = aligner.frontend.sample_rate_hz
+    ready = read_ahead(progress(list(batches(sample)), "aligning"), lambda own: load_usable(own, rate_hz))
+    for _, loaded in ready:
+        alignments, reasons = align_usable(aligner, loaded)
         aligned += alignments.values()
         failed |= reasons
     print_failures("not aligned", by_reason(failed))

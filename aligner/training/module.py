@@ -10,7 +10,7 @@ import lightning
 import torch
 from torch import Tensor
 
-from aligner.align_corpus import align_usable
+from aligner.align_corpus import align_usable, load_usable
 from aligner.aligner import CHECKPOINT_KEY, Aligner
 from aligner.alignment import Alignment
 from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S
@@ -149,7 +149,9 @@ class AlignerModule(lightning.LightningModule):
         """Boundary errors where the corpus has reference times, and a picture of the first alignment."""
         if self.trainer.sanity_checking:
             return
-        alignments, failed = align_usable(self.aligner, batch.utterances)
+        rate_hz = self.aligner.frontend.sample_rate_hz
+        loaded = [load_usable(utterance, rate_hz) for utterance in batch.utterances]
+        alignments, failed = align_usable(self.aligner, loaded)
         for id, why in (batch.refused | failed).items():
             self.problem = f"{id} could not be measured: {why}"
         aligned = [utterance for utterance in batch.utterances if utterance.id in alignments]

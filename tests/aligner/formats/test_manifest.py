@@ -49,7 +49,7 @@ def test_the_manifest_keeps_the_recording(tmp_path: Path) -> None:
     supervision = SupervisionSegment("s", "rec", 0, one.duration_s, text="as written", language="en")
     cut = MonoCut(one.id, 0.0, one.duration_s, 0, [supervision], recording=recording)
     with AlignmentWriter(tmp_path / "a.jsonl.gz") as writer:
-        writer.write(Alignment(one.id, one.duration_s, one.tokens, one.words), cut)
+        writer.write(Alignment(one.id, one.duration_s, one.tokens, one.words), cut.to_dict())
     (back,) = read_alignments(tmp_path / "a.jsonl.gz")
     assert (back.text, back.audio) == ("as written", "rec.flac")
     aligned = to_cut(one, cut)
