@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aligner.align_shards import Shard
 from aligner.aligner import Aligner
 from aligner.alignment import Alignment
 from aligner.corpus.prepared import CUTS, CorpusInfo, Utterance, load_info, load_utterances
@@ -47,6 +48,7 @@ def align_corpus(
     device: str = "cpu",
     batch_duration_s: float = BATCH_DURATION_S,
     trust: bool = False,
+    shard: Shard | None = None,
     on_progress: Callable[[float, float], None] | None = None,
 ) -> AlignedCorpus:
     """Align every utterance of a prepared corpus and write `out/alignments.jsonl.gz`, a lhotse manifest.
@@ -63,6 +65,7 @@ def align_corpus(
         device: "cpu", "cuda", "cuda:1".
         batch_duration_s: Seconds of audio in a batch at most, padding counted.
         trust: Allow the checkpoint to use classes from outside this package.
+        shard: The part of the corpus to align; `align_shards.merge_shards` puts the parts together.
         on_progress: Called after every batch with seconds of audio done and seconds in all.
 
     Raises:
@@ -76,21 +79,22 @@ def align_corpus(
     result = AlignedCorpus(notes=check_reading(aligner, info, f"{checkpoint}", f"{data}"))
     utterances, cuts = load_utterances(data), _cuts(data)
     rate_hz = aligner.frontend.sample_rate_hz
-    result.audio_s = sum(utterance.duration_s for utterance in utterances)
-    with output_folder(out):
-        _claim(out, checkpoint, data, batch_duration_s, aligner)
-        with AlignmentWriter(out / MANIFEST) as writer:
+    whole = list(batches(utterances, batch_duration_s))
+    own = whole[shard.number - 1 :: shard.of] if shard else whole
+    result.audio_s = sum(utterance.duration_s for batch in own for utterance in batch)
+    with output_folder(out, shard.name if shard else ""):
+        _claim(out, checkpoint, data, batch_duration_s, aligner, shard)
+        if shard and (out / MANIFEST).exists():
+            result.notes.append(f"{out} holds the alignments of all shards already")
+            return result
+        with AlignmentWriter(shard.manifest(out) if shard else out / MANIFEST) as writer:
             if writer.damaged_lines:
                 result.notes.append(
                     f"{writer.damaged_lines} damaged lines were left by an earlier run; what they were of is "
                     "aligned again"
                 )
             result.aligned |= writer.done
-            due = [
-                batch
-                for batch in batches(utterances, batch_duration_s)
-                if any(utterance.id not in result.aligned for utterance in batch)
-            ]
+            due = [batch for batch in own if any(u.id not in result.aligned for u in batch)]
             done_s = result.audio_s - sum(utterance.duration_s for batch in due for utterance in batch)
             for batch, loaded in read_ahead(due, lambda own: load_usable(own, rate_hz)):
                 alignments, failed = align_usable(aligner, loaded)
@@ -102,6 +106,9 @@ def align_corpus(
                 done_s += sum(utterance.duration_s for utterance in batch)
                 if on_progress is not None:
                     on_progress(done_s, result.audio_s)
+        if shard:
+            with atomic_write(shard.failures(out)) as file:
+                file.write(json.dumps(result.failed, ensure_ascii=False, sort_keys=True).encode())
     return result
 
 
@@ -222,7 +229,14 @@ def _cuts(data: Path) -> dict[str, bytes]:
     return kept
 
 
-def _claim(out: Path, checkpoint: Path, data: Path, batch_duration_s: float, aligner: Aligner) -> None:
+def _claim(
+    out: Path,
+    checkpoint: Path,
+    data: Path,
+    batch_duration_s: float,
+    aligner: Aligner,
+    shard: Shard | None,
+) -> None:
     """Note in `out/source.json` what the alignments are made of, so that a folder never mixes two runs.
 
     Raises:
@@ -234,13 +248,14 @@ def _claim(out: Path, checkpoint: Path, data: Path, batch_duration_s: float, ali
         "batch_duration_s": batch_duration_s,
         "text": aligner.settings()["text"],
         "symbols": list(aligner.vocabulary.symbols),
+        "shards": shard.of if shard else 1,
     }
     before = read_source(out)
     if before is not None:
         if any(source[name] != before[name] for name in source if name in before):  # older ones say less
             raise AlignerError(
-                f"{out} holds alignments by another checkpoint, of another corpus or with another batch "
-                "duration; choose another folder to write, or delete this one"
+                f"{out} holds alignments by another checkpoint, of another corpus, with another batch "
+                "duration or in another number of shards; choose another folder to write, or delete this one"
             )
         return
     with atomic_write(out / SOURCE) as file:

@@ -22,7 +22,17 @@ ROOMS = [
         "encoders",
         "search",
     ),
-    *("boundaries", "confidence", "evaluate", "plot", "report", "aligner", "align_corpus", "training"),
+    *(
+        "boundaries",
+        "confidence",
+        "evaluate",
+        "plot",
+        "report",
+        "aligner",
+        "align_shards",
+        "align_corpus",
+        "training",
+    ),
     *("cli", "commands"),  # cli.py finds commands by name
 ]
 FORBIDDEN_TO_MAS = {"aligner", "lightning", "librosa"}

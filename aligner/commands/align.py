@@ -22,6 +22,7 @@ from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
     from aligner.align_corpus import AlignedCorpus
+    from aligner.align_shards import Shard
     from aligner.alignment import Alignment
     from aligner.formats import ExportSettings
 
@@ -41,6 +42,7 @@ examples:
   aligner align --checkpoint last.ckpt --data prepared --out aligned --format textgrid matcha
   aligner align --checkpoint last.ckpt --data prepared --out aligned --format npy textgrid \\
     --hop 256 --sample-rate 22050 --frame-rule same
+  aligner align --checkpoint last.ckpt --data prepared --out aligned --shard 1/4
 
 `aligner export --help` explains the formats; it can also write them later."""
 
@@ -69,12 +71,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="audio in a batch at most, padding counted (default: %(default)s)",
     )
+    parser.add_argument(
+        "--shard",
+        metavar="N/OF",
+        help="align one of several parts, such as 3/8, into the same OUT, each by its own process; "
+        "auto: as torchrun, srun or a Slurm array numbered it. The last to end puts them together, with the "
+        "same bytes as one process",
+    )
     add_strict(parser, "fail if any utterance cannot be aligned")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Align, export, list the utterances with the lowest confidence; returns the figures."""
     from aligner.align_corpus import align_corpus
+    from aligner.align_shards import Shard, merge_shards, own_gpu
     from aligner.formats import MANIFEST, ExportSettings
     from aligner.formats.folder import output_folder
 
@@ -84,23 +94,33 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise AlignerError(f"--batch-duration {args.batch_duration}: must be above 0")
     started_s = time.perf_counter()
     checkpoint, device = find_checkpoint(args.checkpoint), read_device(args)
+    shard = Shard.parse(args.shard) if args.shard else None
+    if shard and device == "cuda":
+        device = own_gpu()
+    with output_folder(args.out, shard.name if shard else ""), progress_bar("aligning") as on_progress:
+        corpus = align_corpus(
+            checkpoint,
+            args.data,
+            args.out,
+            device=device,
+            batch_duration_s=args.batch_duration,
+            trust=args.trust,
+            shard=shard,
+            on_progress=on_progress,
+        )
+    if shard:
+        failed = merge_shards(args.out, shard.of)
+        if failed is None:
+            return _shard_summary(shard, corpus, time.perf_counter() - started_s)
+        corpus.failed = failed
     with output_folder(args.out):
-        with progress_bar("aligning") as on_progress:
-            corpus = align_corpus(
-                checkpoint,
-                args.data,
-                args.out,
-                device=device,
-                batch_duration_s=args.batch_duration,
-                trust=args.trust,
-                on_progress=on_progress,
-            )
         write_tsv(args.out / "failed.tsv", ("id", "reason"), sorted(corpus.failed.items()))
         rows: list[tuple[str, str, str]] = []
         refused: dict[str, list[str]] = {}
-        if corpus.aligned:
+        if (args.out / MANIFEST).exists():
             rows, refused = _export(args.out / MANIFEST, args.format, settings)
         write_tsv(args.out / "confidence.tsv", ("id", "score", "least sure words"), rows)
+        corpus.aligned = {id for id, _, _ in rows}
     seconds = time.perf_counter() - started_s
     for note in corpus.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -120,6 +140,21 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "failed": len(corpus.failed),
         "refused": {name: len(reasons) for name, reasons in refused.items()},
         "hours": round(corpus.audio_s / 3600, 4),
+        "seconds": round(seconds, 1),
+    }
+
+
+def _shard_summary(shard: "Shard", corpus: "AlignedCorpus", seconds: float) -> dict[str, Any]:
+    """What one shard says while others are still to come."""
+    print(
+        f"shard {shard.number} of {shard.of}: {len(corpus.aligned)} utterances aligned, {len(corpus.failed)} "
+        f"not, in {seconds:.0f} s; the last shard to end puts all together"
+    )
+    return {
+        "shard": shard.number,
+        "of": shard.of,
+        "aligned": len(corpus.aligned),
+        "failed": len(corpus.failed),
         "seconds": round(seconds, 1),
     }
 
