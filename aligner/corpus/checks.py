@@ -23,7 +23,7 @@ from aligner.corpus.reference import (
     reference_beside,
     transcript_of_reference,
 )
-from aligner.errors import AlignerError
+from aligner.errors import AlignerError, reason
 from aligner.text.transcript import PAUSE, Transcript
 
 SHORTEST_FRAME_S = 0.01  # every token needs one frame, and frames are usually 10 ms
@@ -92,8 +92,8 @@ def check_text(
         raise RefusedUtterance("no text", "its text is empty")
     try:
         transcript = phonemize(raw.text)
-    except AlignerError as error:
-        raise RefusedUtterance("text cannot be spoken", str(error)) from error
+    except Exception as error:  # any callable may be a phonemizer
+        raise RefusedUtterance("text cannot be spoken", reason(error)) from error
     check_symbols(transcript, known_symbols)
     return transcript
 

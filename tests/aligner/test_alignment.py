@@ -182,7 +182,7 @@ def test_from_grid_to_grid_boundaries_move_half_a_frame_at_most(
     duration_s = sum(durations) * first.hop_samples / first.sample_rate_hz
     symbols = ["a"] * len(durations)
     one = from_durations(symbols, durations, first, duration_s)
-    count = second.frame_count(round(duration_s * second.sample_rate_hz))
+    count = second.frame_count(second.sample_count(duration_s))
     regridded = one.durations_on(second)
     assert regridded.sum() == count
     edges = regridded.cumsum()[:-1]
