@@ -34,5 +34,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     import difflib
 
-    near = difflib.get_close_matches(name, sorted(known), n=3)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3) or [other for other in names if other.startswith(name)]
+    return f"; did you mean {' or '.join(near[:3])}?" if name and near else ""

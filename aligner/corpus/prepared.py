@@ -137,7 +137,10 @@ def load_utterances(folder: str | Path) -> list[Utterance]:
     try:
         words: dict[Word, Word] = {}
         with gzip.open(path, "rb") as lines:
-            return [_from_data(json.loads(line), path.parent, words) for line in lines]
+            utterances = [_from_data(json.loads(line), path.parent, words) for line in lines]
+        if not utterances:
+            raise ValueError("it holds no utterance")
+        return utterances
     except Exception as error:  # here a file is read that may be damaged or somebody else's
         raise AlignerError(
             f"{path}: damaged ({reason(error)}); delete it and run `aligner prepare` again"
