@@ -61,7 +61,7 @@ class Numbers:
         self._grouped = re.compile(rf"\d{{1,3}}(?:(?:{group}| )\d{{3}})+(?:{re.escape(self._decimal)}\d+)?")
         self._indian = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?")
         space = r"\d{1,3}(?: \d{3})+(?![\d.,]*\d)|" if spaced else ""
-        self.pattern = rf"(?:{space}\d+(?:[.,'’]\d+)*)"
+        self.pattern = rf"(?:{space}\d+(?:[.,]\d+|['’]\d{{3}}(?!\d))*)"
 
     def read(self, written: str) -> str:
         """The words of a number as written.

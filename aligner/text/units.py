@@ -119,10 +119,13 @@ def currency_names(sign: str, number: Decimal, converter: str, locale: Any) -> t
     code = CURRENCIES[sign]
     forms = getattr(CONVERTER_CLASSES.get(converter), "CURRENCY_FORMS", {}).get(code)
     long = get_currency_name(code, count=float(number), locale=locale)
+    long = "" if long == code else long
     if not forms:
-        return ("" if long == code else long), ""
+        return long, ""
     pluralize = CONVERTER_CLASSES[converter].pluralize
     whole = number == number.to_integral_value()
-    one_sign = len(sign) == 1 and sign != "€"
-    short = pluralize(int(number) if whole else 5, forms[0]).removesuffix(" sterling") if one_sign else long
-    return short, pluralize(2, forms[1])
+    try:
+        short, hundredth = pluralize(int(number) if whole else 5, forms[0]), pluralize(2, forms[1])
+    except (NotImplementedError, IndexError):  # some languages' plurals are not finished
+        return long, ""
+    return (short.removesuffix(" sterling") if len(sign) == 1 and sign != "€" else long), hundredth
