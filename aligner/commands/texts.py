@@ -12,6 +12,7 @@ from aligner.commands.output import print_record
 if TYPE_CHECKING:
     from aligner.corpus.prepared import Utterance
     from aligner.text.phonemizer import Phonemizer
+    from aligner.text.pronounce import WordPhonemizer
 
 _OPTIONS = ("keep_stress", "pause_symbols", "blank_symbols", "notes", "capitals")
 
@@ -137,14 +138,20 @@ def text_rows(
             ("in capitals", "texts are read as words, not letter by letter (--capitals either: as both)")
         )
     if "lexicon" in options:
-        rows.append(("own lexicon", _lexicon_use(utterances, phonemize.phones, phonemize.lexicon)))
+        rows.append(("own lexicon", _lexicon_use(utterances, phonemize)))
     return rows
 
 
-def _lexicon_use(utterances: "Sequence[Utterance]", known: frozenset[str], lexicon: Any) -> str:
+def _lexicon_use(utterances: "Sequence[Utterance]", phonemize: "WordPhonemizer") -> str:
     """How many words of a corpus are the lexicon's, and their phones that no other word can have."""
-    words = [word for u in utterances for word in u.transcript.words if word.text in lexicon]
+    lexicon = phonemize.lexicon
+    all_words = [word for utterance in utterances for word in utterance.transcript.words]
+    words = [word for word in all_words if word.text in lexicon]
     used = f"{len({word.text.casefold() for word in words})} of its {len(lexicon)} words are in the corpus"
+    known, whose = phonemize.phones, "that the phonemizer does not have"
+    if not known:  # it does not list them
+        others = (word for word in all_words if word.text not in lexicon)
+        known, whose = frozenset(p for word in others for v in word.variants for p in v), "of no other word"
     foreign = Counter(
         phone
         for word in words
@@ -155,7 +162,7 @@ def _lexicon_use(utterances: "Sequence[Utterance]", known: frozenset[str], lexic
     if not foreign:
         return used
     shown = ", ".join(f"{phone} {count}" for phone, count in foreign.most_common())
-    return f"{used}; phones that the phonemizer does not have: {shown}"
+    return f"{used}; phones {whose}: {shown}"
 
 
 def print_examples(utterances: "Sequence[Utterance]", n_shown: int) -> None:
