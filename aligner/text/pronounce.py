@@ -154,13 +154,14 @@ class WordPhonemizer:
         if is_capitals(word):
             return self._capital_word(word)
         plural, suffix = re.fullmatch(r"(\w+?)'?s", word), getattr(self._pronouncer, "suffix", None)
-        if plural and suffix and has_capitals(plural[1]):
-            variants, source = self._capital_word(plural[1])
-            return tuple(variant + suffix(variant) for variant in variants), source
-        variants, source = self._say(word)
-        if source == "g2p" and has_capitals(word):  # PhD
-            return self._capital_word(word)
-        return variants, source
+        if not (plural and suffix and is_capitals(plural[1])):
+            variants, source = self._say(word)
+            if source != "g2p" or not has_capitals(word):
+                return variants, source
+            if not (plural and suffix and has_capitals(plural[1])):  # PhD
+                return self._capital_word(word)
+        variants, source = self._capital_word(plural[1])
+        return tuple(variant + suffix(variant) for variant in variants), source
 
     def _say(self, word: str) -> tuple[Variants, str]:
         """A word as a word; one of the lexicon where another stands for it."""
