@@ -6,7 +6,7 @@ pause at the end is a slot of its own. A text of the user's own tokens is one sl
 B utterances, L slots, V pronunciations, P tokens of all of these, N tokens of one choice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,7 +112,6 @@ class PackedTexts:
         skippable: list[bool] = []
         words: list[int] = []
         variant_tokens: list[int] = []
-        log_priors: list[float] = []
         slot_variants: list[int] = []
         text_slots: list[int] = []
         for id, transcript in zip(ids, transcripts, strict=True):
@@ -126,7 +125,6 @@ class PackedTexts:
                 skippable += transcript.fixed.skippable
                 words += transcript.fixed.words
                 variant_tokens.append(len(transcript.fixed))
-                log_priors.append(0.0)
                 slot_variants.append(1)
                 text_slots.append(1)
                 continue
@@ -136,13 +134,11 @@ class PackedTexts:
                     skippable += (True, *(False,) * len(phones))
                     words += (-1, *(index,) * len(phones))
                     variant_tokens.append(1 + len(phones))
-                log_priors += word.log_priors or (0.0,) * len(word.variants)
                 slot_variants.append(len(word.variants))
             symbols.append(PAUSE)
             skippable.append(True)
             words.append(-1)
             variant_tokens.append(1)
-            log_priors.append(0.0)
             slot_variants.append(1)
             text_slots.append(len(transcript.words) + 1)
         return cls(
@@ -151,7 +147,7 @@ class PackedTexts:
             np.array(skippable, np.bool_),
             np.array(words, np.int64),
             np.array(variant_tokens, np.int64),
-            np.array(log_priors, np.float64),
+            np.array([prior for transcript in transcripts for prior in _log_priors(transcript)], np.float64),
             np.array(slot_variants, np.int64),
             np.array(text_slots, np.int64),
             np.array([len(transcript.words) for transcript in transcripts], np.int64),
@@ -254,3 +250,11 @@ class PackedTexts:
             tuple(row[:-1].tolist()) if len(row) == n_words + 1 else (0,) * n_words
             for row, n_words in zip(rows, self.text_words.tolist(), strict=True)
         ]
+
+
+def _log_priors(transcript: Transcript) -> Iterator[float]:
+    """Of each pronunciation of each slot; 0 where it is not known."""
+    if transcript.fixed is None:
+        for word in transcript.words:
+            yield from word.log_priors or (0.0,) * len(word.variants)
+    yield 0.0
