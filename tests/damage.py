@@ -12,7 +12,7 @@ ODD_TEXTS = (
     "nan", "inf", "-inf", "-0", "1e999", "1e-320", "0x1F", "1_000", "٣", "½", "²", "9" * 40, "3E40",
     "$5M", "5kg", "1/2", "1990s", "3:45", "No. 7", "St. Paul", "a.b.c", "A.B.", "x" * 3000, "[laughter]",
     "wavs/a.wav", "a.wav", "a", "id", "text", "None", "null", "true", "{}", "[]", "%s", "a b c", "../x",
-    "\\", "/", "..", "1,5", "-1", "sil", "<unk>", "~", "*", "C:\\x",
+    "\\", "/", "x" * 300 + ".wav", "..", "1,5", "-1", "sil", "<unk>", "~", "*", "C:\\x",
 )
 # fmt: on
 PLAIN_TEXTS = ("hello there", "good day to you", "where is the dog", "one")

@@ -8,6 +8,7 @@ refusal.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,10 +131,10 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> CheckedAudi
     Raises:
         RefusedUtterance: If its audio cannot be used, or there is neither transcript nor reference.
     """
-    if raw.audio is None or not raw.audio.exists():
-        broken = raw.audio is not None and raw.audio.is_symlink()
-        what = f"no such file: {raw.audio}" + (" (a link to nowhere)" if broken else "")
-        raise RefusedUtterance("audio missing", what if raw.audio else "no audio of this name")
+    if raw.audio is None:
+        raise RefusedUtterance("audio missing", "no audio of this name")
+    if problem := _missing(raw.audio):
+        raise RefusedUtterance("audio missing", problem)
     try:
         found = audio_format(raw.audio)
         channels = raw.channels or tuple(range(found.n_channels))
@@ -169,6 +170,18 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> CheckedAudi
     to_its_end = wanted is None or start + wanted >= found.n_samples
     decoded_short = wanted is None and start + len(audio) < found.n_samples
     return CheckedAudio(utterance, reference_problem, (cut_off and to_its_end) or decoded_short, missing_s)
+
+
+def _missing(audio: Path) -> str:
+    """Why there is no file at a path; "" if there is one. Pipes and devices are none: they may never end."""
+    try:
+        if audio.is_file():
+            return ""
+        if audio.is_symlink() and not audio.exists():
+            return f"no such file: {audio} (a link to nowhere)"
+        return f"not a file: {audio}" if audio.exists() else f"no such file: {audio}"
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        return f"{audio}: {error.strerror or error}"
 
 
 def _check_samples(audio: NDArray[np.float32], duration_s: float, raw: RawUtterance) -> float:

@@ -32,6 +32,10 @@ def test_odd_files_in_a_folder(tmp_path: Path) -> None:
     for name, content in (("._good.txt", b"\0\5\x16\7"), (".DS_Store", b"\0"), ("Thumbs.db", b"\xd0\xcf")):
         (folder / name).write_bytes(content)
     (folder / "._good.wav").write_bytes(b"\0\5\x16\7")
+    os.mkfifo(folder / "pipe.wav")  # reading it would never end
+    (folder / "pipe.txt").write_text("hello")
+    os.mkfifo(folder / "pipe-text.txt")
+    noise(folder / "pipe-text.wav")
     (folder / "__MACOSX").mkdir()
     noise(folder / "__MACOSX" / "x.wav")
     (folder / "again").symlink_to(folder)
@@ -47,6 +51,8 @@ def test_odd_files_in_a_folder(tmp_path: Path) -> None:
         "folder": "is a folder",
         "lost": "a link to nowhere",
         "torn": "cannot be read as audio",
+        "pipe": "not a file",
+        "pipe-text": "no .txt or .lab",
     }
     assert set(found.refused) == set(reasons)
     for id, reason in reasons.items():
@@ -74,7 +80,20 @@ def test_a_missing_sound_file_is_said_to_be_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"wavs/b.wav|caf\xe9", b"wavs/b.wav", b"wavs/b.wav|x|y|z|w|v", b"|hello", b"wavs/b.wav|"]
+    "line",
+    [
+        b"wavs/b.wav|caf\xe9",
+        b"wavs/b.wav|a\0b",
+        b"wavs/b.wav",
+        b"wavs/b.wav|x|y|z|w|v",
+        b"|hello",
+        b"wavs/b.wav|",
+        b"y" * 300 + b".wav|hello",
+        b"wavs/0.wav/b.wav|hello",
+        b"/dev/zero.wav|hello",
+        b"wavs|hello",
+        b"..|hello",
+    ],
 )
 def test_one_bad_line_of_a_list(tmp_path: Path, line: bytes) -> None:
     good = [f"wavs/{n}.wav|hello there number {'i' * (n + 1)}" for n in range(20)]

@@ -19,7 +19,7 @@ AUDIO_SUFFIXES = SNDFILE_SUFFIXES | PYAV_SUFFIXES
 AUDIO_FOLDERS = ("wavs", "wav", "audio", "clips", "flac", "mp3")
 # Written by operating systems and version control, not by the person.
 _NOT_THEIRS = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir"})
-_BINARY_BYTES = 4096  # that are looked at for a NUL, which no text has
+_BINARY_BYTES = 4096  # in which a text has no NUL, or the few of a damaged line
 
 
 @dataclass
@@ -63,7 +63,7 @@ def walk(root: Path, *, deep: bool = True) -> Tree:
                 waiting.append(path)
             if path.suffix.lower() in AUDIO_SUFFIXES:
                 tree.sounds.append(path)
-            elif not is_folder:
+            elif entry.is_file() or entry.is_symlink():  # not a pipe, which may never end
                 tree.others.append(path)
     tree.sounds.sort()
     tree.others.sort()
@@ -93,7 +93,7 @@ class SoundFiles:
         slashed = name.replace("\\", "/")
         path = self.root / slashed
         named_as_sound = path.suffix.lower() in AUDIO_SUFFIXES
-        if named_as_sound and path.is_file():
+        if named_as_sound and _is_file(path):
             return path, ""
         found = self._endings().get(_key(name), [])
         if len(found) > 1:
@@ -125,6 +125,13 @@ class SoundFiles:
                     self._by_ending[ending].append(file)
                     self._by_ending[ending.rpartition(".")[0]].append(file)
         return self._by_ending
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for the file system
+        return False
 
 
 def _key(name: str) -> str:
@@ -169,11 +176,14 @@ def decoded_lines(path: Path, *, whole: bool = False) -> Iterator[tuple[int, str
             content = content.decode("utf-16").encode()
         except UnicodeError as error:
             raise AlignerError(f"{path}: not a text file ({error})") from error
-    if b"\0" in content[:_BINARY_BYTES]:
+    if content[:_BINARY_BYTES].count(0) * 100 > len(content[:_BINARY_BYTES]):
         raise AlignerError(f"{path}: a binary file, not a text in UTF-8")
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         try:
-            yield number, line.removesuffix(b"\r").decode(), ""
+            problem = f"line {number} of {path.name} holds a NUL character" if b"\0" in line else ""
+            if problem and whole:
+                raise AlignerError(f"{path}: {problem}")
+            yield number, line.removesuffix(b"\r").decode(), problem
         except UnicodeDecodeError as error:
             problem = f"not UTF-8 ({error.reason} at byte {error.start}): convert it with iconv"
             if whole:
