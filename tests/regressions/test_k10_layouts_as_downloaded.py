@@ -22,6 +22,7 @@ COUNT = range(len(TEXTS))
         '"{n}"|"{text}"|"{text}"',
         "{n}|{text}\r",
         "{folder}{n}.wav|{text}",
+        "{folder}{n}|{text}",
         "{n}|anna|{text}",
     ],
 )

@@ -64,7 +64,12 @@ def id_of(file: Path) -> str:
 
     White space becomes `_`, because ids stand in lists that are separated by it.
     """
-    return re.sub(r"\s+", "_", file.stem)
+    return id_of_stem(file.stem)
+
+
+def id_of_stem(stem: str) -> str:
+    """The id that the name of a sound file without suffix gives; folders before it are left out."""
+    return re.sub(r"\s+", "_", stem.rpartition("/")[2])
 
 
 def with_distinct_ids(found: Sequence[RawUtterance]) -> tuple[list[RawUtterance], list[str]]:

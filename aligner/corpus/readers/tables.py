@@ -18,7 +18,7 @@ from aligner.corpus.readers.columns import (
     header_columns,
 )
 from aligner.corpus.readers.files import AUDIO_SUFFIXES, SoundFiles, decoded_lines
-from aligner.corpus.readers.raw import RawCorpus, RawUtterance, id_of, with_distinct_ids
+from aligner.corpus.readers.raw import RawCorpus, RawUtterance, id_of_stem, with_distinct_ids
 from aligner.errors import AlignerError
 
 JSON_SUFFIXES = (".jsonl", ".json", ".ndjson")
@@ -93,14 +93,12 @@ def _utterance(row: _Row, sounds: SoundFiles, path: Path, speaker: str) -> RawUt
     if not row.columns:
         name = _plain(row.fields[0]) if row.fields else ""
     audio, ambiguous = sounds.find(name) if name else (None, "")
-    id = _plain(values.get("id")) or _plain(values.get("wav")) or name
-    if Path(id).suffix.lower() in AUDIO_SUFFIXES or (audio is not None and not values.get("id")):
-        id = id_of(Path(id.replace("\\", "/"))) if Path(id).suffix.lower() in AUDIO_SUFFIXES else id_of(audio)  # type: ignore[arg-type]
+    own_id = _plain(values.get("id")) if values.get("wav") else ""
     if not name and not problem:
         problem = f"line {row.number} of {path.name} names no audio"
     start_s, duration_s, wrong = _times(values, path, row.number)
     return RawUtterance(
-        id=id or f"line-{row.number}",
+        id=own_id or _id_of_name(name, audio is not None) or f"line-{row.number}",
         audio=audio,
         text=text,
         speaker=_plain(values.get("speaker")) or speaker,
@@ -108,6 +106,19 @@ def _utterance(row: _Row, sounds: SoundFiles, path: Path, speaker: str) -> RawUt
         duration_s=duration_s if "start" in values else None,
         listed_s=duration_s if "start" not in values else None,
         problem=problem or ambiguous or wrong,
+    )
+
+
+def _id_of_name(name: str, found: bool) -> str:
+    """The id of an utterance whose audio has this name in a list: the file's own name.
+
+    A name that is no sound file's stays as it is, to be refused if it is no id.
+    """
+    suffix = Path(name).suffix
+    if not found and suffix.lower() not in AUDIO_SUFFIXES:
+        return name
+    return id_of_stem(
+        (name.removesuffix(suffix) if suffix.lower() in AUDIO_SUFFIXES else name).replace("\\", "/")
     )
 
 
