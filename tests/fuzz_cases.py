@@ -36,6 +36,7 @@ from aligner.formats.json_file import alignment_to_json
 from aligner.formats.lookup import AlignmentLookup
 from aligner.formats.manifest import to_cut
 from aligner.frontends import Mel
+from aligner.text.lexicon import read_lexicon
 from aligner.text.phonemizer import load_phonemizer
 from aligner.text.transcript import Transcript, Word
 
@@ -276,6 +277,12 @@ def texts(draw: Random, folder: Path) -> None:
     assert Transcript.from_dict(json.loads(json.dumps(transcript.to_dict()))) == transcript
 
 
+def a_lexicon(draw: Random, folder: Path) -> None:
+    lines = ("hello 0.9 h e l o", "hello\th a l o", "there 1.0 0.2 1.0 1.0 dh e r", "word\tcount\tphones")
+    content = words_replaced("\n".join(draw.sample(lines, 3)), draw)
+    read_lexicon([written(folder / "lexicon.txt", content, draw)])
+
+
 @lru_cache
 def _checkpoint() -> bytes:
     """A checkpoint of an aligner that has learnt nothing."""
@@ -319,6 +326,14 @@ READERS: dict[str, Callable[[Random, Path], None]] = {
     reader.__name__.replace("_", " ").removeprefix("a "): reader
     for reader in (
         *(a_list, a_manifest, a_lhotse_manifest, a_kaldi_folder, a_folder, a_textgrid, timit_times, a_ctm),
-        *(alignment_json, alignments_manifest, sound_headers, texts, a_checkpoint, a_prepared_corpus),
+        *(
+            alignment_json,
+            alignments_manifest,
+            sound_headers,
+            texts,
+            a_lexicon,
+            a_checkpoint,
+            a_prepared_corpus,
+        ),
     )
 }
