@@ -137,10 +137,13 @@ class World:
 
     def inputs(self) -> dict[str, Callable[[Path], object]]:
         """How to make what examples name without having made it."""
-        tones, voice = (
-            functools.partial(write_tiny_corpus, utterances=4),
-            functools.partial(ljspeech, self.data),
-        )
+        voice = functools.partial(ljspeech, self.data)
+
+        def prepared(path: Path) -> None:
+            if Path("LibriTTS").exists():
+                run(["prepare", "LibriTTS", "--out", str(path)])
+            else:
+                write_tiny_corpus(path.resolve(), 4)
 
         def wav(path: Path) -> None:
             soundfile.write(
@@ -149,8 +152,8 @@ class World:
 
         def checkpoint(path: Path) -> None:
             if not Path("prepared").exists():
-                tones(Path("prepared"))
-            self._fitted(["fit", "--config", "smoke", "--data", "prepared", "--out", "trained"])
+                prepared(Path("prepared"))
+            assert self._fitted(["fit", "--config", "smoke", "--data", "prepared", "--out", "trained"]) == 0
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy("trained/checkpoints/last.ckpt", path)
 
@@ -195,7 +198,7 @@ class World:
         return {
             "LJSpeech-1.1": voice, "LibriTTS": folder_of_texts, "TIMIT_SAMPLE": timit,
             "timit/test": textgrids, "praat": textgrids, "mfa_output": textgrids,
-            "prepared": tones, "aligned": aligned,
+            "prepared": prepared, "aligned": aligned,
             "filelist.txt": file_list, "consumer.txt": consumers_tokens,
             "last.ckpt": checkpoint, "runs/ljspeech/checkpoints/last.ckpt": checkpoint,
             **{f"{clip}.wav": wav for clip in (*CLIPS, "LJ001-0001")},
