@@ -33,7 +33,7 @@ def state_durations(
 ) -> Tensor:
     """Durations int64 `[B, T]`, as `reference.state_durations`. Never waits for the GPU.
 
-    Memory: about `32 * sqrt(F) * B * T` bits; for texts of more than 4096 tokens `B * T * F / 16` bits.
+    Memory: 2 to 3 bytes times `sqrt(F) * B * T`; for texts of more than 4096 tokens `B * T * F / 128` bytes.
 
     Args:
         emissions: `[F, M]`, any float type and strides.
