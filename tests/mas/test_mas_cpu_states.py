@@ -13,7 +13,7 @@ from state_cases import StateBatch, random_state_batch, state_batches
 from mas.backends import cpu_states
 
 # Everything is cut up: columns are kept 6 frames apart, slices are 3 frames and 4 tokens.
-TINY = cpu_states._Sizes(at_once=0, least_distance=6, block=3, slice=4)
+TINY = cpu_states.Sizes(at_once=0, least_distance=6, block=3, slice=4)
 
 
 @pytest.fixture(params=["at once", "in stretches", "in stretches by 3 threads"])
@@ -68,13 +68,13 @@ def test_the_distance_between_kept_columns_changes_nothing(
         expected = batch.search(backend="cpu")
         with monkeypatch.context() as patch:
             for block, slice_ in ((1, 1), (2, 100), (64, 5)):
-                sizes = cpu_states._Sizes(at_once=0, least_distance=distance, block=block, slice=slice_)
+                sizes = cpu_states.Sizes(at_once=0, least_distance=distance, block=block, slice=slice_)
                 patch.setattr(cpu_states, "_SIZES", sizes)
                 assert torch.equal(batch.search(backend="cpu"), expected)
 
 
 def test_skippable_tokens_at_every_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    for sizes in (cpu_states._Sizes(), TINY):
+    for sizes in (cpu_states.Sizes(), TINY):
         monkeypatch.setattr(cpu_states, "_SIZES", sizes)
         for tokens in range(1, 7):
             patterns = torch.cartesian_prod(*[torch.tensor([False, True])] * tokens).view(-1, tokens)
@@ -95,7 +95,7 @@ def test_sums_are_float32_in_frame_order_in_long_items(monkeypatch: pytest.Monke
     states = torch.arange(64)[None] % 2
     length = torch.tensor([64]), torch.tensor([4_000])
     batch = StateBatch(emissions[None], states, *length, None, None)
-    monkeypatch.setattr(cpu_states, "_SIZES", cpu_states._Sizes(at_once=0))
+    monkeypatch.setattr(cpu_states, "_SIZES", cpu_states.Sizes(at_once=0))
     assert torch.equal(batch.search(backend="cpu"), batch.expected())
     emissions[1:, 0] = 2.0
     assert torch.equal(batch.search(backend="cpu"), batch.expected())
