@@ -127,6 +127,7 @@ def _prepare(args: argparse.Namespace) -> dict[str, Any]:
         doubts = doubts_about_list(raw, tokens=args.phonemizer == "tokens")
         if not args.columns:
             refuse_if_certain(doubts)
+    args.out.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be made
     checked = check_corpus(raw, phonemize, known_symbols, jobs=args.jobs, progress=progress)
     doubts += doubts_about_speech(checked)
     _print_notes(checked.notes())
