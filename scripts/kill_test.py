@@ -144,7 +144,7 @@ def kill_again_and_again(
         out = place / f"killed-{command.name}-{number}"
         os.environ["TMPDIR"], tempfile.tempdir = str(temporary), None
         for _ in range(random.randint(1, 5)):
-            moment = MOMENTS[sum(done.values()) % len(MOMENTS)]
+            moment = MOMENTS[sum(done[name] for name in MOMENTS) % len(MOMENTS)]
             status, log = run(command.words(out), place / "log", moment, random.uniform(0, whole_s))
             if status == 0:
                 break  # it was done before the moment came
