@@ -78,7 +78,6 @@ def align_corpus(
     info = load_info(data)
     result = AlignedCorpus(notes=check_reading(aligner, info, f"{checkpoint}", f"{data}"))
     utterances, cuts = load_utterances(data), _cuts(data)
-    rate_hz = aligner.frontend.sample_rate_hz
     whole = list(batches(utterances, batch_duration_s))
     own = whole[shard.number - 1 :: shard.of] if shard else whole
     result.audio_s = sum(utterance.duration_s for batch in own for utterance in batch)
@@ -94,22 +93,35 @@ def align_corpus(
                     "aligned again"
                 )
             result.aligned |= writer.done
-            due = [batch for batch in own if any(u.id not in result.aligned for u in batch)]
-            done_s = result.audio_s - sum(utterance.duration_s for batch in due for utterance in batch)
-            for batch, loaded in read_ahead(due, lambda own: load_usable(own, rate_hz)):
-                alignments, failed = align_usable(aligner, loaded)
-                for id, alignment in alignments.items():
-                    if id not in result.aligned:
-                        writer.write(alignment, json.loads(cuts[id]))
-                result.aligned |= alignments.keys()
-                result.failed |= failed
-                done_s += sum(utterance.duration_s for utterance in batch)
-                if on_progress is not None:
-                    on_progress(done_s, result.audio_s)
+            _align_missing(aligner, own, cuts, writer, result, on_progress)
         if shard:
             with atomic_write(shard.failures(out)) as file:
                 file.write(json.dumps(result.failed, ensure_ascii=False, sort_keys=True).encode())
     return result
+
+
+def _align_missing(
+    aligner: Aligner,
+    batches: Sequence[Sequence[Utterance]],
+    cuts: dict[str, bytes],
+    writer: AlignmentWriter,
+    result: AlignedCorpus,
+    on_progress: Callable[[float, float], None] | None,
+) -> None:
+    """Align those batches that are not done, and note in `result` what became of them."""
+    rate_hz = aligner.frontend.sample_rate_hz
+    due = [batch for batch in batches if any(u.id not in result.aligned for u in batch)]
+    done_s = result.audio_s - sum(utterance.duration_s for batch in due for utterance in batch)
+    for batch, loaded in read_ahead(due, lambda own: load_usable(own, rate_hz)):
+        alignments, failed = align_usable(aligner, loaded)
+        for id, alignment in alignments.items():
+            if id not in result.aligned:
+                writer.write(alignment, json.loads(cuts[id]))
+        result.aligned |= alignments.keys()
+        result.failed |= failed
+        done_s += sum(utterance.duration_s for utterance in batch)
+        if on_progress is not None:
+            on_progress(done_s, result.audio_s)
 
 
 def check_reading(aligner: Aligner, info: CorpusInfo, checkpoint: str, data: str) -> list[str]:

@@ -22,6 +22,7 @@ from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrect
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import read_audio, resample
 from aligner.corpus.recording import Recording
+from aligner.devices import check_device
 from aligner.encoders import Encoder
 from aligner.errors import AlignerError, reason
 from aligner.formats.atomic import atomic_write
@@ -370,26 +371,6 @@ def _is_whole_zip(path: str | Path) -> bool:
             return content.testzip() is None
     except Exception:  # whatever zipfile makes of a file that is damaged or something else
         return False
-
-
-def devices() -> list[str]:
-    """The devices of this machine."""
-    there = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    return [*there, "mps"] if torch.backends.mps.is_available() else there
-
-
-def check_device(device: str) -> None:
-    """Say which devices there are if this machine lacks the one that was asked for.
-
-    Args:
-        device: Such as "cpu", "cuda" or "cuda:1".
-
-    Raises:
-        AlignerError: There is no such device.
-    """
-    there = devices()
-    if device not in {*there, *(name.partition(":")[0] for name in there)}:
-        raise AlignerError(f"there is no device {device!r} here: take one of {', '.join(there)}")
 
 
 def _checked_samples(

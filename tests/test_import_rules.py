@@ -12,6 +12,7 @@ ROOMS = [
     *(
         "caches",
         "errors",
+        "devices",
         "instantiate",
         "ragged",
         "text",

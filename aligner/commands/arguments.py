@@ -82,7 +82,7 @@ def read_device(args: argparse.Namespace) -> str:
     """
     import torch
 
-    from aligner.aligner import check_device
+    from aligner.devices import check_device
 
     device = args.device
     if device is None:

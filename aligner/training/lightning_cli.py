@@ -137,7 +137,7 @@ def parse(settings: Sequence[str], out: Path) -> "LightningCLI":
     from jsonargparse import ArgumentError
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    from aligner.aligner import devices
+    from aligner.devices import devices
     from aligner.training.data import AlignerData
     from aligner.training.module import AlignerModule
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from aligner.aligner import devices
 from aligner.caches import find_place
 from aligner.cli import main
+from aligner.devices import devices
 
 VARIABLES = ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
 
