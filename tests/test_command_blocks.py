@@ -213,7 +213,7 @@ class World:
             path.write_text("".join(lines))
 
         return {
-            "corpus": speaker_folders, "english_us_arpa.dict": dictionary, "out-of-lexicon.tsv": dictionary,
+            "corpus": speaker_folders, "english_us_arpa.dict": dictionary,
             "LJSpeech-1.1": voice, "LibriTTS": folder_of_texts, "TIMIT_SAMPLE": timit,
             "timit/test": textgrids, "praat": textgrids, "mfa_output": textgrids,
             "prepared": prepared, "aligned": aligned,
