@@ -190,7 +190,7 @@ class World:
                 shutil.copy(file, path / "dr1-fvmh0" / file.name)
 
         def folder_of_texts(path: Path) -> None:
-            for clip, text in zip(CLIPS, ("tea", "sam at", "same", "mate"), strict=True):
+            for clip, text in zip(CLIPS, ("tea", "sam at", "same", "mate zorbled"), strict=True):
                 wav_path = path / "anna" / f"{clip}.wav"
                 wav_path.parent.mkdir(parents=True, exist_ok=True)
                 wav(wav_path)
@@ -217,6 +217,12 @@ class World:
             "LJSpeech-1.1": voice, "LibriTTS": folder_of_texts, "TIMIT_SAMPLE": timit,
             "timit/test": textgrids, "praat": textgrids, "mfa_output": textgrids,
             "prepared": prepared, "aligned": aligned,
+            "corpus": folder_of_texts,
+            "english_us_arpa.dict": lambda path: path.write_text(
+                "tea\tT IY1\nsam\tS AE1 M\nat\tAE1 T\nsame\tS EY1 M\nmate\tM EY1 T\n"
+                "a\tEY1\nsentence\tS EY1 T\nthat\tAE1 T\nwas\tM AE1 S\nnot\tM AE1 T\nin\tIY1 M\n"
+                "the\tT IY1\ncorpus\tT AE1 S\n"
+            ),
             "out-of-lexicon.tsv": lambda path: path.write_text("daw\td ɔ\n"),
             "filelist.txt": file_list, "consumer.txt": consumers_tokens,
             "last.ckpt": checkpoint, "runs/ljspeech/checkpoints/last.ckpt": checkpoint,
@@ -273,8 +279,11 @@ def run_python(block: str, world: World, monkeypatch: pytest.MonkeyPatch) -> Non
         return
     code = compile(block, "block", "exec")
     monkeypatch.chdir(world.terminal.folder)
-    for clip in set(re.findall(r'"(LJ001-\d+)\.wav"', block)):
-        world.inputs()[f"{clip}.wav"](Path(f"{clip}.wav"))
+    for name in set(re.findall(r'"([\w-]+\.wav)"', block)):
+        clip = name if name in world.inputs() else f"{CLIPS[0]}.wav"
+        world.inputs()[clip](Path(clip))
+        if clip != name:
+            shutil.copy(clip, name)
     if "matcha.text" in block:
         matcha = ModuleType("matcha")
         monkeypatch.setitem(sys.modules, "matcha", matcha)
