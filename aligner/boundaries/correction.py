@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.alignment import FrameGrid
-from aligner.boundaries.loudness import loudness_db, quiet_parts
+from aligner.boundaries.loudness import loud_part_db, loudness_db
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.boundaries.refine import BoundaryRefiner
+from aligner.frontends.speech_activity import speech_activity
 from aligner.ragged import starts_of
 from aligner.text.packed import PackedTokens
 
@@ -61,6 +62,15 @@ class BoundaryCorrection:
             boundaries_s = self._refiner.refine(tokens, boundaries_s, audio, audio_lengths)
         if self._pause_fraction:
             loudness, n_values = loudness_db(audio, audio_lengths, self._grid.sample_rate_hz)
-            quiet = quiet_parts(loudness, n_values, self._pause_fraction).cpu().numpy()
-            boundaries_s = fit_pauses_to_loudness(tokens, boundaries_s, quiet, n_values.numpy())
+            spoken = speech_activity(audio, audio_lengths, self._grid).spoken
+            n_frames = self._grid.frame_count(audio_lengths.cpu())
+            speech_db = loud_part_db(loudness, n_values, spoken, n_frames, self._grid.hop_s)
+            boundaries_s = fit_pauses_to_loudness(
+                tokens,
+                boundaries_s,
+                loudness.cpu().numpy(),
+                n_values.numpy(),
+                speech_db,
+                self._pause_fraction,
+            )
         return boundaries_s

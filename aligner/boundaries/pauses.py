@@ -7,11 +7,12 @@ it has tokens, the first and the last its own.
 import numpy as np
 from numpy.typing import NDArray
 
-from aligner.boundaries.loudness import STEP_S
+from aligner.boundaries.loudness import STEP_S, threshold_db
 from aligner.boundaries.meetings import Meetings
-from aligner.ragged import Indices, ranges, rows_of
+from aligner.ragged import Indices, ranges, rows_of, starts_of
 from aligner.text.packed import PackedTokens
 
+_PAUSE_BESIDE_S = 0.15  # of a pause, beside the phone, its quietness is measured
 _LEAST_PHONE_S = 0.015  # what a phone beside a pause keeps at least: a frame and a half of the search
 
 
@@ -40,45 +41,54 @@ def drop_short_pauses(
 def fit_pauses_to_loudness(
     tokens: PackedTokens,
     boundaries_s: NDArray[np.float64],
-    quiet: NDArray[np.bool_],
+    level_db: NDArray[np.float32],
     n_values: Indices,
+    speech_db: NDArray[np.float64],
+    fraction: float,
 ) -> NDArray[np.float64]:
     """The boundaries with every pause extended over the quiet part of the phone on either side.
 
     Mixtures give the dying away of a word, and the silent closure of a stop that begins one, to the phone:
-    those frames differ from digital silence. People give them to the pause. If the quiet part would leave
-    less than 15 ms of the phone, the boundary stays where it is.
+    those frames differ from digital silence. People give them to the pause. What is quiet is measured by the
+    pause itself, beside the phone: the silence of another pause may be of another kind. If the quiet part
+    would leave less than 15 ms of the phone, the boundary stays where it is.
 
     Args:
         tokens: N tokens of B utterances.
         boundaries_s: `[N + B]`, around the tokens of each.
-        quiet: `[B, P]`, whether it is quiet in each millisecond; false after an utterance's end.
-        n_values: `[B]`, milliseconds of each utterance.
+        level_db: Loudness `[B, P]`, one value a millisecond.
+        n_values: `[B]`, how many of them each utterance has.
+        speech_db: `[B]`, how loud the loud parts of the speech are.
+        fraction: Quiet is what is below this part of the way from the pause to the speech, in dB.
     """
     meetings = Meetings.of(tokens, boundaries_s)
     meetings = meetings.where(meetings.before_is_pause != meetings.after_is_pause)
     row, edge, grows_right = meetings.utterance, meetings.edge_s, meetings.before_is_pause
-    place = np.round(edge / STEP_S).astype(np.int64)
-    from_here, up_to_here = np.clip(place, 0, quiet.shape[1]), np.clip(place, 0, n_values[row] - 1)
-    runs = np.where(
-        grows_right,
-        _quiet_until(quiet)[row, from_here] - from_here,
-        up_to_here - _quiet_from(quiet)[row, up_to_here],
-    )
-    found = edge + np.where(grows_right, runs, -runs) * STEP_S
-    leaves_enough = np.where(
-        grows_right, found <= meetings.end_s - _LEAST_PHONE_S, found >= meetings.start_s + _LEAST_PHONE_S
-    )
-    return meetings.moved(boundaries_s, np.where(leaves_enough, found, edge))
+    last = n_values[row] - 1
+
+    pause_start = np.where(grows_right, np.maximum(meetings.start_s, edge - _PAUSE_BESIDE_S), edge)
+    pause_end = np.where(grows_right, edge, np.minimum(meetings.end_s, edge + _PAUSE_BESIDE_S))
+    start = np.clip(_milliseconds(pause_start), 0, last)
+    length = np.clip(_milliseconds(pause_end), start + 1, last + 1) - start
+    pause_db = level_db[np.repeat(row, length), ranges(start, length)]
+    threshold = threshold_db(pause_db, length, speech_db[row], fraction)
+
+    # Outwards from the edge, one millisecond further than the phone may lose
+    sign = np.where(grows_right, 1, -1)
+    limit = np.where(grows_right, meetings.end_s - _LEAST_PHONE_S, meetings.start_s + _LEAST_PHONE_S)
+    place = np.where(grows_right, _milliseconds(edge), np.minimum(_milliseconds(edge), last))
+    there = np.where(grows_right, last - place, place) + 1
+    looked_at = np.clip(np.ceil(sign * (limit - edge) / STEP_S).astype(np.int64) + 1, 0, np.maximum(there, 0))
+    offset = ranges(np.zeros_like(looked_at), looked_at)
+    levels = level_db[
+        np.repeat(row, looked_at), np.repeat(place, looked_at) + np.repeat(sign, looked_at) * offset
+    ]
+    loud = np.flatnonzero(levels >= np.repeat(threshold, looked_at))
+    first = starts_of(looked_at)
+    first_loud = np.append(loud, len(levels))[np.searchsorted(loud, first)]
+    found = edge + sign * np.minimum(first_loud - first, looked_at) * STEP_S
+    return meetings.moved(boundaries_s, np.where(sign * (limit - found) >= 0, found, edge))
 
 
-def _quiet_until(quiet: NDArray[np.bool_]) -> Indices:
-    """`[B, P + 1]`: for each millisecond the first from it on that is not quiet; after the last is none."""
-    quiet = np.pad(quiet, ((0, 0), (0, 1)))
-    place = np.where(quiet, quiet.shape[1], np.arange(quiet.shape[1]))
-    return np.minimum.accumulate(place[:, ::-1], 1)[:, ::-1]
-
-
-def _quiet_from(quiet: NDArray[np.bool_]) -> Indices:
-    """`[B, P]`: for each millisecond the last up to it that is not quiet; -1 if there is none."""
-    return np.maximum.accumulate(np.where(quiet, -1, np.arange(quiet.shape[1])), 1)
+def _milliseconds(time_s: NDArray[np.float64]) -> Indices:
+    return np.round(time_s / STEP_S).astype(np.int64)

@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 import mas
 from aligner.encoders.base import Emissions, Encoder, PackedStates
+from aligner.encoders.silence import settle_surplus
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices, ranges
 from aligner.text.packed import PackedTokens
@@ -95,10 +96,10 @@ class GlowTTSEncoder(Encoder):
     def emissions(self, features: PackedFeatures, tokens: PackedTokens) -> Emissions:
         """`[F, T]`: column t is the t-th token of the utterance that the frame belongs to."""
         device = features.frames.device
-        mean, log_scale = self(
-            torch.from_numpy(tokens.padded()).to(device), torch.from_numpy(tokens.lengths).to(device)
-        )
-        scores = mas.log_likelihood(mean, log_scale, features.padded())
+        token_ids = torch.from_numpy(tokens.padded()).to(device)
+        mean, log_scale = self(token_ids, torch.from_numpy(tokens.lengths).to(device))
+        speech = features.padded()
+        scores = settle_surplus(mas.log_likelihood(mean, log_scale, speech), token_ids == 0, speech)
         frame = torch.arange(scores.shape[2], device=device)
         return Emissions(scores.mT[frame < features.lengths[:, None]][None])
 
@@ -112,6 +113,7 @@ class GlowTTSEncoder(Encoder):
         alone = torch.arange(self.vocab_size, device=features.frames.device)[:, None]
         mean, log_scale = self(alone, torch.ones_like(alone[:, 0]))
         scores = mas.log_likelihood(mean[:, 0][None], log_scale[:, 0][None], features.frames[None])[0]
+        scores = settle_surplus(scores[None], (alone == 0).T, features.frames[None])[0]
         return scores.T.log_softmax(1)
 
     def forward(self, token_ids: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor]:

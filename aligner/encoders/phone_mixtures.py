@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from aligner.encoders.base import Emissions, Encoder, PackedStates
 from aligner.encoders.gaussians import GaussianMixtures, log_sum_exp_
+from aligner.encoders.silence import settle_surplus_
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices, ranges, rows_of, sums_of
@@ -113,8 +114,10 @@ class PhoneMixtures(Encoder):
         """As of every encoder; M is 1 for the pause and `states` for every other symbol."""
         n_states = 1 + (self.vocab_size - 1) * self.states_per_phone
         result = features.frames.new_empty(len(self.streams), len(features.frames), n_states)
+        is_pause = torch.arange(n_states, device=result.device) == 0
         for stream, own in zip(self.streams, result, strict=True):
             stream.log_likelihood(features.frames, own)  # type: ignore[operator]
+        settle_surplus_(result, is_pause, features.surplus)
         return Emissions(result)
 
     def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:

@@ -184,6 +184,9 @@ class Mel(Frontend):
         filterbank = mel_filterbank(settings)
         super().__init__(settings.grid, _channel_names(settings, filterbank))
         self.settings = settings
+        # float64 (where the device has it), as librosa: 1e-7 of a loud bin is 1e-3 of a quiet one's log, and
+        # float32 products are rounded further where tf32 is allowed
+        self.precision = torch.float64
         self.register_buffer("filterbank", filterbank, persistent=False)
         self.register_buffer("dct", _dct(settings), persistent=False)
 
@@ -198,9 +201,7 @@ class Mel(Frontend):
         if n_frames == 0:
             return audio.new_zeros(audio.shape[0], 0, self.channels)
         settings = self.settings
-        # float64 (where the device has it), as librosa: 1e-7 of a loud bin is 1e-3 of a quiet one's log, and
-        # float32 products are rounded further where tf32 is allowed
-        precision = torch.float32 if audio.device.type == "mps" else torch.float64
+        precision = torch.float32 if audio.device.type == "mps" else self.precision
         window = torch.hann_window(settings.window_samples, dtype=precision, device=audio.device)
         left = (settings.n_fft - settings.window_samples) // 2
         window = F.pad(window, (left, settings.n_fft - settings.window_samples - left))

@@ -7,11 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from aligner.frontends.base import Frontend
-from aligner.ragged import Indices
+from aligner.frontends.speech_activity import speech_activity
+from aligner.ragged import Indices, inside, ranges, rows_of
+
+# What the corpus counts in an utterance's mean: with half a second words alone are as good as sentences.
+_CORPUS_FRAMES = 50
 
 
 @dataclass(frozen=True)
@@ -19,45 +24,58 @@ class PackedFeatures:
     """The features of B utterances, one after the other.
 
     Args:
-        frames: `[F, C]`.
-        starts: `[B]`, each utterance's first frame.
-        lengths: `[B]`, each utterance's number of frames, S.
+        frames: `[F, C]`. All channels of a frame of surplus silence (`SpeechActivity`) are 0: there is nothing
+            in it to learn or to compare.
+        n_frames: `[B]`, each utterance's number of frames, S; on the host, where it decides shapes.
     """
 
     frames: Tensor
-    starts: Tensor
-    lengths: Tensor
+    n_frames: Indices
 
     @cached_property
-    def n_frames(self) -> Indices:
-        """`[B]`, the lengths, on the host."""
-        return self.lengths.cpu().numpy()
+    def lengths(self) -> Tensor:
+        """`[B]`, the number of frames on the device of the frames."""
+        return torch.from_numpy(self.n_frames).to(self.frames.device)
+
+    @cached_property
+    def surplus(self) -> Tensor:
+        """Bool `[F]`, the frames of surplus silence: only a pause can be there, whatever it sounds like."""
+        return (self.frames == 0).all(1)
 
     @classmethod
     def pack(cls, utterances: Sequence[Tensor]) -> "PackedFeatures":
         """Pack the features `[S, C]` of each utterance."""
-        lengths = torch.tensor([len(item) for item in utterances], device=utterances[0].device)
-        return cls(torch.cat(list(utterances)), lengths.cumsum(0) - lengths, lengths)
+        return cls(torch.cat(list(utterances)), np.array([len(item) for item in utterances]))
 
     def unpack(self) -> list[Tensor]:
         """The features `[S, C]` of each utterance."""
-        return list(self.frames.split(self.lengths.tolist()))
+        return list(self.frames.split(self.n_frames.tolist()))
 
     def padded(self) -> Tensor:
         """`[B, S, C]` with zeros after each utterance's end."""
-        return torch.nn.utils.rnn.pad_sequence(self.unpack(), batch_first=True)
+        padded = self.frames.new_zeros(*inside(self.n_frames).shape, self.frames.shape[1])
+        place = torch.from_numpy(np.flatnonzero(inside(self.n_frames))).to(self.frames.device)
+        padded.flatten(0, 1).index_copy_(0, place, self.frames)
+        return padded
 
 
 def packed_features(frontend: Frontend, audio: Tensor, audio_lengths: Tensor) -> PackedFeatures:
-    """Features of a padded batch, the mean of each utterance taken off.
+    """Features of a padded batch, the mean of each utterance's speech taken off.
 
-    The mean is the microphone and much of the speaker (cepstral mean normalisation).
+    That mean is the microphone and much of the speaker (cepstral mean normalisation). Silence has no part in
+    it: otherwise all phones would sound different in a recording with more of it. The corpus has a small one,
+    its mean being 0: that of a single word says more of its phones than of who speaks.
 
     Args:
         frontend: What computes them.
         audio: `[B, N]`, float32 at the frontend's sample rate.
         audio_lengths: `[B]`, samples of each utterance.
     """
-    features, lengths = frontend(audio, audio_lengths)
-    items = [item[:length] for item, length in zip(features, lengths.tolist(), strict=True)]
-    return PackedFeatures.pack([item - item.mean(0) for item in items])
+    features, _ = frontend(audio, audio_lengths)
+    activity = speech_activity(audio, audio_lengths, frontend.grid)
+    spoken = activity.spoken[..., None]
+    mean = (features * spoken).sum(1, keepdim=True) / (spoken.sum(1, keepdim=True) + _CORPUS_FRAMES)
+    features = (features - mean).masked_fill(activity.surplus[..., None], 0.0)
+    n_frames = frontend.frame_count(audio_lengths.cpu()).numpy()
+    place = rows_of(n_frames) * features.shape[1] + ranges(np.zeros_like(n_frames), n_frames)
+    return PackedFeatures(features.flatten(0, 1)[torch.from_numpy(place).to(features.device)], n_frames)

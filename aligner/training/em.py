@@ -20,7 +20,7 @@ from aligner.ragged import Indices
 from aligner.search import align_states, choose_pronunciations, states_of
 from aligner.training.data import Batch
 from aligner.training.flat_start import flat_states
-from aligner.training.init_alignments import InitialAlignment
+from aligner.training.init_alignments import InitialAlignment, states_of_frames
 from aligner.training.method import TrainingMethod
 from aligner.training.processes import add_up, gathered
 
@@ -128,7 +128,8 @@ class EM(TrainingMethod):
             )
         for stream, state in zip(encoder.streams, states, strict=True):
             for version in versions:
-                stream.accumulate(version.frames, state)  # type: ignore[operator]
+                learnt = torch.where(features.surplus | version.surplus, -1, state)
+                stream.accumulate(version.frames, learnt)  # type: ignore[operator]
 
     def _share_choices(self) -> None:
         """Let every process know the pronunciations that all of them chose; any may write the checkpoint."""
@@ -162,39 +163,24 @@ class EM(TrainingMethod):
     def _first_states(self, aligner: Aligner, batch: Batch, features: PackedFeatures) -> Tensor:
         """The state of every frame when training starts, `[F]`."""
         known = [self._init_alignments.get(id) for id in batch.ids]
-        has_known = np.array([alignment is not None for alignment in known])
+        has_known = np.array([own is not None for own in known])
         choice = batch.texts.choice_of([None if own is None else own.variants for own in known])
         fitting = batch.texts.fitting(features.n_frames, choice)
         tokens = batch.texts.tokens(np.where(np.repeat(has_known, batch.texts.text_slots), choice, fitting))
         states = aligner.encoder.states(tokens, features.n_frames)
         rate_hz = aligner.frontend.sample_rate_hz
-        rows = []
-        own = np.split(np.arange(len(states.states)), np.cumsum(states.lengths)[:-1])
-        for b, n_frames in enumerate(features.n_frames.tolist()):
-            if (alignment := known[b]) is not None:
-                first = states.token[own[b][0]]
-                rows.append(
-                    torch.from_numpy(
-                        alignment.states(
-                            states.states[own[b]],
-                            states.token[own[b]] - first,
-                            aligner.frontend.grid,
-                            n_frames,
-                        )
-                    )
-                )
-                continue
-            audio = batch.audio[b, : batch.audio_lengths[b]]
-            rows.append(
-                flat_states(
-                    states.states[own[b]].tolist(),
-                    states.skippable[own[b]].tolist(),
-                    n_frames,
-                    audio,
-                    rate_hz,
-                )
-            )
-        return torch.cat(rows).to(features.frames.device)
+        flat = flat_states(states, features, batch.audio, batch.audio_lengths, rate_hz)
+        if not has_known.any():
+            return flat
+        nothing = [np.zeros(length + 1) for length in tokens.lengths]
+        boundaries_s = [
+            none if own is None else own.boundaries_s for own, none in zip(known, nothing, strict=True)
+        ]
+        found = states_of_frames(
+            np.concatenate(boundaries_s), tokens.lengths, states, aligner.frontend.grid, features.n_frames
+        )
+        is_known = torch.from_numpy(np.repeat(has_known, features.n_frames))
+        return torch.where(is_known.to(flat.device), torch.from_numpy(found).to(flat.device), flat)
 
 
 class MStep(torch.optim.Optimizer):

@@ -1,47 +1,64 @@
 """The flat start of training: quiet edges are pauses, the tokens share the rest evenly.
 
-N samples, S speech frames.
+B batch, N samples, S speech frames, F packed frames.
 """
 
-from collections.abc import Sequence
-
+import numpy as np
 import torch
 from torch import Tensor
 
 from aligner.boundaries import PAUSE_FRACTION
-from aligner.boundaries.loudness import loudness_db, quiet_parts
+from aligner.boundaries.loudness import loudness_db, quantile_threshold_db
+from aligner.encoders.base import PackedStates
+from aligner.frontends.packed import PackedFeatures
+from aligner.ragged import inside, padded, starts_of, sums_of
 
-_LONGEST_EDGE = 3  # an edge takes at most one part in this of an utterance
+_LONGEST_EDGE = 3  # an edge takes at most one part in this of what is not surplus silence
 
 
 def flat_states(
-    states: Sequence[int], skippable: Sequence[bool], n_frames: int, audio: Tensor, sample_rate_hz: int
+    states: PackedStates,
+    features: PackedFeatures,
+    audio: Tensor,
+    audio_lengths: Tensor,
+    sample_rate_hz: int,
 ) -> Tensor:
-    """The state of each frame, `[S]`, when nothing is known yet.
+    """The state of each frame, `[F]`, when nothing is known yet.
 
     Args:
-        states: Of the utterance in order; 0 is the pause's.
-        skippable: Which of them may get no frame. Inside the utterance they get none.
-        n_frames: S.
-        audio: `[N]`.
+        states: Of the utterances' tokens; 0 is the pause's. Those that may be skipped get no frame inside an
+            utterance.
+        features: Of the utterances. Frames of surplus silence are a pause anyway; all else is done as if they
+            were not there.
+        audio: `[B, N]`.
+        audio_lengths: `[B]`, samples of each utterance.
         sample_rate_hz: Of the audio.
     """
-    loudness, n_values = loudness_db(audio[None], torch.tensor([len(audio)]), sample_rate_hz)
-    step = max(1, round(loudness.shape[1] / n_frames))
-    quiet = quiet_parts(loudness, n_values, PAUSE_FRACTION)[0, ::step].tolist()
-    spoken = [state for state, optional in zip(states, skippable, strict=True) if not optional]
-    lead = _run(quiet, n_frames // _LONGEST_EDGE) if states[0] == 0 else 0
-    tail = _run(quiet[::-1], n_frames // _LONGEST_EDGE) if states[-1] == 0 else 0
-    if n_frames - lead - tail < len(spoken):
-        lead = tail = 0
-    middle = n_frames - lead - tail
-    share = torch.arange(middle) * len(spoken) // middle
-    return torch.cat([torch.zeros(lead), torch.tensor(spoken)[share], torch.zeros(tail)]).long()
+    device = audio.device
+    is_frame = torch.from_numpy(inside(features.n_frames)).to(device)
+    n_frames = torch.from_numpy(features.n_frames).to(device)
+    loudness, n_values = loudness_db(audio, audio_lengths, sample_rate_hz)
+    nearest = torch.arange(is_frame.shape[1], device=device) * (n_values.to(device) / n_frames)[:, None]
+    level_db = loudness.gather(1, nearest.long().clamp(max=loudness.shape[1] - 1))
 
+    needed = ~states.skippable
+    n_needed = torch.from_numpy(sums_of(needed, states.lengths)).to(device)[:, None]
+    needed_states = torch.from_numpy(padded(states.states[needed], n_needed[:, 0].cpu().numpy())).to(device)
+    surplus = torch.zeros_like(is_frame).masked_scatter_(is_frame, features.surplus)
+    shared = is_frame & ~surplus
+    shared = torch.where(shared.sum(1, keepdim=True) < n_needed, is_frame, shared)
 
-def _run(flags: Sequence[bool], longest: int) -> int:
-    """How many flags at the beginning are true, at most `longest`."""
-    for index, flag in enumerate(flags[:longest]):
-        if not flag:
-            return index
-    return min(longest, len(flags))
+    count, place = shared.sum(1, keepdim=True), shared.cumsum(1) - 1  # as if there were no surplus
+    loud = shared & (level_db >= quantile_threshold_db(level_db, shared, PAUSE_FRACTION))
+    first_loud = torch.where(loud, place, count).amin(1, keepdim=True)
+    last_loud = torch.where(loud, place, -1).amax(1, keepdim=True)
+    ends = np.stack([states.states[starts_of(states.lengths)], states.states[np.cumsum(states.lengths) - 1]])
+    may_lead, may_tail = torch.from_numpy(ends == 0).to(device)[..., None]
+    lead = torch.minimum(first_loud, count // _LONGEST_EDGE) * may_lead
+    tail = torch.minimum(count - 1 - last_loud, count // _LONGEST_EDGE) * may_tail
+    fits = count - lead - tail >= n_needed
+    lead, tail = lead * fits, tail * fits
+    middle = count - lead - tail
+    share = torch.minimum((place - lead) * n_needed // middle.clamp(min=1), n_needed - 1).clamp(min=0)
+    spoken = shared & (place >= lead) & (place < count - tail)
+    return needed_states.gather(1, share).where(spoken, 0)[is_frame]

@@ -8,12 +8,14 @@ from typing import Any
 
 import lightning
 import torch
+from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 import mas
 from aligner.aligner import Aligner
 from aligner.encoders.glow_tts import GlowTTSEncoder
+from aligner.encoders.silence import settle_surplus
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import padded
@@ -73,7 +75,9 @@ class Gradient(TrainingMethod):
             loss = self._loss(module.current_epoch, aligner, batch, versions)
             module.manual_backward(loss)
         # The sum over all processes, a number: so a batch shared out gives the step of a whole one.
-        size = torch.tensor(float(versions[0].frames.numel() if len(batch) else 0), device=module.device)
+        size = torch.tensor(
+            float(versions[0].frames.count_nonzero() if len(batch) else 0), device=module.device
+        )
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in encoder.parameters()]
         loss = loss.detach()
         add_up([*gradients, loss, size])
@@ -84,26 +88,36 @@ class Gradient(TrainingMethod):
         module.lr_schedulers().step()  # type: ignore[union-attr]
         module.log("loss", loss / size.clamp(min=1), prog_bar=True, batch_size=1)
 
-    def _loss(
-        self, epoch: int, aligner: Aligner, batch: Batch, versions: Sequence[PackedFeatures]
-    ) -> torch.Tensor:
+    def _loss(self, epoch: int, aligner: Aligner, batch: Batch, versions: Sequence[PackedFeatures]) -> Tensor:
         """Minus the log-likelihood of all frames and channels along the best path of the first version."""
         features = versions[0]
         tokens, device = batch.texts.tokens(), features.frames.device
         text_lengths = torch.from_numpy(tokens.lengths).to(device)
         skippable = torch.from_numpy(padded(tokens.skippable, tokens.lengths)).to(device)
-        mean, log_scale = _encoder(aligner)(torch.from_numpy(tokens.padded()).to(device), text_lengths)
-        version_scores = [mas.log_likelihood(mean, log_scale, version.padded()) for version in versions]
+        token_ids = torch.from_numpy(tokens.padded()).to(device)
+        mean, log_scale = _encoder(aligner)(token_ids, text_lengths)
+        speech = [version.padded() for version in versions]
+        version_scores = [
+            settle_surplus(mas.log_likelihood(mean, log_scale, own), token_ids == 0, own) for own in speech
+        ]
         scores = version_scores[0]
         searched = scores.detach()
         if epoch < self.prior_epochs:
             fading = 1 - epoch / self.prior_epochs
-            searched = searched + fading * aligner.frontend.channels * beta_binomial_prior(
-                text_lengths, features.lengths, scores.shape[1], scores.shape[2]
-            )
+            prior = _diagonal_prior(text_lengths, features.lengths, scores.shape[1], (speech[0] == 0).all(2))
+            searched = searched + fading * aligner.frontend.channels * prior
         durations = mas.search(searched, text_lengths, features.lengths, skippable=skippable)
         path = mas.dense_path(durations, scores.shape[2])
         return -torch.stack([(own * path).sum() for own in version_scores]).mean()
+
+
+def _diagonal_prior(text_lengths: Tensor, lengths: Tensor, n_tokens: int, surplus: Tensor) -> Tensor:
+    """The beta-binomial prior `[B, T, S]` as if there were no surplus silence, `[B, S]`; 0 in that silence."""
+    n_frames = surplus.shape[1]
+    surplus = surplus & (torch.arange(n_frames, device=surplus.device) < lengths[:, None])
+    prior = beta_binomial_prior(text_lengths, lengths - surplus.sum(1), n_tokens, n_frames)
+    place = ((~surplus).cumsum(1) - 1).clamp(min=0)[:, None].expand(-1, n_tokens, -1)
+    return prior.gather(2, place).masked_fill(surplus[:, None], 0.0)
 
 
 def noam_factor(step: int, warmup_steps: int) -> float:

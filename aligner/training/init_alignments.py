@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from aligner.alignment import Alignment, FrameGrid, Interval, is_pause
 from aligner.corpus.prepared import Utterance
+from aligner.encoders.base import PackedStates
 from aligner.errors import AlignerError
 from aligner.formats.lookup import AlignmentLookup, NoMatch
-from aligner.ragged import Indices
+from aligner.ragged import Indices, ranges, rows_of, starts_of
 from aligner.text.transcript import Transcript, Word, normalised_word
 
 _LONGER_S = 0.1  # than the recording: what rounding and resampling leave at most
@@ -34,22 +35,30 @@ class InitialAlignment:
     boundaries_s: NDArray[np.float64]
     evenly_split_words: int
 
-    def states(self, states: Indices, token_of_state: Indices, grid: FrameGrid, n_frames: int) -> Indices:
-        """The state of each frame, `[S]`: a token's states share its frames evenly.
 
-        Args:
-            states: The utterance's states.
-            token_of_state: The token that each belongs to.
-            grid: Where the frames lie.
-            n_frames: S.
-        """
-        edges = grid.first_frame_after(self.boundaries_s[1:-1]).clip(0, n_frames)
-        durations = np.diff(edges, prepend=0, append=n_frames)
-        token = np.repeat(np.arange(len(durations)), durations)
-        place = np.arange(n_frames) - (durations.cumsum() - durations)[token]
-        counts = np.bincount(token_of_state, minlength=len(durations))
-        first = counts.cumsum() - counts
-        return states[first[token] + place * counts[token] // durations[token]]
+def states_of_frames(
+    boundaries_s: NDArray[np.float64],
+    lengths: Indices,
+    states: PackedStates,
+    grid: FrameGrid,
+    n_frames: Indices,
+) -> Indices:
+    """The state of each frame of B utterances, `[F]`: a token's states share its frames evenly.
+
+    Args:
+        boundaries_s: `[N + B]`, the times around the tokens of each utterance.
+        lengths: `[B]`, tokens of each.
+        states: Of the N tokens.
+        grid: Where the frames lie.
+        n_frames: `[B]`, of each utterance.
+    """
+    frame = grid.first_frame_after(boundaries_s).clip(0, np.repeat(n_frames, lengths + 1))
+    frame[starts_of(lengths + 1)], frame[np.cumsum(lengths + 1) - 1] = 0, n_frames
+    start = np.arange(lengths.sum()) + rows_of(lengths)
+    durations = frame[start + 1] - frame[start]
+    token, place = rows_of(durations), ranges(np.zeros_like(durations), durations)
+    counts = np.bincount(states.token, minlength=len(durations))
+    return states.states[starts_of(counts)[token] + place * counts[token] // durations[token]]
 
 
 @dataclass

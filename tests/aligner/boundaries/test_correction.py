@@ -12,9 +12,10 @@ from torch import Tensor
 
 from aligner.alignment import FrameGrid
 from aligner.boundaries import BoundaryCorrection
-from aligner.boundaries.loudness import loudness_db, quiet_parts
+from aligner.boundaries.loudness import loud_part_db, loudness_db
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.boundaries.refine import BoundaryRefiner
+from aligner.frontends.speech_activity import speech_activity
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import PAUSE, Tokens
 
@@ -162,8 +163,9 @@ def test_a_correction_is_its_three_steps_one_after_the_other() -> None:
     expected = drop_short_pauses(tokens, boundaries_s, 0.05)
     expected = BoundaryRefiner(RATE_HZ).refine(tokens, expected, *batch_of(AUDIO))
     loudness, n_values = loudness_db(*batch_of(AUDIO), RATE_HZ)
-    quiet = quiet_parts(loudness, n_values, 0.3)
-    expected = fit_pauses_to_loudness(tokens, expected, quiet.numpy(), n_values.numpy())
+    spoken, n_frames = speech_activity(*batch_of(AUDIO), GRID).spoken, GRID.frame_count(batch_of(AUDIO)[1])
+    speech_db = loud_part_db(loudness, n_values, spoken, n_frames, GRID.hop_s)
+    expected = fit_pauses_to_loudness(tokens, expected, loudness.numpy(), n_values.numpy(), speech_db, 0.3)
     found = corrected(symbols, edges.tolist(), AUDIO, 0.6, 0.05, 0.3, True)
     assert found.tolist() == expected.tolist()
     assert edges.tolist() == [0, 10, 20, 22, 31.5, 31.5, 50, 61]  # not written to

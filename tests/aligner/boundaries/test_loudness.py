@@ -5,11 +5,12 @@ N samples, P loudness values.
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from aligner.boundaries.loudness import loudness_db, quiet_parts, threshold_db
+from aligner.boundaries.loudness import loud_part_db, loudness_db, quantile_threshold_db, threshold_db
 
 RATES_HZ = [16000, 22050, 44100]
 
@@ -21,7 +22,9 @@ def level_db(audio: Tensor, rate_hz: int) -> Tensor:
 
 
 def threshold(loudness: Tensor, fraction: float) -> float:
-    return threshold_db(loudness[None], torch.tensor([len(loudness)]), fraction).item()
+    return quantile_threshold_db(
+        loudness[None], torch.ones(1, len(loudness), dtype=torch.bool), fraction
+    ).item()
 
 
 def sine(frequency_hz: float, rate_hz: int, amplitude: float = 0.1, duration_s: float = 0.2) -> Tensor:
@@ -68,7 +71,7 @@ def test_a_constant_is_no_sound() -> None:
 def test_the_threshold_lies_between_quietest_and_loudest() -> None:
     loudness = torch.arange(101.0)[torch.randperm(101, generator=torch.Generator().manual_seed(0))]
     for fraction, level in ((0, 5), (0.3, 32), (0.5, 50), (1, 95)):
-        assert threshold(loudness, fraction) == pytest.approx(level, abs=1e-3)
+        assert threshold(loudness / 2, fraction) == pytest.approx(level / 2, abs=1e-3)  # within 50 dB
 
 
 def test_single_clicks_and_gaps_do_not_move_the_threshold() -> None:
@@ -84,10 +87,45 @@ def test_what_lies_beyond_an_utterances_end_does_not_matter() -> None:
     for row, own in zip(audio, parts, strict=True):
         row[: len(own)] = own
     together, n_values = loudness_db(audio, lengths, 16000)
-    quiet = quiet_parts(together, n_values, 0.5)
+    n_frames = 1 + lengths // 160
+    speech = torch.arange(21) % 3 > 0
+    spoken = speech & (torch.arange(21) < n_frames[:, None])
+    speech_db = loud_part_db(together, n_values, spoken, n_frames, 0.01)
     for row, own in enumerate(parts):
         alone = level_db(own, 16000)
         assert n_values[row] == len(alone)
         torch.testing.assert_close(together[row, : len(alone)], alone)
-        assert quiet[row, : len(alone)].tolist() == (alone < threshold(alone, 0.5)).tolist()
-        assert not quiet[row, len(alone) :].any()
+        in_speech = alone[speech[torch.arange(len(alone)) // 10]]
+        assert speech_db[row] == pytest.approx(torch.quantile(in_speech, 0.92).item(), abs=1e-4)
+
+
+def test_where_nothing_is_speech_all_of_it_counts() -> None:
+    loudness = torch.arange(200.0)[None]
+    none = torch.zeros(1, 20, dtype=torch.bool)
+    found = loud_part_db(loudness, torch.tensor([101]), none, torch.tensor([11]), 0.01)
+    assert found.tolist() == pytest.approx([92])
+
+
+def test_a_threshold_lies_between_each_pause_and_its_speech() -> None:
+    """The pause's level is its quantile of 0.2, and at most 50 dB below the speech."""
+    generator = np.random.default_rng(0)
+    pauses = [generator.normal(-60, 9, n).astype(np.float32) for n in (1, 2, 7, 150)]
+    speech_db = np.array([-5.0, -20.0, -30.0, -40.0])
+    lengths = np.array([len(own) for own in pauses])
+    found = threshold_db(np.concatenate(pauses), lengths, speech_db, 0.3)
+    low = [max(np.quantile(own, 0.2), speech - 50) for own, speech in zip(pauses, speech_db, strict=True)]
+    assert found == pytest.approx(0.7 * np.array(low) + 0.3 * speech_db, abs=1e-4)
+
+
+def test_digital_silence_counts_as_a_quiet_room() -> None:
+    for pause_db in (-60.0, -90.0, -200.0):
+        silence = np.full(150, pause_db, np.float32)
+        assert threshold_db(silence, np.array([150]), np.array([-10.0]), 0.3) == pytest.approx([-45])
+
+
+def test_the_loud_part_is_that_of_the_speech() -> None:
+    loudness = torch.cat([torch.full((9000,), -20.0), torch.full((1000,), -30.0)])[None]
+    spoken = torch.arange(1000)[None] >= 900  # frames of 10 ms: the last second
+    for speech, level_db in ((spoken, -30), (~spoken, -20), (torch.zeros(1, 1000).bool(), -20)):
+        found = loud_part_db(loudness, torch.tensor([10_000]), speech, torch.tensor([1000]), 0.01)
+        assert found.tolist() == pytest.approx([level_db])

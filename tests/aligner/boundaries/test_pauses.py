@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from stub_encoder import packed
 from torch import Tensor
 
-from aligner.boundaries.loudness import loudness_db, quiet_parts
+from aligner.boundaries.loudness import loudness_db
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import PAUSE, Tokens
 
 RATE_HZ = 16000
 FRACTION = 0.3
+LOUD_DB = -10.0
 
 
 def tokens_of(symbols: str, optional: bool = True) -> PackedTokens:
@@ -35,9 +36,8 @@ def loudness(total_ms: int, *loud_ms: tuple[int, int]) -> Tensor:
 
 
 def fitted(tokens: PackedTokens, boundaries_s: NDArray[np.float64], loud: Tensor) -> NDArray[np.float64]:
-    n_values = torch.tensor([len(loud)])
-    quiet = quiet_parts(loud[None], n_values, FRACTION).numpy()
-    return fit_pauses_to_loudness(tokens, boundaries_s, quiet, n_values.numpy())
+    level_db, n_values = loud[None].numpy(), np.array([len(loud)])
+    return fit_pauses_to_loudness(tokens, boundaries_s, level_db, n_values, np.array([LOUD_DB]), FRACTION)
 
 
 def loudness_of(audio: Tensor) -> Tensor:
@@ -165,3 +165,14 @@ def test_short_pauses_at_the_edges_and_the_users_own_are_kept() -> None:
     assert drop_short_pauses(tokens_of(".a.b."), before, 0.05).tolist() == [0, 0.01, 0.2, 0.2, 0.4, 0.41]
     own = tokens_of(".a.b.", optional=False)
     assert drop_short_pauses(own, before, 0.05).tolist() == before.tolist()
+
+
+def test_each_pause_is_measured_by_itself() -> None:
+    """A minute of digital silence on one side, loud noise on the other: neither moves the other's edge."""
+    loud = loudness(501, (120, 280))
+    loud[300:] = -25.0  # noise after the word: louder than the quiet part of the first pause
+    plain = fitted_ms(".a.", [0, 100, 320, 500], loud)
+    assert plain == [0, 120, 280, 500]
+    silent = torch.cat([torch.full((60_000,), -90.0), loud])
+    found = fitted_ms(".a.", [0, 60_100, 60_320, 60_500], silent)
+    assert found == [0, 60_120, 60_280, 60_500]

@@ -101,6 +101,47 @@ def test_statistics_of_two_calls_equal_those_of_one() -> None:
     torch.testing.assert_close(whole.variance, parts.variance, rtol=1e-5, atol=1e-5)
 
 
+def test_frames_of_no_state_are_left_out() -> None:
+    frames, states = draw(1)
+    some, those = random_mixtures(1, 2, 3, 3), random_mixtures(1, 2, 3, 3)
+    some.accumulate(frames, torch.where(torch.arange(len(states)) % 3 == 0, -1, states))
+    kept = torch.arange(len(states)) % 3 != 0
+    those.accumulate(frames[kept], states[kept])
+    for one, two in zip(some.statistics, those.statistics, strict=True):
+        assert torch.equal(one, two)
+    none = random_mixtures(1, 2, 3, 3)
+    none.accumulate(frames, torch.full_like(states, -1))
+    assert not any(statistic.any() for statistic in none.statistics)
+
+
+@pytest.mark.parametrize("counts", [(0, 1, 31, 32, 33, 200), (64, 0, 0, 5, 1, 0), (1, 1, 1, 1, 1, 1)])
+def test_states_of_any_number_of_frames_have_their_own_statistics(counts: tuple[int, ...]) -> None:
+    """Frames come in any order; 32 make a block."""
+    generator = torch.Generator().manual_seed(sum(counts))
+    states = torch.arange(6).repeat_interleave(torch.tensor(counts))
+    states = states[torch.randperm(len(states), generator=generator)]
+    frames = torch.randn(len(states), 4, generator=generator)
+    together = random_mixtures(2, 6, 3, 4)
+    together.accumulate(frames, states)
+    assert together.occupancy.sum(1).tolist() == pytest.approx(counts)
+    for state, count in enumerate(counts):
+        alone = random_mixtures(2, 6, 3, 4)
+        alone.accumulate(frames[states == state], states[states == state])
+        for one, two in zip(together.statistics, alone.statistics, strict=True):
+            torch.testing.assert_close(one[state], two[state], rtol=1e-5, atol=1e-5)
+            assert count or not one[state].any()
+
+
+def test_densities_so_far_apart_that_floats_end_are_exact() -> None:
+    """Their exponentials are cut off below exp(-80): added to 1 they change nothing."""
+    mixtures = GaussianMixtures(1, 1)
+    mixtures.split(2)
+    mixtures.mean.copy_(torch.tensor([[[0.0], [13.5]]]))  # at 0 a ratio of exp(-91), at 6.8 of exp(0.7)
+    frames = torch.tensor([[0.0], [0.3], [6.0], [6.75], [6.8], [100.0]])
+    expected = logsumexp(densities(mixtures, frames, 0), axis=1)
+    np.testing.assert_allclose(mixtures.log_likelihood(frames)[:, 0].numpy(), expected, rtol=2e-6, atol=2e-6)
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("gaussians", [1, 2, 3, 6])
 def test_em_never_lowers_the_likelihood(seed: int, gaussians: int) -> None:

@@ -254,7 +254,9 @@ def test_npy_takes_any_grid(
     tmp_path: Path, one: Alignment, hop_and_rate: tuple[int, int], same: bool
 ) -> None:
     hop, rate_hz = hop_and_rate
-    frames = FrameGrid(hop, rate_hz, "same" if same else "center").sample_count(one.duration_s) // hop + (not same)
+    frames = FrameGrid(hop, rate_hz, "same" if same else "center").sample_count(one.duration_s) // hop + (
+        not same
+    )
     if len(one.tokens) > frames:
         return
     write(one, "npy", tmp_path, grid=FrameGrid(hop, rate_hz, "same" if same else "center"))

@@ -12,10 +12,11 @@ from tiny_corpus import write_tiny_corpus
 
 from aligner.alignment import Alignment, FrameGrid
 from aligner.cli import main
+from aligner.encoders import PackedStates
 from aligner.errors import AlignerError
 from aligner.formats import NoMatch, export
 from aligner.text.transcript import Tokens, Transcript, Word
-from aligner.training.init_alignments import InitialAlignment, match, read_init_alignments
+from aligner.training.init_alignments import match, read_init_alignments, states_of_frames
 
 GRID = FrameGrid(160, 16000, "same")  # 10 ms
 TEXT = Transcript((Word("The", (("ð", "ə"), ("ð", "i"))), Word("end.", (("ɛ", "n", "d"),))), ("", "", ""))
@@ -88,6 +89,16 @@ def test_what_does_not_fit_is_said(made, duration_s, reason):
         match(TEXT, made, duration_s)
 
 
+def joined(one: PackedStates, two: PackedStates) -> PackedStates:
+    """The states of two utterances; tokens are counted over both."""
+    return PackedStates(
+        np.concatenate([one.states, two.states]),
+        np.concatenate([one.skippable, two.skippable]),
+        np.concatenate([one.token, one.token.max() + 1 + two.token]),
+        np.concatenate([one.lengths, two.lengths]),
+    )
+
+
 @given(st.lists(st.integers(0, 40), min_size=8, max_size=8), st.sampled_from(["same", "center"]))
 def test_every_frame_gets_a_state_of_the_token_it_lies_in(lengths, rule):
     grid = FrameGrid(160, 16000, rule)
@@ -95,7 +106,12 @@ def test_every_frame_gets_a_state_of_the_token_it_lies_in(lengths, rule):
     n_frames = grid.frame_count(sum(lengths) * 160)
     owners = [0, 1, 1, 1, 2, 2, 2, 3, 4, 4, 4, 5, 5, 5, 6, 6, 6, 7]
     states = list(range(len(owners)))
-    row = InitialAlignment((0, 0), edges_s, 0).states(np.array(states), np.array(owners), grid, n_frames)
+    own = PackedStates(np.array(states), np.zeros(18, bool), np.array(owners), np.array([18]))
+    row = states_of_frames(edges_s, np.array([8]), own, grid, np.array([n_frames]))
+    twice = states_of_frames(
+        np.tile(edges_s, 2), np.array([8, 8]), joined(own, own), grid, np.array([n_frames] * 2)
+    )
+    assert twice.tolist() == [*row, *row]
     assert len(row) == n_frames
     assert (np.diff(row) >= 0).all()
     given_frames = np.bincount(np.asarray(owners)[row], minlength=8)

@@ -1,0 +1,36 @@
+"""Silence that needs no model: where only a pause can be.
+
+Digital zeros, an offset, or the noise of another room are far from all that a pause was learnt from; left to
+the densities, the phone with the broadest Gaussians takes them. So frames of surplus silence, which the
+features mark, are a pause's whatever they sound like. A phone that has to go through one (own tokens without
+pauses) does so at the same price as any other.
+
+B batch, T text tokens, S speech frames, R feature streams, F packed frames, M states, C channels.
+"""
+
+from torch import Tensor
+
+_NOT_SILENT = -1000.0  # log-likelihood of a phone there, to a pause's 0: no gain elsewhere pays for one frame
+
+
+def settle_surplus_(emissions: Tensor, is_pause: Tensor, surplus: Tensor) -> None:
+    """Decide frames of surplus silence in the emissions, in place.
+
+    Args:
+        emissions: `[R, F, M]`, of R feature streams.
+        is_pause: Which states are a pause's, bool `[M]`.
+        surplus: Bool `[F]`, see `PackedFeatures`.
+    """
+    emissions[:, surplus] = emissions.new_zeros(is_pause.shape).masked_fill(~is_pause, _NOT_SILENT)
+
+
+def settle_surplus(scores: Tensor, is_pause: Tensor, speech: Tensor) -> Tensor:
+    """The scores with frames of surplus silence decided. No gradient flows through these.
+
+    Args:
+        scores: `[B, T, S]`.
+        is_pause: Which tokens are pauses, bool `[B, T]`.
+        speech: Features `[B, S, C]`, which are 0 there.
+    """
+    decided = scores.new_zeros(is_pause.shape).masked_fill(~is_pause, _NOT_SILENT)
+    return decided[..., None].where((speech == 0).all(2)[:, None], scores)

@@ -1,0 +1,149 @@
+"""Where an utterance is spoken and where it is silent, whatever silence lies around and between.
+
+What is measured of an utterance (the mean of its features, thresholds of loudness, where training starts) has
+to come from its speech: two seconds or a minute of silence more must not change it.
+
+B batch, N samples, S speech frames.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool1d, max_pool1d
+
+from aligner.alignment import FrameGrid
+
+_WINDOW_S = 0.025  # that a level is taken over: two periods of the lowest voices
+_HIGH_PASS_S = 0.010  # samples lose the mean of this long around them: an offset and much of hum
+_FLOOR = 1e-12  # of a power: digital silence is -120 dB
+_CLICK_S = 0.050  # louder for shorter than this is no speech; a vowel is longer
+_LOUD_S = 0.1  # an utterance has at least this much loud speech
+_RANGE_DB = 15.0  # speech is what is louder than this below the mean level of speech...
+_FIRST_RANGE_DB = 25.0  # ...and, before that is known, than this below the loudest
+_ROUNDS = 12  # until mean level and what is louder agree: a few, each leaves less to change
+_QUIET_DB = 25.0  # releases of last stops are 20 dB below vowels; silence that counts is below both
+_QUIET_S = 1.0
+_FLAT_DB = 5.0  # noise, hum and tones change less than this in...
+_FLAT_S = 1.0  # ...this long, and speech does not
+_HUM_DB = 6.0  # and it is this far below speech: sung and synthetic vowels may be as even
+_MARGIN_S = 0.4  # of a silence beside speech: what a pause is learnt from, and where last stops are released
+_NOISE_DB = 3.0  # what is no louder than this above a silence next to it belongs to it
+
+
+@dataclass(frozen=True)
+class SpeechActivity:
+    """What is heard in each frame of a batch; false beyond each utterance's end.
+
+    Args:
+        spoken: `[B, S]`: speech, but for its weakest parts. All frames of an utterance where nothing stands
+            out.
+        surplus: `[B, S]`: so deep inside a silence that no phone reaches there. Some 0.4 s on either side of
+            speech are never surplus.
+    """
+
+    spoken: Tensor
+    surplus: Tensor
+
+
+def speech_activity(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> SpeechActivity:
+    """Find speech and silence in a padded batch, without a loop over utterances or frames.
+
+    Silence is what stays far below the speech for a second, or changes so little for that long that it can only be
+    noise, hum or a tone. The level of speech is the mean of what is not much below it and not such noise: more
+    silence does not change it. Clicks do not count.
+
+    Args:
+        audio: `[B, N]`. Samples beyond a length may hold anything.
+        audio_lengths: Samples of each utterance, `[B]`.
+        grid: Where the frames lie.
+    """
+    audio_lengths = audio_lengths.to(audio.device)
+    level_db = frame_levels_db(audio, audio_lengths, grid)
+    lengths = grid.frame_count(audio_lengths)
+    inside = torch.arange(level_db.shape[1], device=audio.device) < lengths[:, None]
+    if not inside.shape[1]:
+        return SpeechActivity(inside, inside)
+
+    def frames(seconds: float) -> int:
+        return max(1, round(seconds / grid.hop_s))
+
+    steady_db = _without_clicks(level_db, inside, frames(_CLICK_S))
+    reach = frames(_FLAT_S / 2)
+    spread_db = _highest(steady_db, inside, reach) + _highest(-steady_db, inside, reach)
+    flat = inside & (spread_db < _FLAT_DB)
+    countable = inside & ~_dilated(flat, reach)
+    few = countable.sum(1, keepdim=True) < frames(_LOUD_S)
+    countable = torch.where(few, inside, countable)
+    speech_db = _speech_level_db(level_db, steady_db, countable, frames(_LOUD_S))
+
+    quiet = _highest(steady_db, inside, frames(_QUIET_S / 2)) < speech_db - _QUIET_DB
+    below = -_highest(-steady_db, inside, reach) < speech_db - _HUM_DB
+    hum = _dilated(flat & below, reach - frames(_MARGIN_S))
+    surplus = inside & (quiet | hum)
+    noise_db = _highest(level_db, surplus, frames(_MARGIN_S + 2 * _WINDOW_S)) + _NOISE_DB
+    known = inside & ~surplus & (level_db > noise_db)  # neither silence nor right beside it and as quiet
+    loud = (level_db > speech_db - _RANGE_DB) & (steady_db > speech_db - _QUIET_DB)
+    spoken = known & countable & loud
+    none = ~spoken.any(1, keepdim=True)
+    return SpeechActivity(torch.where(none, inside, spoken), surplus & ~none)
+
+
+def frame_levels_db(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Tensor:
+    """The power around each frame's centre in dB, `[B, S]`; an offset does not count.
+
+    Args:
+        audio: `[B, N]`.
+        audio_lengths: Samples of each utterance, `[B]`.
+        grid: Where the frames lie.
+    """
+    n_frames = int(grid.frame_count(audio.shape[1]))
+    inside = torch.arange(audio.shape[1], device=audio.device) < audio_lengths[:, None]
+    sound = audio.float().masked_fill(~inside, 0.0)
+    weight = inside.float()
+    width = 2 * round(grid.sample_rate_hz * _HIGH_PASS_S / 2) + 1
+    local_mean = _mean_around(sound, width) / _mean_around(weight, width).clamp(min=1e-6)
+    power = (sound - local_mean).masked_fill(~inside, 0.0).square()
+    window = max(2 * round(grid.sample_rate_hz * _WINDOW_S / 2), grid.hop_samples)
+    left, right = grid.padding(window)
+    pooled = [
+        avg_pool1d(torch.nn.functional.pad(values, (left, right)), window, grid.hop_samples)[:, :n_frames]
+        for values in (power, weight)
+    ]
+    return 10 * torch.log10(pooled[0] / pooled[1].clamp(min=1e-6) + _FLOOR)
+
+
+def _speech_level_db(level_db: Tensor, steady_db: Tensor, countable: Tensor, loud_frames: int) -> Tensor:
+    """The mean level of what is not far below that mean, `[B, 1]`, found from above."""
+    nothing = torch.finfo(level_db.dtype).min
+    loudest = steady_db.masked_fill(~countable, nothing).topk(min(loud_frames, level_db.shape[1]), 1).values
+    gate_db = loudest.amin(1, keepdim=True).clamp(min=-200.0) - _FIRST_RANGE_DB
+    speech_db = gate_db
+    for _ in range(_ROUNDS):
+        loud = countable & (level_db > gate_db)
+        speech_db = (level_db * loud).sum(1, keepdim=True) / loud.sum(1, keepdim=True).clamp(min=1)
+        gate_db = speech_db - _RANGE_DB
+    return speech_db
+
+
+def _without_clicks(level_db: Tensor, inside: Tensor, width: int) -> Tensor:
+    """The levels with what is louder for less than `width` frames brought down to what is around it."""
+    reach = width // 2
+    lowest = -_highest(-level_db, inside, reach)
+    return _highest(lowest, inside, reach)
+
+
+def _highest(values: Tensor, where: Tensor, reach: int) -> Tensor:
+    """The highest of the values `[B, S]` up to `reach` frames away that `where` holds for; else very low."""
+    nothing = torch.finfo(values.dtype).min / 4
+    return max_pool1d(values.masked_fill(~where, nothing), 2 * reach + 1, 1, reach)
+
+
+def _dilated(flags: Tensor, reach: int) -> Tensor:
+    return max_pool1d(flags.float(), 2 * max(0, reach) + 1, 1, max(0, reach)) > 0
+
+
+def _mean_around(values: Tensor, width: int) -> Tensor:
+    """The mean of `width` values around each, `[B, N]`; there are zeros beyond the ends."""
+    sums = torch.nn.functional.pad(values, (width // 2 + 1, width // 2)).double().cumsum(1)
+    return ((sums[:, width:] - sums[:, :-width]) / width).float()
