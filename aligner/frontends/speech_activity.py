@@ -39,7 +39,7 @@ class SpeechActivity:
         spoken: `[B, S]`: speech, but for its weakest parts. All frames of an utterance where nothing stands
             out.
         surplus: `[B, S]`: so deep inside a silence that no phone reaches there. Some 0.4 s on either side of
-            speech are never surplus.
+            speech are surplus only if they are as quiet as the silence that they belong to.
     """
 
     spoken: Tensor
@@ -82,7 +82,9 @@ def speech_activity(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Sp
     hum = _dilated(flat & below, reach - frames(_MARGIN_S))
     surplus = inside & (quiet | hum)
     noise_db = _highest(level_db, surplus, frames(_MARGIN_S + 2 * _WINDOW_S)) + _NOISE_DB
-    known = inside & ~surplus & (level_db > noise_db)  # neither silence nor right beside it and as quiet
+    faint = level_db <= noise_db
+    surplus = surplus | (inside & _runs_with(surplus, surplus | faint))
+    known = inside & ~surplus & ~faint
     loud = (level_db > speech_db - _RANGE_DB) & (steady_db > speech_db - _QUIET_DB)
     spoken = known & countable & loud
     none = ~spoken.any(1, keepdim=True)
@@ -137,6 +139,14 @@ def _highest(values: Tensor, where: Tensor, reach: int) -> Tensor:
     """The highest of the values `[B, S]` up to `reach` frames away that `where` holds for; else very low."""
     nothing = torch.finfo(values.dtype).min / 4
     return max_pool1d(values.masked_fill(~where, nothing), 2 * reach + 1, 1, reach)
+
+
+def _runs_with(seeds: Tensor, flags: Tensor) -> Tensor:
+    """The flags `[B, S]` of those runs of them that hold a seed."""
+    run = (~flags).cumsum(1)
+    seeded = torch.zeros(len(run), run.shape[1] + 1, device=run.device)
+    seeded.scatter_reduce_(1, run, seeds.float(), "amax")
+    return flags & (seeded.gather(1, run) > 0)
 
 
 def _dilated(flags: Tensor, reach: int) -> Tensor:

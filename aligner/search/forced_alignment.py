@@ -17,6 +17,9 @@ from aligner.search.viterbi import StatePaths, best_paths
 from aligner.text.packed import PackedTokens
 
 
+_LOST_FRAMES = 20
+
+
 @dataclass(frozen=True)
 class TokenDurations:
     """The frames of each token of B utterances.
@@ -32,12 +35,16 @@ class TokenDurations:
     def boundaries_frames(self, lengths: Indices) -> NDArray[np.float64]:
         """The boundaries around each utterance's tokens in its frames, `[N + B]`: the mean over all paths.
 
-        The joint path has one vote beside those of the streams.
+        The joint path has one vote beside those of the streams. A stream that is more than 0.2 s away from it
+        (frames are usually 10 ms) has lost its way there and votes as the joint path does.
 
         Args:
             lengths: `[B]`, tokens of each utterance.
         """
-        return np.mean([edges_of(durations, lengths) for durations in (self.joint, *self.per_stream)], axis=0)
+        joint = edges_of(self.joint, lengths)
+        streams = [edges_of(durations, lengths) for durations in self.per_stream]
+        near = [np.where(abs(own - joint) <= _LOST_FRAMES, own, joint) for own in streams]
+        return np.mean([joint, *near], axis=0)
 
 
 def forced_alignment(
