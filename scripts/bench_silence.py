@@ -1,4 +1,4 @@
-"""What silence around and between the words does to boundaries: a table of errors by its kind, length and place.
+"""What silence around and between the words does to boundaries: errors by its kind, length and place.
 
     python scripts/bench_silence.py --checkpoint runs/timit/checkpoints/last.ckpt --data prepared
     python scripts/bench_silence.py --checkpoint last.ckpt --data prepared --seconds 2 10 --kinds zeros hum
@@ -6,7 +6,7 @@
 
 Every recording of a prepared corpus with known times gets the silence (at its start, its end, both, or where
 the word nearest to its middle ends), its known times move along, and the checkpoint aligns it. `error` is the
-mean error of a boundary against the known times: of words, or of phones where words are not known; `moved` how
+mean error of a boundary against the known times: of words, or of phones where there are none; `moved` how
 far boundaries are from where they are without the silence. With --fit an aligner is trained for each row, on
 recordings that have the silence, which are written to a temporary folder.
 

@@ -24,8 +24,8 @@ class PackedFeatures:
     """The features of B utterances, one after the other.
 
     Args:
-        frames: `[F, C]`. All channels of a frame of surplus silence (`SpeechActivity`) are 0: there is nothing
-            in it to learn or to compare.
+        frames: `[F, C]`. All channels of a frame of surplus silence (`SpeechActivity`) are 0: there is
+            nothing in it to learn or to compare.
         n_frames: `[B]`, each utterance's number of frames, S; on the host, where it decides shapes.
     """
 

@@ -49,9 +49,9 @@ class SpeechActivity:
 def speech_activity(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> SpeechActivity:
     """Find speech and silence in a padded batch, without a loop over utterances or frames.
 
-    Silence is what stays far below the speech for a second, or changes so little for that long that it can only be
-    noise, hum or a tone. The level of speech is the mean of what is not much below it and not such noise: more
-    silence does not change it. Clicks do not count.
+    Silence is what stays far below the speech for a second, or changes so little for that long that it can
+    only be noise, hum or a tone. The level of speech is the mean of what is not much below it and not such
+    noise: more silence does not change it. Clicks do not count.
 
     Args:
         audio: `[B, N]`. Samples beyond a length may hold anything.

@@ -16,7 +16,6 @@ from aligner.ragged import Indices, edges_of, inside, starts_of
 from aligner.search.viterbi import StatePaths, best_paths
 from aligner.text.packed import PackedTokens
 
-
 _LOST_FRAMES = 20
 
 

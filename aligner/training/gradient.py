@@ -112,7 +112,7 @@ class Gradient(TrainingMethod):
 
 
 def _diagonal_prior(text_lengths: Tensor, lengths: Tensor, n_tokens: int, surplus: Tensor) -> Tensor:
-    """The beta-binomial prior `[B, T, S]` as if there were no surplus silence, `[B, S]`; 0 in that silence."""
+    """The beta-binomial prior `[B, T, S]` without the surplus silence `[B, S]`, in which it is 0."""
     n_frames = surplus.shape[1]
     surplus = surplus & (torch.arange(n_frames, device=surplus.device) < lengths[:, None])
     prior = beta_binomial_prior(text_lengths, lengths - surplus.sum(1), n_tokens, n_frames)
