@@ -6,8 +6,8 @@
 
 Every recording of a prepared corpus with known times gets the silence (at its start, its end, both, or where
 the word nearest to its middle ends), its known times move along, and the checkpoint aligns it. `error` is the
-mean error of a boundary against the known times: of words, or of phones where there are none; `moved` how
-far boundaries are from where they are without the silence. With --fit an aligner is trained for each row, on
+mean error of a boundary against the known times: of words, or of phones where words are not known. `moved` is
+how far boundaries are from where they are without the silence. With --fit an aligner is trained for each row, on
 recordings that have the silence, which are written to a temporary folder.
 
 N samples.
@@ -219,9 +219,7 @@ def row(cell: Cell, result: Result, clean: Result, sample: Sequence[Utterance]) 
     """The figures of one cell, as text."""
     figures = boundary_figures(result.errors_ms)
     moves_ms: list[float] = []
-    for utterance in (
-        sample if cell.place != "middle" else []
-    ):  # there, before and after are a matter of taste
+    for utterance in sample if cell.place != "middle" else []:  # sides are a matter of taste there
         assert utterance.reference is not None
         cuts_s = cell.cuts_s(utterance.reference) if cell.kind else []
         before = moved(clean.alignments[utterance.id], cuts_s, cell.seconds)
@@ -242,6 +240,7 @@ def row(cell: Cell, result: Result, clean: Result, sample: Sequence[Utterance]) 
 
 
 def arguments() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -269,6 +268,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
+    """Measure every cell and print the table."""
     args = arguments()
     known = [utterance for utterance in load_utterances(args.data) if utterance.reference is not None]
     if not known:

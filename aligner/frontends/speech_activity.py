@@ -26,9 +26,10 @@ _QUIET_DB = 25.0  # releases of last stops are 20 dB below vowels; silence that 
 _QUIET_S = 1.0
 _FLAT_DB = 5.0  # noise, hum and tones change less than this in...
 _FLAT_S = 1.0  # ...this long, and speech does not
+_ENDLESS_S = 3.0  # and however loud it is, in this long
 _HUM_DB = 6.0  # and it is this far below speech: sung and synthetic vowels may be as even
 _MARGIN_S = 0.4  # of a silence beside speech: what a pause is learnt from, and where last stops are released
-_NOISE_DB = 3.0  # what is no louder than this above a silence next to it belongs to it
+_NOISE_DB = 3.0  # what is within this of the levels of a silence, and joins it, belongs to it
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,12 @@ def speech_activity(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Sp
 
     quiet = _highest(steady_db, inside, frames(_QUIET_S / 2)) < speech_db - _QUIET_DB
     below = -_highest(-steady_db, inside, reach) < speech_db - _HUM_DB
-    hum = _dilated(flat & below, reach - frames(_MARGIN_S))
+    endless = ~_dilated(inside & ~flat, frames(_ENDLESS_S / 2) - reach) & ~few
+    hum = _dilated(flat & (below | endless), reach - frames(_MARGIN_S))
     surplus = inside & (quiet | hum)
-    noise_db = _highest(level_db, surplus, frames(_MARGIN_S + 2 * _WINDOW_S)) + _NOISE_DB
-    faint = level_db <= noise_db
+    beside = frames(_MARGIN_S + 2 * _WINDOW_S)
+    faint = level_db <= _highest(level_db, surplus, beside) + _NOISE_DB
+    faint &= level_db >= -_highest(-level_db, surplus, beside) - _NOISE_DB
     surplus = surplus | (inside & _runs_with(surplus, surplus | faint))
     known = inside & ~surplus & ~faint
     loud = (level_db > speech_db - _RANGE_DB) & (steady_db > speech_db - _QUIET_DB)

@@ -16,6 +16,7 @@ from aligner.ragged import Indices, edges_of, inside, starts_of
 from aligner.search.viterbi import StatePaths, best_paths
 from aligner.text.packed import PackedTokens
 
+# A word or more: two streams disagree by less about a boundary.
 _LOST_FRAMES = 20
 
 

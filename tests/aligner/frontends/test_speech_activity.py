@@ -1,0 +1,127 @@
+"""Speech between silences of every kind: what is found must not depend on how much of them there is.
+
+N samples, S speech frames.
+"""
+
+import pytest
+import torch
+from torch import Tensor
+
+from aligner.alignment import FrameGrid
+from aligner.frontends.speech_activity import frame_levels_db, speech_activity
+
+RATE_HZ = 16000
+GRID = FrameGrid(160, RATE_HZ, "center")
+MARGIN_FRAMES = 3  # of the windows at a seam
+
+
+def speech(duration_s: float = 2.0, level: float = 0.1) -> Tensor:
+    """Syllables of a buzz, four a second, over faint noise, `[N]`."""
+    time_s = torch.arange(round(duration_s * RATE_HZ)) / RATE_HZ
+    syllables = (torch.sin(2 * torch.pi * 4 * time_s) + 0.2).clamp(min=0)
+    buzz = sum(torch.sin(2 * torch.pi * 130 * k * time_s) / k for k in range(1, 12))
+    noise = 1e-4 * torch.randn(len(time_s), generator=torch.Generator().manual_seed(1))
+    return level * syllables * buzz + noise
+
+
+def white(seconds: float, level_db: float) -> Tensor:
+    noise = torch.randn(round(seconds * RATE_HZ), generator=torch.Generator().manual_seed(2))
+    return 10 ** (level_db / 20) * noise
+
+
+SILENCES = {
+    "zeros": lambda s: torch.zeros(round(s * RATE_HZ)),
+    "noise of -70 dB": lambda s: white(s, -70),
+    "noise of -55 dB": lambda s: white(s, -55),
+    "noise of -45 dB": lambda s: white(s, -45),
+    "offset": lambda s: torch.full((round(s * RATE_HZ),), 0.1),
+    "last bit": lambda s: torch.randint(-1, 2, (round(s * RATE_HZ),)) / 32768,
+    "hum": lambda s: 0.01 * torch.sin(2 * torch.pi * 50 / RATE_HZ * torch.arange(round(s * RATE_HZ))),
+}
+
+
+def found(audio: Tensor, grid: FrameGrid = GRID) -> tuple[Tensor, Tensor]:
+    activity = speech_activity(audio[None], torch.tensor([len(audio)]), grid)
+    return activity.spoken[0], activity.surplus[0]
+
+
+@pytest.mark.parametrize("seconds", [2, 10, 60])
+@pytest.mark.parametrize("kind", SILENCES)
+def test_silence_of_any_kind_and_length_is_surplus_and_moves_nothing(kind: str, seconds: int) -> None:
+    sound, silence = speech(), SILENCES[kind](seconds)
+    alone, _ = found(sound)
+    padding = len(silence) // 160
+    spoken, surplus = found(torch.cat([silence, sound, silence]))
+    assert surplus[: padding - 45].all()
+    assert surplus[padding + len(alone) + 45 :].all()
+    assert not surplus[padding + MARGIN_FRAMES : padding + len(alone) - MARGIN_FRAMES].any()
+    assert not spoken[: padding - MARGIN_FRAMES].any()
+    inside = slice(MARGIN_FRAMES, len(alone) - MARGIN_FRAMES)
+    differing = (spoken[padding : padding + len(alone)][inside] != alone[inside]).sum()
+    assert differing <= 4  # an offset begins with a step, which is a click
+
+
+@pytest.mark.parametrize("kind", ["zeros", "noise of -55 dB"])
+def test_silence_between_words_is_surplus(kind: str) -> None:
+    silence = SILENCES[kind](5)
+    _, surplus = found(torch.cat([speech(), silence, speech()]))
+    first = len(speech()) // 160
+    assert surplus[first + 45 : first + 455].all()
+    assert not surplus[:first].any()
+    assert not surplus[first + 500 + MARGIN_FRAMES :].any()
+
+
+def test_pauses_of_speech_are_no_surplus() -> None:
+    for pause_s in (0.1, 0.3, 0.6):
+        _, surplus = found(torch.cat([speech(), white(pause_s, -75), speech()]))
+        assert not surplus.any()
+
+
+def test_clicks_in_a_silence_are_no_speech() -> None:
+    silence = torch.zeros(5 * RATE_HZ)
+    silence[RATE_HZ :: RATE_HZ // 2] = 0.7
+    spoken, surplus = found(torch.cat([silence, speech()]))
+    assert surplus[:400].float().mean() > 0.8
+    assert spoken[:400].sum() == 0
+
+
+@pytest.mark.parametrize("level", [1e-3, 0.01, 0.5])
+def test_a_recordings_level_does_not_matter(level: float) -> None:
+    quiet = 0.1 / level
+    plain = torch.cat([speech(), torch.zeros(3 * RATE_HZ)])
+    for a, b in zip(found(plain), found(plain / quiet), strict=True):
+        assert (a != b).sum() <= 2
+
+
+@pytest.mark.parametrize("kind", SILENCES)
+def test_where_nothing_is_spoken_everything_counts_and_nothing_is_surplus(kind: str) -> None:
+    spoken, surplus = found(SILENCES[kind](3))
+    assert spoken.any()
+    assert not surplus.all()
+
+
+def test_batching_and_what_lies_beyond_an_end_do_not_matter() -> None:
+    short, long = speech(1.5), torch.cat([torch.zeros(4 * RATE_HZ), speech()])
+    batch = torch.full((2, len(long)), 0.9)
+    batch[0, : len(short)], batch[1] = short, long
+    activity = speech_activity(batch, torch.tensor([len(short), len(long)]), GRID)
+    n_frames = int(GRID.frame_count(len(short)))
+    for both, alone in zip((activity.spoken, activity.surplus), found(short), strict=True):
+        assert both[0, :n_frames].tolist() == alone.tolist()
+        assert not both[0, n_frames:].any()
+
+
+@pytest.mark.parametrize("rule", ["center", "center_drop_last", "same"])
+@pytest.mark.parametrize("n_samples", [1, 100, 160, 1000])
+def test_the_shortest_audio_is_no_error(rule: str, n_samples: int) -> None:
+    grid = FrameGrid(160, RATE_HZ, rule)  # type: ignore[arg-type]
+    spoken, surplus = found(torch.randn(n_samples), grid)
+    assert len(spoken) == len(surplus) == grid.frame_count(n_samples)
+
+
+def test_levels_are_the_power_without_an_offset() -> None:
+    time_s = torch.arange(RATE_HZ) / RATE_HZ
+    for offset in (0.0, 0.3):
+        audio = 0.1 * torch.sin(2 * torch.pi * 1000 * time_s) + offset
+        levels = frame_levels_db(audio[None], torch.tensor([RATE_HZ]), GRID)[0]
+        assert levels.tolist() == pytest.approx([-23.0] * len(levels), abs=0.3)
