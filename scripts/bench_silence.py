@@ -6,9 +6,9 @@
 
 Every recording of a prepared corpus with known times gets the silence (at its start, its end, both, or where
 the word nearest to its middle ends), its known times move along, and the checkpoint aligns it. `error` is the
-mean error of a boundary against the known times: of words, or of phones where words are not known. `moved` is
-how far boundaries are from where they are without the silence. With --fit an aligner is trained for each row, on
-recordings that have the silence, which are written to a temporary folder.
+mean error of a boundary against the known times: of words, or of phones where there are none. `moved` is
+how far boundaries are from where they are without the silence. With --fit an aligner is trained for each row,
+on recordings that have the silence, which are written to a temporary folder.
 
 N samples.
 """

@@ -73,9 +73,16 @@ def packed_features(frontend: Frontend, audio: Tensor, audio_lengths: Tensor) ->
     """
     features, _ = frontend(audio, audio_lengths)
     activity = speech_activity(audio, audio_lengths, frontend.grid)
-    spoken = activity.spoken[..., None]
-    mean = (features * spoken).sum(1, keepdim=True) / (spoken.sum(1, keepdim=True) + _CORPUS_FRAMES)
-    features = (features - mean).masked_fill(activity.surplus[..., None], 0.0)
     n_frames = frontend.frame_count(audio_lengths.cpu()).numpy()
     place = rows_of(n_frames) * features.shape[1] + ranges(np.zeros_like(n_frames), n_frames)
-    return PackedFeatures(features.flatten(0, 1)[torch.from_numpy(place).to(features.device)], n_frames)
+    inside = torch.from_numpy(place).to(features.device)
+    frames, spoken = features.flatten(0, 1)[inside], activity.spoken.flatten()[inside, None]
+    # Sums over each utterance's own frames: over padded rows they would depend on what shares the batch.
+    lengths = torch.from_numpy(n_frames).to(features.device)
+    sums, counts = (
+        torch.segment_reduce(values.double(), "sum", lengths=lengths) for values in (frames * spoken, spoken)
+    )
+    mean = (sums / (counts + _CORPUS_FRAMES)).float().repeat_interleave(lengths, 0, output_size=len(frames))
+    return PackedFeatures(
+        (frames - mean).masked_fill(activity.surplus.flatten()[inside, None], 0.0), n_frames
+    )

@@ -126,7 +126,8 @@ def _speech_level_db(level_db: Tensor, steady_db: Tensor, countable: Tensor, lou
     speech_db = gate_db
     for _ in range(_ROUNDS):
         loud = countable & (level_db > gate_db)
-        speech_db = (level_db * loud).sum(1, keepdim=True) / loud.sum(1, keepdim=True).clamp(min=1)
+        total_db = (level_db * loud).sum(1, keepdim=True, dtype=torch.float64)  # exact enough in any padding
+        speech_db = (total_db / loud.sum(1, keepdim=True).clamp(min=1)).float()
         gate_db = speech_db - _RANGE_DB
     return speech_db
 

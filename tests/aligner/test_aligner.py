@@ -105,7 +105,9 @@ def test_boundaries_are_the_mean_over_the_streams_and_the_joint_path(
     assert len(found.per_stream) == 2
     first, second = found.per_stream
     assert (first != second).any()
-    edges = (np.cumsum(found.joint) + np.cumsum(first) + np.cumsum(second)) / 3
+    joint = np.cumsum(found.joint)
+    near = [np.where(abs(np.cumsum(own) - joint) <= 20, np.cumsum(own), joint) for own in (first, second)]
+    edges = (joint + near[0] + near[1]) / 3  # a stream that is 0.2 s away has no vote of its own
     (alignment,) = aligner.align_batch(recordings[:1])
     ends_s = [token.end_s for token in alignment.tokens]  # a pause that got no frame is not among them
     assert ends_s[:-1] == pytest.approx(np.unique((edges - 0.5) * FRAME_MS / 1000)[:-1])

@@ -6,14 +6,14 @@ from aligner.encoders.silence import settle_surplus, settle_surplus_
 
 
 def test_surplus_frames_are_a_pauses_and_the_others_stay() -> None:
-    emissions = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
-    emissions[3] = torch.nan  # whatever stood there
+    emissions = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0))
+    emissions[:, 3] = torch.nan  # whatever stood there
     before = emissions.clone()
     surplus = torch.tensor([False, True, False, True, False, False])
     settle_surplus_(emissions, torch.tensor([True, False, False, False]), surplus)
-    assert (emissions[surplus][:, 0] == 0).all()
-    assert (emissions[surplus][:, 1:] < -100).all()
-    assert torch.equal(emissions[~surplus], before[~surplus])
+    assert (emissions[:, surplus, 0] == 0).all()
+    assert (emissions[:, surplus, 1:] < -100).all()
+    assert torch.equal(emissions[:, ~surplus], before[:, ~surplus])
 
 
 def test_scores_are_decided_likewise_and_have_no_gradient_there() -> None:

@@ -39,7 +39,7 @@ def test_a_batch_from_all_places(tmp_path: Path, features: dict[str, Tensor]) ->
     assert read is not None
     packed = pack_known(["d", "a", "c", "b"], store, {"d": features["d"], "c": read}, CPU)
     assert torch.equal(packed.frames, torch.cat([features[id] for id in ("d", "a", "c", "b")]))
-    assert packed.starts.tolist() == [0, 10, 20, 30]
+    assert packed.n_frames.tolist() == [10, 10, 10, 10]
 
 
 def test_what_is_kept_is_no_part_of_the_batch_it_came_with(features: dict[str, Tensor]) -> None:
