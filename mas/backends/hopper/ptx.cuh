@@ -1,4 +1,4 @@
-// Single PTX instructions, or two that belong together, as functions. For search.cu and gaussian.cu.
+// Single PTX instructions, or two that belong together, as functions. For search.cu, gaussian.cu and lockstep.cu.
 //
 // Addresses are in shared memory (u32) unless they are pointers, which are to global memory. "_if": only if wanted, by
 // a predicate instead of a branch. See the PTX ISA manual for each instruction.
@@ -31,6 +31,9 @@ DEVICE int load_in_cluster(u32 from) {
   int value;
   asm volatile("ld.relaxed.cluster.shared::cta.u32 %0, [%1];" : "=r"(value) : "r"(from) : "memory");
   return value;
+}
+DEVICE void store4_in_cluster(u32 to, float a, float b, float c, float d) {
+  asm volatile("st.shared::cluster.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(to), "f"(a), "f"(b), "f"(c), "f"(d) : "memory");
 }
 // Copies to another thread block, whose barrier counts the bytes.
 template <int BYTES>

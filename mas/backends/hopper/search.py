@@ -19,11 +19,11 @@ from torch import Tensor
 from mas.backends.hopper.cuda_driver import Kernel, architecture, compile_source
 
 SOURCE = pathlib.Path(__file__).with_suffix(".cu")
-_FLOAT_TYPES = {"FLOAT32": 0, "FLOAT16": 1, "BFLOAT16": 2}  # values of SCORE_TYPE
-_SCORE_TYPES = {
-    torch.float32: _FLOAT_TYPES["FLOAT32"],
-    torch.float16: _FLOAT_TYPES["FLOAT16"],
-    torch.bfloat16: _FLOAT_TYPES["BFLOAT16"],
+FLOAT_TYPES = {"FLOAT32": 0, "FLOAT16": 1, "BFLOAT16": 2}  # values of SCORE_TYPE
+SCORE_TYPES = {
+    torch.float32: FLOAT_TYPES["FLOAT32"],
+    torch.float16: FLOAT_TYPES["FLOAT16"],
+    torch.bfloat16: FLOAT_TYPES["BFLOAT16"],
 }
 _MAX_TOKENS = 4096
 _SHARED_BYTES = 227 * 1024  # of a thread block on Hopper and on Blackwell for servers; smaller GPUs have less
@@ -80,7 +80,7 @@ def _serves(index: int) -> bool:
     if properties.shared_memory_per_block_optin < _SHARED_BYTES:  # type: ignore[attr-defined]
         return False
     try:
-        _kernel(index, _choose_shape(64, 1, 1), _SCORE_TYPES[torch.float32])
+        _kernel(index, _choose_shape(64, 1, 1), SCORE_TYPES[torch.float32])
     except (ImportError, OSError, RuntimeError):
         return False
     return True
@@ -118,7 +118,7 @@ def durations(
         result.data_ptr(), histories.data_ptr(), words, T, S, text_lengths.dtype == torch.int64,
         speech_lengths.dtype == torch.int64, _loader(scores),
     )  # fmt: skip
-    _kernel(device.index, shape, _SCORE_TYPES[scores.dtype]).launch(B * shape.blocks, arguments)
+    _kernel(device.index, shape, SCORE_TYPES[scores.dtype]).launch(B * shape.blocks, arguments)
     return result
 
 
@@ -204,7 +204,7 @@ def sizes(shape: Shape, score_type: int) -> dict[str, int]:
         "R": shape.rows,
         "D": shape.stages,
         "SCORE_TYPE": score_type,
-        **_FLOAT_TYPES,
+        **FLOAT_TYPES,
         **{loader.name: loader.value for loader in Loader},
         "INBOX": _INBOX,
         "INBOX_BYTES": _INBOX_BYTES,
