@@ -1,9 +1,11 @@
 """The search in CUDA C++ for GPUs with thread block clusters (Hopper and later).
 
-`search.cu` is the kernel, `search.py` its launch. `gaussian.cu` and `gaussian.py` compute Gaussian scores
+`search.cu` is the kernel, `search.py` its launch. `lockstep.cu` and `lockstep.py` are the same for skippable
+tokens, states' emissions and long texts. `gaussian.cu` and `gaussian.py` compute Gaussian scores
 while the search runs. `ptx.cuh` wraps single instructions. `cuda_driver.py` compiles and launches.
 """
 
-from mas.backends.hopper.search import durations, serves, state_durations
+from mas.backends.hopper.lockstep import state_durations
+from mas.backends.hopper.search import durations, serves
 
 __all__ = ["durations", "serves", "state_durations"]

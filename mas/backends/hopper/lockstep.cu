@@ -35,6 +35,7 @@
 //   INBOX             messages a warp can be ahead of the next; a power of two
 //   MOST_WARPS, MOST_STAGES   row warps of a thread block, tiles in its ring
 //   SEGMENT           columns that `follow` and `count` go back over at once
+//   FOLLOW_ROWS, COUNT_THREADS   their threads; `follow` has a row for each
 //   WHOLE, SLICES, WINDOW     what `search` is to do: a whole item, or some columns of it, with all rows or those of a path
 //   ARGUMENTS_BYTES   for an assertion
 
@@ -74,8 +75,8 @@ constexpr int BLOCKS = SEGMENT / K;          // of a segment
 constexpr int SEGMENT_ROWS = REACH * SEGMENT;  // that a path moves down at most in a segment
 static_assert(R == 4, "lanes give their rows' Q, and words, as four numbers at once");
 static_assert(K == 16, "a word has two halves");
-static_assert(OWN == 32 * R - HALO, "lockstep.py spreads rows over warps");
 static_assert(SLOT_BYTES == 4 * (K + 4), "lanes that read different slots should not meet in a bank");
+static_assert(OWN == 32 * R - HALO, "lockstep.py spreads rows over warps");
 static_assert((INBOX & (INBOX - 1)) == 0, "places in an inbox are masked");
 constexpr int NEVER = 0x7fffffff;
 #define NEG_INF __int_as_float(0xff800000)
@@ -349,7 +350,7 @@ template <bool DECIDES>
 DEVICE void run_rows(const Arguments& a, const Item& item, int b, const Columns& columns, const Rows& rows,
                      const Band& band, const Tiles& tiles, const Links& links, LaneState& lane_state, int lane, u32* words) {
   const bool halo = lane < HALO_LANES, gives_message = lane >= 32 - HALO_LANES;
-  const u32 take_from = links.inbox + lane * 16, give_to = links.next_inbox + (lane - (32 - HALO_LANES)) * 16;
+  const u32 take_from = links.inbox + lane * 16, give_to = links.next_inbox + (lane + HALO_LANES - 32) * 16;
   int stage = 0, turn = 0;
 #pragma unroll 1
   for (int n = 0; n < columns.blocks; ++n) {
@@ -357,13 +358,11 @@ DEVICE void run_rows(const Arguments& a, const Item& item, int b, const Columns&
     barrier_wait(tiles.loaded + stage * 8, turn & 1);
     if (links.has_previous && n > 0) {
       const int place = (n - 1) & (INBOX - 1);
-      barrier_wait_for_cluster(links.arrived + place * 8, (n - 1) / INBOX & 1);
+      barrier_wait(links.arrived + place * 8, (n - 1) / INBOX & 1);
       if (halo) {
         const float4 q = load4(take_from + place * MESSAGE_BYTES);
         lane_state.q[0] = q.x, lane_state.q[1] = q.y, lane_state.q[2] = q.z, lane_state.q[3] = q.w;
       }
-      __syncwarp();
-      if (lane == 0) arrive_in_cluster(links.previous_credit + place * 8);
     }
     if (j + K > band.first_of_highest && j <= band.last_of_lowest) {
       const u32 tile = tiles.ring + stage * tiles.bytes;
@@ -371,15 +370,22 @@ DEVICE void run_rows(const Arguments& a, const Item& item, int b, const Columns&
       else if (j < band.first_of_lowest || j + K - 1 > band.last_of_highest) advance_block<true, DECIDES>(lane_state, tile, j);
       else advance_block<false, DECIDES>(lane_state, tile, j);
     }
-    __syncwarp();
-    if (lane == 0) barrier_arrive(tiles.consumed + stage * 8);
     if (links.has_next && n + 1 < columns.blocks) {
       const int place = n & (INBOX - 1);
-      if (n >= INBOX) barrier_wait_for_cluster(links.credit + place * 8, (n / INBOX - 1) & 1);
+      if (n >= INBOX) barrier_wait_relaxed(links.credit + place * 8, (n / INBOX - 1) & 1);
+      __syncwarp();  // no lane still looks at a barrier that what others send here may move on
       if (gives_message)
-        store4_in_cluster(give_to + place * MESSAGE_BYTES, lane_state.q[0], lane_state.q[1], lane_state.q[2], lane_state.q[3]);
-      __syncwarp();
-      if (lane == 0) arrive_in_cluster(links.next_arrived + place * 8);
+        send4(give_to + place * MESSAGE_BYTES, links.next_arrived + place * 8, lane_state.q[0], lane_state.q[1],
+              lane_state.q[2], lane_state.q[3]);
+    }
+    __syncwarp();
+    if (lane == 0) {
+      barrier_arrive(tiles.consumed + stage * 8);
+      if (links.has_previous && n > 0) {
+        const int place = (n - 1) & (INBOX - 1);
+        barrier_expect(links.arrived + place * 8, MESSAGE_BYTES);
+        arrive_in_cluster_relaxed(links.previous_credit + place * 8);
+      }
     }
     if (DECIDES) {
       const int at = rows.top - rows.row0 + (lane - HALO_LANES) * R, missing = left < K ? K - left : 0;
@@ -506,7 +512,10 @@ extern "C" __global__ void __launch_bounds__(64 * MOST_WARPS, 2) search(const Ar
     barrier_init(tiles.loaded + tid * 8, 32 * W);
     barrier_init(tiles.consumed + tid * 8, max(1, working));
   }
-  for (int n = tid; n < W * 2 * INBOX; n += blockDim.x) barrier_init(links_at + n * 8, 1);
+  for (int n = tid; n < W * 2 * INBOX; n += blockDim.x) {
+    barrier_init(links_at + n * 8, 1);
+    if (n % (2 * INBOX) < INBOX) barrier_expect(links_at + n * 8, MESSAGE_BYTES);
+  }
   show_barriers_to_cluster();
   __syncthreads();
   cluster_sync();
@@ -549,13 +558,24 @@ DEVICE Stretch stretch_of(const Arguments& a, const Item& item, int b) {
   return stretch;
 }
 
-// The words of a segment, `width` rows from `first` on, to shared memory; 0 where there are none.
-DEVICE void copy_words(const Arguments& a, int b, int segment, int first, int width, u32* to) {
-  const u32* const words = a.words + (i64)b * a.n_blocks * a.pitch;
-  for (int n = threadIdx.x; n < BLOCKS * width; n += blockDim.x) {
-    const int block = segment * BLOCKS + n / width, row = first + n % width;
-    to[n] = block < a.n_blocks && row >= 0 && row < a.pitch ? words[(i64)block * a.pitch + row] : 0;
-  }
+// The words of a segment, WIDTH rows from `first` on, to shared memory; 0 where there are none.
+template <int WIDTH, int THREADS>
+DEVICE void copy_words(const Arguments& a, int b, int segment, int first, u32* to) {
+  const u32* const words = a.words + ((i64)b * a.n_blocks + segment * BLOCKS) * a.pitch;
+  const int blocks = a.n_blocks - segment * BLOCKS;
+  u32 read[BLOCKS][(WIDTH + THREADS - 1) / THREADS];  // all at once under way
+#pragma unroll
+  for (int block = 0; block < BLOCKS; ++block)
+#pragma unroll
+    for (int n = 0; n < WIDTH; n += THREADS) {
+      const int row = first + n + threadIdx.x;
+      read[block][n / THREADS] = block < blocks && row >= 0 && row < a.pitch ? words[block * a.pitch + row] : 0;
+    }
+#pragma unroll
+  for (int block = 0; block < BLOCKS; ++block)
+#pragma unroll
+    for (int n = 0; n < WIDTH; n += THREADS)
+      if (n + threadIdx.x < WIDTH) to[block * WIDTH + n + threadIdx.x] = read[block][n / THREADS];
   __syncthreads();
 }
 
@@ -587,7 +607,7 @@ extern "C" __global__ void __launch_bounds__(FOLLOW_ROWS) follow(const Arguments
   const int first = tile * FOLLOW_ROWS - SEGMENT_ROWS, row = tile * FOLLOW_ROWS + threadIdx.x;
   if (tile * FOLLOW_ROWS > stretch.end) return;
   for (int segment = 1 + blockIdx.x % groups; segment * SEGMENT < stretch.columns; segment += groups) {
-    copy_words(a, b, segment, first, WIDTH, words);
+    copy_words<WIDTH, FOLLOW_ROWS>(a, b, segment, first, words);
     const int last = min(SEGMENT, stretch.columns - segment * SEGMENT) - 1;
     const int entry = go_back(words, first, WIDTH, row, last, false, [](int, int) {});
     if (row < a.pitch) a.entries[((i64)b * a.n_segments + segment) * a.pitch + row] = entry;
@@ -596,7 +616,7 @@ extern "C" __global__ void __launch_bounds__(FOLLOW_ROWS) follow(const Arguments
 }
 
 // grid: B * groups of segments.
-extern "C" __global__ void __launch_bounds__(128) count(const Arguments a, const int groups) {
+extern "C" __global__ void __launch_bounds__(COUNT_THREADS) count(const Arguments a, const int groups) {
   __shared__ u32 words[BLOCKS * SEGMENT_ROWS];
   const int b = blockIdx.x / groups, group = blockIdx.x % groups;
   const Item item = read_item(a, b);
@@ -615,7 +635,7 @@ extern "C" __global__ void __launch_bounds__(128) count(const Arguments a, const
     for (int n = (stretch.columns - 1) / SEGMENT; n > segment; --n)
       row = a.entries[((i64)b * a.n_segments + n) * a.pitch + row];
     const int first = row - SEGMENT_ROWS + 1;
-    copy_words(a, b, segment, first, SEGMENT_ROWS, words);
+    copy_words<SEGMENT_ROWS, COUNT_THREADS>(a, b, segment, first, words);
     if (threadIdx.x == 0) {
       int until = min(SEGMENT, stretch.columns - segment * SEGMENT);
       auto leave = [&](int row, int column) {

@@ -15,8 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mas.backends.hopper.cuda_driver import Kernel, architecture, compile_source
-from mas.backends.hopper.search import FLOAT_TYPES, SCORE_TYPES
+from mas.backends.hopper.cuda_driver import FLOAT_TYPES, SCORE_TYPES, Kernel, architecture, compile_source
 
 SOURCE = pathlib.Path(__file__).with_suffix(".cu")
 
@@ -323,6 +322,7 @@ def sizes(variant: Variant) -> dict[str, int]:
         "MOST_STAGES": _MOST_STAGES,
         "SEGMENT": _SEGMENT,
         "FOLLOW_ROWS": _FOLLOW_ROWS,
+        "COUNT_THREADS": _COUNT_THREADS,
         "ARGUMENTS_BYTES": ctypes.sizeof(Arguments),
     }
 

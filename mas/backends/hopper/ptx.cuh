@@ -32,8 +32,11 @@ DEVICE int load_in_cluster(u32 from) {
   asm volatile("ld.relaxed.cluster.shared::cta.u32 %0, [%1];" : "=r"(value) : "r"(from) : "memory");
   return value;
 }
-DEVICE void store4_in_cluster(u32 to, float a, float b, float c, float d) {
-  asm volatile("st.shared::cluster.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(to), "f"(a), "f"(b), "f"(c), "f"(d) : "memory");
+// Sends 16 bytes to another thread block, whose barrier, in the same block, counts them.
+DEVICE void send4(u32 to, u32 barrier, float a, float b, float c, float d) {
+  asm volatile(
+      "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(to), "f"(a),
+      "f"(b), "f"(c), "f"(d), "r"(barrier) : "memory");
 }
 // Copies to another thread block, whose barrier counts the bytes.
 template <int BYTES>
@@ -96,6 +99,17 @@ DEVICE void barrier_wait_for_cluster(u32 barrier, u32 parity) {
       "mbarrier.try_wait.parity.relaxed.cluster.shared::cta.b64 done, [%0], %1;\n"
       "@!done bra again;\n"
       "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n}" ::"r"(barrier), "r"(parity) : "memory");
+}
+// The same without order in memory: what was read before has been used, what was written is not for the other side. A release
+// to the cluster would wait until all that was written to global memory has arrived there.
+DEVICE void arrive_in_cluster_relaxed(u32 barrier) {
+  asm volatile("mbarrier.arrive.relaxed.cluster.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+DEVICE void barrier_wait_relaxed(u32 barrier, u32 parity) {
+  asm volatile(
+      "{\n.reg .pred done;\nagain:\n"
+      "mbarrier.try_wait.parity.relaxed.cluster.shared::cta.b64 done, [%0], %1;\n"
+      "@!done bra again;\n}" ::"r"(barrier), "r"(parity) : "memory");
 }
 // Of so many threads, by hardware barrier number 1.
 template <int THREADS>

@@ -16,15 +16,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mas.backends.hopper.cuda_driver import Kernel, architecture, compile_source
+from mas.backends.hopper import lockstep
+from mas.backends.hopper.cuda_driver import FLOAT_TYPES, SCORE_TYPES, Kernel, architecture, compile_source
 
 SOURCE = pathlib.Path(__file__).with_suffix(".cu")
-FLOAT_TYPES = {"FLOAT32": 0, "FLOAT16": 1, "BFLOAT16": 2}  # values of SCORE_TYPE
-SCORE_TYPES = {
-    torch.float32: FLOAT_TYPES["FLOAT32"],
-    torch.float16: FLOAT_TYPES["FLOAT16"],
-    torch.bfloat16: FLOAT_TYPES["BFLOAT16"],
-}
 _MAX_TOKENS = 4096
 _SHARED_BYTES = 227 * 1024  # of a thread block on Hopper and on Blackwell for servers; smaller GPUs have less
 
@@ -91,8 +86,8 @@ def durations(
 ) -> Tensor:
     """Durations int64 `[B, T]`, as `reference.durations`. Never waits for the GPU.
 
-    Memory: one bit for each score that a path can visit. The `triton` backend serves texts of more than 4096
-    tokens and skippable tokens.
+    Memory: one bit for each score that a path can visit. `lockstep` serves texts of more than 4096 tokens and
+    skippable tokens.
 
     Args:
         scores: `[B, T, S]`, any float type and strides.
@@ -102,9 +97,7 @@ def durations(
     """
     B, T, S = scores.shape
     if skippable is not None or T > _MAX_TOKENS:
-        from mas.backends import triton
-
-        return triton.durations(scores, text_lengths, speech_lengths, skippable)
+        return lockstep.durations(scores, text_lengths, speech_lengths, skippable)
     if scores.dtype == torch.float64:
         scores = scores.float()
     device = scores.device
@@ -120,20 +113,6 @@ def durations(
     )  # fmt: skip
     _kernel(device.index, shape, SCORE_TYPES[scores.dtype]).launch(B * shape.blocks, arguments)
     return result
-
-
-def state_durations(
-    emissions: Tensor,
-    starts: Tensor,
-    states: Tensor,
-    text_lengths: Tensor,
-    speech_lengths: Tensor,
-    skippable: Tensor | None = None,
-) -> Tensor:
-    """As `triton.state_durations`, which does the work."""
-    from mas.backends import triton
-
-    return triton.state_durations(emissions, starts, states, text_lengths, speech_lengths, skippable)
 
 
 @functools.lru_cache(maxsize=4096)
