@@ -123,30 +123,47 @@ DEVICE int last_row(const Arguments& a, const Item& item, int b) {
 
 // By a whole thread block: counts the columns needed before each row (`before`, of tokens + 1, only with skips). The result is
 // what the item needs in all; -1 if it has no path, whatever its scores.
-DEVICE int plan(const Arguments& a, const Item& item, int b, int* before, int* scratch) {
-  const int tid = threadIdx.x, lane = tid & 31, warp = tid >> 5, warps = blockDim.x >> 5;
+constexpr int PLANNED = 4;               // rows that a thread looks at at once
+constexpr int COUNTS = 2 * PLANNED * 32;  // room that it takes
+
+DEVICE int plan(const Arguments& a, const Item& item, int b, int* before, int* counts) {
+  const int tid = threadIdx.x, lane = tid & 31, warp = tid >> 5, threads = blockDim.x, warps = threads >> 5;
   bool bad = !item.fits;
   int needed = 0;
-  for (int base = 0; base < item.tokens; base += blockDim.x) {
-    const int row = base + tid;
-    const bool there = row < item.tokens;
-    if (there && a.states) {
-      const i64 state = integer(a.states, (i64)b * a.T + row, a.states_are_int64);
-      bad |= state < 0 || state >= a.M;
+  for (int base = 0; base < item.tokens; base += PLANNED * threads) {
+    bool needs[PLANNED];
+#pragma unroll
+    for (int n = 0; n < PLANNED; ++n) {
+      const int row = base + n * threads + tid;
+      const bool there = row < item.tokens, skips = there && may_skip(a, b, row);
+      if (there && a.states) {
+        const i64 state = integer(a.states, (i64)b * a.T + row, a.states_are_int64);
+        bad |= state < 0 || state >= a.M;
+      }
+      bad |= skips && row + 1 < item.tokens && may_skip(a, b, row + 1);
+      needs[n] = there && !skips;
     }
     if (!SKIPS) continue;
-    const bool skips = there && may_skip(a, b, row);
-    bad |= skips && row + 1 < item.tokens && may_skip(a, b, row + 1);
-    const u32 needs = __ballot_sync(~0u, there && !skips);
-    int* const of_warps = scratch + (base / blockDim.x & 1) * 32;
-    if (lane == 0) of_warps[warp] = __popc(needs);
-    __syncthreads();
-    int above = needed;
-    for (int w = 0; w < warps; ++w) {
-      if (w < warp) above += of_warps[w];
-      needed += of_warps[w];
+    int* const counts_now = counts + (base / (PLANNED * threads) & 1) * PLANNED * 32;
+    int above[PLANNED];
+#pragma unroll
+    for (int n = 0; n < PLANNED; ++n) {
+      const u32 of_warp = __ballot_sync(~0u, needs[n]);
+      if (lane == 0) counts_now[n * warps + warp] = __popc(of_warp);
+      above[n] = needed + __popc(of_warp & ((1u << lane) - 1));
     }
-    if (there) before[row] = above + __popc(needs & ((1u << lane) - 1));
+    __syncthreads();
+    for (int k = 0; k < PLANNED * warps; ++k) {
+      const int count = counts_now[k];
+      needed += count;
+#pragma unroll
+      for (int n = 0; n < PLANNED; ++n) above[n] += k < n * warps + warp ? count : 0;
+    }
+#pragma unroll
+    for (int n = 0; n < PLANNED; ++n) {
+      const int row = base + n * threads + tid;
+      if (row < item.tokens) before[row] = above[n];
+    }
   }
   if (SKIPS) {
     if (tid == 0 && item.fits) before[item.tokens] = needed;
@@ -175,15 +192,20 @@ DEVICE Band band_of(const Visitable& visitable, int highest, int lowest) {
   return {visitable.first(highest), visitable.first(lowest), visitable.last(highest), visitable.last(lowest)};
 }
 
+// What is known before the search: -1 if there is no path, whatever the scores, else 0. By so many threads.
+DEVICE void set_result(const Arguments& a, int b, int duration, int thread, int threads) {
+  if (thread < 2 && duration < 0) a.ends[2 * b + thread] = NOT_A_NUMBER;
+  for (int row = thread; row < a.T; row += threads) a.durations[(i64)b * a.T + row] = duration;
+}
+
 // For items that are not searched in one launch. grid: B.
 extern "C" __global__ void __launch_bounds__(1024) prepare(const Arguments a) {
-  __shared__ int scratch[64];
+  __shared__ int counts[COUNTS];
   const int b = blockIdx.x, tid = threadIdx.x;
   const Item item = read_item(a, b);
-  const int needed = plan(a, item, b, a.before + (i64)b * (a.T + 1), scratch);
+  const int needed = plan(a, item, b, a.before + (i64)b * (a.T + 1), counts);
   if (tid == 0) a.needed[b] = needed;
-  if (tid < 2) a.ends[2 * b + tid] = NOT_A_NUMBER;
-  for (int row = tid; row < a.T; row += blockDim.x) a.durations[(i64)b * a.T + row] = needed < 0 ? -1 : 0;
+  set_result(a, b, needed < 0 ? -1 : 0, tid, blockDim.x);
 }
 
 // ---------------------------------------------------------------- loader warps
@@ -331,6 +353,8 @@ DEVICE void advance_some(LaneState& lane, u32 tile, int j, int columns) {
     __syncwarp();
     advance<true, DECIDES>(lane, x, j + k);
   }
+#pragma unroll
+  for (int r = 0; r < R; ++r) lane.leaves[r] <<= K - columns, lane.skips[r] <<= K - columns;
 }
 
 struct Rows {
@@ -346,57 +370,47 @@ struct Links {
   bool has_previous, has_next;
 };
 
+// A warp has a scheduler nearly to itself, so what it issues and waits for is what counts: between the K columns lanes differ
+// by predicates only.
 template <bool DECIDES>
 DEVICE void run_rows(const Arguments& a, const Item& item, int b, const Columns& columns, const Rows& rows,
                      const Band& band, const Tiles& tiles, const Links& links, LaneState& lane_state, int lane, u32* words) {
-  const bool halo = lane < HALO_LANES, gives_message = lane >= 32 - HALO_LANES;
-  const u32 take_from = links.inbox + lane * 16, give_to = links.next_inbox + (lane + HALO_LANES - 32) * 16;
+  const bool halo = lane < HALO_LANES, first_lane = lane == 0, gives_message = lane >= 32 - HALO_LANES;
+  const u32 take_from = links.inbox + lane % HALO_LANES * 16, give_to = links.next_inbox + (lane + HALO_LANES - 32) * 16;
+  const int at = rows.top - rows.row0 + (lane - HALO_LANES) * R;
+  const bool stores = DECIDES && !halo && at < a.pitch;
+  words += at;
   int stage = 0, turn = 0;
 #pragma unroll 1
   for (int n = 0; n < columns.blocks; ++n) {
     const int j = columns.from + n * K, left = columns.until - j;
-    barrier_wait(tiles.loaded + stage * 8, turn & 1);
-    if (links.has_previous && n > 0) {
-      const int place = (n - 1) & (INBOX - 1);
-      barrier_wait(links.arrived + place * 8, (n - 1) / INBOX & 1);
-      if (halo) {
-        const float4 q = load4(take_from + place * MESSAGE_BYTES);
-        lane_state.q[0] = q.x, lane_state.q[1] = q.y, lane_state.q[2] = q.z, lane_state.q[3] = q.w;
-      }
-    }
+    const bool receives = links.has_previous && n > 0, sends = links.has_next && n + 1 < columns.blocks;
+    const bool needs_credit = sends && n >= INBOX;
+    const u32 loaded = tiles.loaded + stage * 8, parity = turn & 1, tile = tiles.ring + stage * tiles.bytes;
+    const int in = (n - 1) & (INBOX - 1), out = n & (INBOX - 1);
+    barrier_wait(loaded, parity, receives ? links.arrived + in * 8 : loaded, receives ? (n - 1) / INBOX & 1 : parity,
+                 needs_credit ? links.credit + out * 8 : loaded, needs_credit ? (n / INBOX - 1) & 1 : parity);
+    __syncwarp();  // no lane still looks at a barrier that may move on by what others do below
+    const float4 q = load4(take_from + in * MESSAGE_BYTES);
+    const bool takes = receives && halo;
+    lane_state.q[0] = takes ? q.x : lane_state.q[0], lane_state.q[1] = takes ? q.y : lane_state.q[1];
+    lane_state.q[2] = takes ? q.z : lane_state.q[2], lane_state.q[3] = takes ? q.w : lane_state.q[3];
     if (j + K > band.first_of_highest && j <= band.last_of_lowest) {
-      const u32 tile = tiles.ring + stage * tiles.bytes;
       if (left < K) advance_some<DECIDES>(lane_state, tile, j, left);
       else if (j < band.first_of_lowest || j + K - 1 > band.last_of_highest) advance_block<true, DECIDES>(lane_state, tile, j);
       else advance_block<false, DECIDES>(lane_state, tile, j);
     }
-    if (links.has_next && n + 1 < columns.blocks) {
-      const int place = n & (INBOX - 1);
-      if (n >= INBOX) barrier_wait_relaxed(links.credit + place * 8, (n / INBOX - 1) & 1);
-      __syncwarp();  // no lane still looks at a barrier that what others send here may move on
-      if (gives_message)
-        send4(give_to + place * MESSAGE_BYTES, links.next_arrived + place * 8, lane_state.q[0], lane_state.q[1],
-              lane_state.q[2], lane_state.q[3]);
+    send4_if(sends && gives_message, give_to + out * MESSAGE_BYTES, links.next_arrived + out * 8, lane_state.q);
+    if (DECIDES) {
+      u32 word[R];
+#pragma unroll
+      for (int r = 0; r < R; ++r) word[r] = __byte_perm(lane_state.leaves[r], lane_state.skips[r], 0x5410);
+      write_if(stores, words, word);
+      words += a.pitch;
     }
     __syncwarp();
-    if (lane == 0) {
-      barrier_arrive(tiles.consumed + stage * 8);
-      if (links.has_previous && n > 0) {
-        const int place = (n - 1) & (INBOX - 1);
-        barrier_expect(links.arrived + place * 8, MESSAGE_BYTES);
-        arrive_in_cluster_relaxed(links.previous_credit + place * 8);
-      }
-    }
-    if (DECIDES) {
-      const int at = rows.top - rows.row0 + (lane - HALO_LANES) * R, missing = left < K ? K - left : 0;
-      if (!halo && at < a.pitch) {
-        u32 word[R];
-#pragma unroll
-        for (int r = 0; r < R; ++r)
-          word[r] = (lane_state.skips[r] << missing) << 16 | (lane_state.leaves[r] << missing & 0xffff);
-        *(uint4*)(words + (i64)n * a.pitch + at) = make_uint4(word[0], word[1], word[2], word[3]);
-      }
-    }
+    arrive_if(first_lane, tiles.consumed + stage * 8);
+    rearm_relaxed_if<MESSAGE_BYTES>(first_lane && receives, links.arrived + in * 8, links.previous_credit + in * 8);
     if (++stage == tiles.stages) stage = 0, ++turn;
   }
   if (halo || a.mode == WINDOW) return;
@@ -441,7 +455,7 @@ DEVICE LaneState begin(const Arguments& a, int b, const Columns& columns, const 
 extern "C" __global__ void __launch_bounds__(64 * MOST_WARPS, 2) search(const Arguments a) {
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ u64 all_barriers[2 * MOST_STAGES + MOST_WARPS * 2 * INBOX];
-  __shared__ int scratch[64];
+  __shared__ int counts[COUNTS];
   const int W = blockDim.x / 64, tid = threadIdx.x, lane = tid & 31, warp = __shfl_sync(~0u, tid >> 5, 0);
   const int rank = cluster_rank(), size = cluster_size(), unit = blockIdx.x / size;
   const int b = unit / a.slices, slice = unit % a.slices;
@@ -451,14 +465,14 @@ extern "C" __global__ void __launch_bounds__(64 * MOST_WARPS, 2) search(const Ar
   int needed;
   const int* before = (const int*)shared;
   if (a.mode == WHOLE) {
-    needed = plan(a, item, b, (int*)shared, scratch);
-    for (int row = rank * blockDim.x + tid; row < a.T; row += size * blockDim.x)
-      a.durations[(i64)b * a.T + row] = needed < 0 ? -1 : 0;
-    if (rank == 0 && tid < 2 && needed < 0) a.ends[2 * b + tid] = NOT_A_NUMBER;
+    needed = plan(a, item, b, (int*)shared, counts);
   } else {
     needed = a.needed[b], before = a.before + (i64)b * (a.T + 1);
   }
-  if (needed < 0) return;
+  if (needed < 0) {
+    if (a.mode == WHOLE) set_result(a, b, -1, rank * blockDim.x + tid, size * blockDim.x);
+    return;
+  }
   const Visitable visitable = {before, item.frames - needed};
   Columns columns;
   columns.from = a.first_column, columns.until = min(item.frames, columns.from + a.n_columns);
@@ -517,8 +531,9 @@ extern "C" __global__ void __launch_bounds__(64 * MOST_WARPS, 2) search(const Ar
     if (n % (2 * INBOX) < INBOX) barrier_expect(links_at + n * 8, MESSAGE_BYTES);
   }
   show_barriers_to_cluster();
-  __syncthreads();
-  cluster_sync();
+  if (size > 1) cluster_sync();
+  else __syncthreads();
+  if (a.mode == WHOLE) set_result(a, b, 0, rank * blockDim.x + tid, size * blockDim.x);
 
   if (loads) {
     if (working > 0) load_tiles(a, item, b, columns, tiles, slot_index, band, local, W, lane);
@@ -536,8 +551,7 @@ extern "C" __global__ void __launch_bounds__(64 * MOST_WARPS, 2) search(const Ar
     if (a.mode == SLICES) run_rows<false>(a, item, b, columns, rows, band, tiles, links, lane_state, lane, words);
     else run_rows<true>(a, item, b, columns, rows, band, tiles, links, lane_state, lane, words);
   }
-  __syncthreads();
-  cluster_sync();
+  if (size > 1) cluster_sync();  // the others may still send to this thread block
 }
 
 // ---------------------------------------------------------------- the way back

@@ -26,6 +26,7 @@ _SLOT_BYTES = 4 * (_COLUMNS + 4)
 _INBOX = 8
 _MOST_WARPS = 4  # one for each scheduler of a multiprocessor
 _MOST_STAGES = 8
+_MOST_BLOCKS = 16  # thread blocks of a cluster
 _SEGMENT = 128
 _FOLLOW_ROWS = 256
 _COUNT_THREADS = 128
@@ -230,7 +231,7 @@ class _Search:
         return memory
 
     def _shape_for(self, rows: int) -> Shape:
-        return choose_shape(-(-rows // self._own))
+        return choose_shape(-(-rows // self._own), self._B, _processors(self._device.index))
 
     def _search(self, mode: Mode, shape: Shape, clusters: int) -> None:
         arguments = self._arguments
@@ -264,10 +265,21 @@ def _address(tensor: Tensor | None) -> int:
 
 
 @functools.lru_cache(maxsize=4096)
-def choose_shape(warps: int) -> Shape:
-    """For so many warps of rows."""
-    blocks = -(-warps // _MOST_WARPS)
+def choose_shape(warps: int, clusters: int, processors: int) -> Shape:
+    """For so many warps of rows in each cluster: few in a thread block if each block gets a multiprocessor.
+
+    Two are faster than one, though: each brings its own loader.
+    """
+    for most in range(2, _MOST_WARPS + 1):
+        blocks = -(-warps // most)
+        if blocks <= _MOST_BLOCKS and clusters * blocks <= processors:
+            break
     return Shape(-(-warps // blocks), blocks)
+
+
+@functools.cache
+def _processors(index: int) -> int:
+    return torch.cuda.get_device_properties(index).multi_processor_count
 
 
 class Variant(NamedTuple):
@@ -284,8 +296,9 @@ class Variant(NamedTuple):
 
 @functools.cache
 def _largest_cluster(index: int, variant: Variant) -> int:
-    kernel = _kernel(index, variant, "search", 64 * _MOST_WARPS, _TILES_BYTES, 16)
-    return 16 if kernel.clusters_at_once(16) > 0 else 8
+    """Thread blocks of a cluster: 16 where the GPU has room for that, else 8, which every one has."""
+    kernel = _kernel(index, variant, "search", 64 * _MOST_WARPS, _TILES_BYTES, _MOST_BLOCKS)
+    return _MOST_BLOCKS if kernel.clusters_at_once(_MOST_BLOCKS) > 0 else _MOST_BLOCKS // 2
 
 
 @functools.cache

@@ -33,10 +33,11 @@ DEVICE int load_in_cluster(u32 from) {
   return value;
 }
 // Sends 16 bytes to another thread block, whose barrier, in the same block, counts them.
-DEVICE void send4(u32 to, u32 barrier, float a, float b, float c, float d) {
+DEVICE void send4_if(bool wanted, u32 to, u32 barrier, const float (&v)[4]) {
   asm volatile(
-      "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(to), "f"(a),
-      "f"(b), "f"(c), "f"(d), "r"(barrier) : "memory");
+      "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %6, 0;\n"
+      "@wanted st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, [%5];\n}" ::"r"(to),
+      "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]), "r"(barrier), "r"((u32)wanted) : "memory");
 }
 // Copies to another thread block, whose barrier counts the bytes.
 template <int BYTES>
@@ -70,6 +71,16 @@ DEVICE void rearm_if(bool wanted, u32 barrier, u32 credit) {
       "@wanted mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%1];\n}" ::"r"(barrier), "r"(credit),
       "r"((u32)wanted), "n"(BYTES) : "memory");
 }
+// The same where what was written before is not for those who wait: a release to the cluster would first wait until all that
+// was written to global memory has arrived there. What was read before must have been used.
+template <int BYTES>
+DEVICE void rearm_relaxed_if(bool wanted, u32 barrier, u32 credit) {
+  asm volatile(
+      "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %2, 0;\n"
+      "@wanted mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %3;\n"
+      "@wanted mbarrier.arrive.relaxed.cluster.shared::cluster.b64 _, [%1];\n}" ::"r"(barrier), "r"(credit),
+      "r"((u32)wanted), "n"(BYTES) : "memory");
+}
 DEVICE void barrier_expect(u32 barrier, u32 bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }
@@ -99,17 +110,6 @@ DEVICE void barrier_wait_for_cluster(u32 barrier, u32 parity) {
       "mbarrier.try_wait.parity.relaxed.cluster.shared::cta.b64 done, [%0], %1;\n"
       "@!done bra again;\n"
       "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n}" ::"r"(barrier), "r"(parity) : "memory");
-}
-// The same without order in memory: what was read before has been used, what was written is not for the other side. A release
-// to the cluster would wait until all that was written to global memory has arrived there.
-DEVICE void arrive_in_cluster_relaxed(u32 barrier) {
-  asm volatile("mbarrier.arrive.relaxed.cluster.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
-DEVICE void barrier_wait_relaxed(u32 barrier, u32 parity) {
-  asm volatile(
-      "{\n.reg .pred done;\nagain:\n"
-      "mbarrier.try_wait.parity.relaxed.cluster.shared::cta.b64 done, [%0], %1;\n"
-      "@!done bra again;\n}" ::"r"(barrier), "r"(parity) : "memory");
 }
 // Of so many threads, by hardware barrier number 1.
 template <int THREADS>
