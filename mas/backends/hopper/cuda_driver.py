@@ -20,6 +20,7 @@ SCORE_TYPES = {
 }
 
 _CLUSTER_DIMENSION = 4  # CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+_OVERLAP = 6  # CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
 _NON_PORTABLE_CLUSTER = 14  # CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED
 _MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 
@@ -73,7 +74,7 @@ def _checked(answer: tuple) -> Any:
 
 
 class _Attribute(ctypes.Structure):
-    """`CUlaunchAttribute` of the driver, for cluster dimensions only."""
+    """`CUlaunchAttribute` of the driver."""
 
     _fields_ = [("id", ctypes.c_int32), ("pad", ctypes.c_int32), ("value", ctypes.c_uint32 * 16)]
 
@@ -130,16 +131,24 @@ class Kernel:
             setting = self._function, _MAX_DYNAMIC_SHARED, shared_bytes
             self._check(self._cuda.cuFuncSetAttribute(*setting))
             self._check(self._cuda.cuFuncSetAttribute(self._function, _NON_PORTABLE_CLUSTER, 1))
-        self._attributes = ctypes.pointer(_Attribute(_CLUSTER_DIMENSION, 0, (cluster, 1, 1)))
+        self._attributes = (_Attribute * 2)(
+            _Attribute(_CLUSTER_DIMENSION, 0, (cluster, 1, 1)), _Attribute(_OVERLAP, 0, (1,))
+        )
 
-    def launch(self, blocks: int, *arguments: ctypes.Structure) -> None:
-        """Launches so many thread blocks on the current stream of the device."""
+    def launch(self, blocks: int, *arguments: Any, overlap: bool = False) -> None:
+        """Launches so many thread blocks on the current stream of the device.
+
+        Args:
+            blocks: Thread blocks.
+            arguments: ctypes structures and numbers.
+            overlap: Begin before the launch before has ended: the kernel itself waits for that.
+        """
         index = self._index
         if torch.cuda.current_device() != index:
             with torch.cuda.device(index):
-                return self.launch(blocks, *arguments)
+                return self.launch(blocks, *arguments, overlap=overlap)
         stream = torch._C._cuda_getCurrentRawStream(index)  # as current_stream(), 40 times as fast
-        config = self._config(blocks, stream, self._attributes)
+        config = self._config(blocks, stream, self._attributes, 2 if overlap else 1)
         addresses = (ctypes.c_void_p * len(arguments))(*map(ctypes.addressof, arguments))
         self._check(self._cuda.cuLaunchKernelEx(ctypes.byref(config), self._function, addresses, None))
 
@@ -152,8 +161,8 @@ class Kernel:
             self._check(self._cuda.cuOccupancyMaxActiveClusters(*arguments))
         return count.value
 
-    def _config(self, blocks: int, stream: int | None, attributes: Any) -> _Launch:
-        return _Launch(blocks, 1, 1, self._threads, 1, 1, self._shared_bytes, stream, attributes, 1)
+    def _config(self, blocks: int, stream: int | None, attributes: Any, count: int = 1) -> _Launch:
+        return _Launch(blocks, 1, 1, self._threads, 1, 1, self._shared_bytes, stream, attributes, count)
 
     def _check(self, status: int) -> None:
         if status != 0:

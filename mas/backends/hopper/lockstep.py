@@ -246,7 +246,7 @@ class _Search:
         if mode == Mode.WHOLE:
             shared = max(shared, 4 * (arguments.T + 1))
         kernel = _kernel(self._device.index, self._variant, "search", 64 * shape.warps, shared, shape.blocks)
-        kernel.launch(clusters * shape.blocks, arguments)
+        kernel.launch(clusters * shape.blocks, arguments, overlap=mode != Mode.WHOLE)
 
     def _go_back(self) -> None:
         arguments, index = self._arguments, self._device.index
@@ -254,10 +254,10 @@ class _Search:
             tiles = self._B * -(-arguments.pitch // _FOLLOW_ROWS)
             groups = min(arguments.n_segments - 1, max(1, 1024 // tiles))
             kernel = _kernel(index, self._variant, "follow", _FOLLOW_ROWS)
-            kernel.launch(tiles * groups, arguments, ctypes.c_int32(groups))
+            kernel.launch(tiles * groups, arguments, ctypes.c_int32(groups), overlap=True)
         groups = min(arguments.n_segments, max(1, 2048 // self._B))
         kernel = _kernel(index, self._variant, "count", _COUNT_THREADS)
-        kernel.launch(self._B * groups, arguments, ctypes.c_int32(groups))
+        kernel.launch(self._B * groups, arguments, ctypes.c_int32(groups), overlap=True)
 
 
 def _address(tensor: Tensor | None) -> int:

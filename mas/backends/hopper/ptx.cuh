@@ -48,6 +48,13 @@ DEVICE void copy_in_cluster(u32 to, u32 from, u32 barrier) {
       "r"(from), "r"(barrier), "n"(BYTES) : "memory");
 }
 
+// ---------------------------------------------------------------- launches one after the other
+
+// The next launch may begin: its thread blocks are then there when this one ends.
+DEVICE void let_next_launch_begin() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+// Until the launch before has ended, and what it wrote can be read.
+DEVICE void wait_for_launch_before() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+
 // ---------------------------------------------------------------- barriers
 
 DEVICE void barrier_init(u32 barrier, u32 count) {
