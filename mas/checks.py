@@ -177,6 +177,7 @@ def explain_states(
     states: Tensor,
     text_lengths: Tensor,
     speech_lengths: Tensor,
+    most_frames: int | None,
     skippable: Tensor | None,
     durations: Tensor,
 ) -> str:
@@ -188,6 +189,7 @@ def explain_states(
         states: `[B, T]`.
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
+        most_frames: An int or None.
         skippable: Bool `[B, T]` or None.
         durations: `[B, T]`; rows of -1 mark the items to explain.
     """
@@ -202,6 +204,8 @@ def explain_states(
             return f"speech length {frames} is not within the emissions' 1 to {S} frames"
         if frames < 1:
             return f"speech length {frames}; at least 1 frame is needed"
+        if most_frames is not None and frames > most_frames:
+            return f"speech length {frames} is more than most_frames, {most_frames}"
         if not 0 <= start <= S - frames:
             return f"start {start} and speech length {frames} are not within the emissions' {S} rows"
         own = states[b, :tokens]

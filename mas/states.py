@@ -17,6 +17,7 @@ def search_states(
     speech_lengths: Tensor,
     *,
     starts: Tensor | None = None,
+    most_frames: int | None = None,
     skippable: Tensor | None = None,
     backend: Backend | None = None,
     check: bool = True,
@@ -37,6 +38,8 @@ def search_states(
         speech_lengths: `[B]`, int64 or int32: the number of frames of each item.
         starts: `[B]`, int64 or int32, with packed emissions only: item b is made of the rows starts[b] to
             starts[b] + speech_lengths[b] - 1. Items may overlap.
+        most_frames: No item has more frames, or it cannot be aligned. With packed emissions on a GPU this
+            saves memory and time: any item might have all F frames, and nothing waits for the GPU to tell.
         skippable: `[B, T]` bool, as in `search`.
         backend: As in `search`.
         check: As in `search`.
@@ -52,7 +55,7 @@ def search_states(
     if emissions.requires_grad:
         emissions = emissions.detach()
     return torch.ops.mas.search_states.default(
-        emissions, states, starts, text_lengths, speech_lengths, skippable, backend or "", check
+        emissions, states, starts, text_lengths, speech_lengths, most_frames, skippable, backend or "", check
     )
 
 
@@ -62,6 +65,7 @@ def _search_states_op(
     starts: Tensor | None,
     text_lengths: Tensor,
     speech_lengths: Tensor,
+    most_frames: int | None,
     skippable: Tensor | None,
     backend: str,
     check: bool,
@@ -71,31 +75,38 @@ def _search_states_op(
     if B == 0 or T == 0:
         return torch.zeros((B, T), dtype=torch.int64, device=states.device)
     state_durations = backend_function(states.device, backend, "state_durations")
-    rows, row_starts = packed(emissions, starts, speech_lengths)
+    rows, row_starts = packed(emissions, starts, speech_lengths, most_frames)
     if rows.numel() == 0:
         durations = torch.full((B, T), -1, dtype=torch.int64, device=states.device)
     else:
-        durations = state_durations(rows, row_starts, states, text_lengths, speech_lengths, skippable)
+        most = emissions.shape[-2] if most_frames is None else max(1, min(most_frames, emissions.shape[-2]))
+        durations = state_durations(rows, row_starts, states, text_lengths, speech_lengths, skippable, most)
     if check and any_failed(durations):
         raise ValueError(
-            explain_states(emissions, starts, states, text_lengths, speech_lengths, skippable, durations)
+            explain_states(
+                emissions, starts, states, text_lengths, speech_lengths, most_frames, skippable, durations
+            )
         )
     return durations
 
 
-def packed(emissions: Tensor, starts: Tensor | None, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:
+def packed(
+    emissions: Tensor, starts: Tensor | None, speech_lengths: Tensor, most_frames: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Emissions as rows `[F, M]`, and the row of each item's first frame, int64 `[B]`.
 
-    Emissions `[B, S, M]` are copied only if their strides allow no such view. The start of an item that is
-    longer than S is -1: it must not go on in the next item's rows.
+    Emissions `[B, S, M]` are copied only if their strides allow no such view. The start of an item that has
+    more than `most_frames`, or than S, is -1: it must not go on in the next item's rows.
 
     Args:
         emissions: As in `search_states`.
         starts: As in `search_states`.
         speech_lengths: `[B]`.
+        most_frames: As in `search_states`.
     """
     if starts is not None:
-        return emissions, starts.long()
+        starts = starts.long()
+        return emissions, starts if most_frames is None else starts.where(speech_lengths <= most_frames, -1)
     B, S, M = emissions.shape
     stride_b, stride_s, stride_m = emissions.stride()
     if stride_s == 0 or stride_b % stride_s or stride_b // stride_s > 2**31:
@@ -104,13 +115,14 @@ def packed(emissions: Tensor, starts: Tensor | None, speech_lengths: Tensor) -> 
     step = stride_b // max(1, stride_s)
     rows = emissions.as_strided(((B - 1) * step + S, M), (stride_s, stride_m))
     item = torch.arange(B, device=emissions.device)
-    return rows, torch.where(speech_lengths <= S, item * step, -1)
+    most = S if most_frames is None else min(S, most_frames)
+    return rows, torch.where(speech_lengths <= most, item * step, -1)
 
 
 _library = torch.library.Library("mas", "FRAGMENT")
 _library.define(
     "search_states(Tensor emissions, Tensor states, Tensor? starts, Tensor text_lengths, "
-    "Tensor speech_lengths, Tensor? skippable, str backend, bool check) -> Tensor",
+    "Tensor speech_lengths, SymInt? most_frames, Tensor? skippable, str backend, bool check) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
 _library.impl("search_states", _search_states_op, "CPU")

@@ -37,6 +37,7 @@ def state_durations(
     text_lengths: Tensor,
     speech_lengths: Tensor,
     skippable: Tensor | None = None,
+    most_frames: int | None = None,
 ) -> Tensor:
     """Durations int64 `[B, T]`, as `reference.state_durations`, by at most `torch.get_num_threads()` threads.
 
@@ -50,6 +51,7 @@ def state_durations(
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
+        most_frames: No item has more. Not used here.
     """
     B, T = states.shape
     emissions, states = _as_float32(emissions, states.long())

@@ -56,6 +56,7 @@ def state_durations(
     text_lengths: Tensor,
     speech_lengths: Tensor,
     skippable: Tensor | None = None,
+    most_frames: int | None = None,
 ) -> Tensor:
     """Durations int64 `[B, T]`: those of `durations` over the emissions of each item's states.
 
@@ -68,6 +69,7 @@ def state_durations(
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
+        most_frames: No item has more. Not used here.
     """
     T = states.shape[1]
     F, M = emissions.shape

@@ -30,6 +30,7 @@ def state_durations(
     text_lengths: Tensor,
     speech_lengths: Tensor,
     skippable: Tensor | None = None,
+    most_frames: int | None = None,
 ) -> Tensor:
     """Durations int64 `[B, T]`, as `reference.state_durations`. Never waits for the GPU.
 
@@ -42,8 +43,9 @@ def state_durations(
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
+        most_frames: No item has more; by default F. Memory depends on it.
     """
-    (B, T), F, device = states.shape, len(emissions), states.device
+    (B, T), F, device = states.shape, most_frames or len(emissions), states.device
     block = min(_BLOCK, triton.next_power_of_2(T))
     # As many bytes for columns, 4 a token and stretch, as for steps, 4 a token and word of a stretch.
     distance = _DISTANCE if block < T else 16 * math.ceil(math.sqrt(F * 16) / 16)

@@ -255,5 +255,25 @@ def test_the_operation_is_what_it_says(packed: bool) -> None:
     emissions, states, text, speech, starts, skippable = random_state_batch(
         8, 4, 7, 20, 5, packed=packed, skips=True
     )
-    arguments = (emissions, states, starts, text, speech, skippable, "", True)
+    arguments = (emissions, states, starts, text, speech, 25, skippable, "", True)
     torch.library.opcheck(torch.ops.mas.search_states, arguments)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_items_of_more_than_most_frames_are_named(packed: bool, backend: str) -> None:
+    batch = random_state_batch(9, 4, 7, 20, 5, packed=packed)._replace(
+        text_lengths=torch.tensor([3, 3, 3, 3]), speech_lengths=torch.tensor([8, 12, 13, 9])
+    )
+    if packed:
+        batch = batch._replace(starts=torch.tensor([0, 20, 3, 31]))
+    expected = batch.search(backend="reference")
+    assert torch.equal(batch.search(backend=backend, most_frames=13), expected)
+    assert torch.equal(batch.search(backend=backend, most_frames=1000), expected)
+    expected[2] = -1
+    assert torch.equal(batch.search(backend=backend, most_frames=12, check=False), expected)
+    with pytest.raises(
+        ValueError, match=r"1 of 4 items .* item 2: speech length 13 is more than most_frames, 12"
+    ):
+        batch.search(backend=backend, most_frames=12)
+    assert (batch.search(backend=backend, most_frames=0, check=False) == -1).all()

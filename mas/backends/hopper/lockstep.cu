@@ -186,6 +186,7 @@ struct Links {
   u32 next_inbox, next_arrived;        // in the cluster
   u32 previous_credit;
   bool has_previous, has_next;
+  bool next_is_here, previous_is_here;  // in the same thread block
 };
 
 // A warp has a scheduler nearly to itself, so what it issues and waits for is what counts: between the K columns lanes differ
@@ -218,7 +219,8 @@ DEVICE void run_rows(const Arguments& a, const Item& item, int b, const Columns&
       else if (j < band.first_of_lowest || j + K - 1 > band.last_of_highest) advance_block<true, DECIDES>(lane_state, tile, j);
       else advance_block<false, DECIDES>(lane_state, tile, j);
     }
-    send4_if(sends && gives_message, give_to + out * MESSAGE_BYTES, links.next_arrived + out * 8, lane_state.q);
+    if (links.next_is_here) store4_if(sends && gives_message, give_to + out * MESSAGE_BYTES, lane_state.q);
+    else send4_if(sends && gives_message, give_to + out * MESSAGE_BYTES, links.next_arrived + out * 8, lane_state.q);
     if (DECIDES) {
       u32 word[R];
 #pragma unroll
@@ -228,7 +230,9 @@ DEVICE void run_rows(const Arguments& a, const Item& item, int b, const Columns&
     }
     __syncwarp();
     arrive_if(first_lane, tiles.consumed + stage * 8);
-    rearm_relaxed_if<MESSAGE_BYTES>(first_lane && receives, links.arrived + in * 8, links.previous_credit + in * 8);
+    arrive_if(first_lane && sends && links.next_is_here, links.next_arrived + out * 8);
+    if (links.previous_is_here) arrive_if(first_lane && receives, links.previous_credit + in * 8);
+    else rearm_relaxed_if<MESSAGE_BYTES>(first_lane && receives, links.arrived + in * 8, links.previous_credit + in * 8);
     if (++stage == tiles.stages) stage = 0, ++turn;
   }
   if (halo || a.mode == WINDOW) return;
@@ -348,7 +352,7 @@ extern "C" __global__ void __launch_bounds__(64 * MOST_WARPS, 2) search(const Ar
   }
   for (int n = tid; n < W * 2 * INBOX; n += blockDim.x) {
     barrier_init(links_at + n * 8, 1);
-    if (n % (2 * INBOX) < INBOX) barrier_expect(links_at + n * 8, MESSAGE_BYTES);
+    if (n < INBOX && rank > 0) barrier_expect(links_at + n * 8, MESSAGE_BYTES);  // filled by another thread block
   }
   show_barriers_to_cluster();
   if (size > 1) cluster_sync();
@@ -362,11 +366,16 @@ extern "C" __global__ void __launch_bounds__(64 * MOST_WARPS, 2) search(const Ar
     links.has_previous = rank > 0 || local > 0, links.has_next = rows.top + OWN < rows.until;
     links.inbox = inboxes + local * INBOX * MESSAGE_BYTES;
     links.arrived = links_at + local * 2 * INBOX * 8, links.credit = links.arrived + INBOX * 8;
-    const int next = local + 1 < W ? local + 1 : 0, next_rank = local + 1 < W ? rank : min(rank + 1, size - 1);
-    const int previous = local > 0 ? local - 1 : W - 1, previous_rank = local > 0 ? rank : max(rank - 1, 0);
-    links.next_inbox = in_block(inboxes + next * INBOX * MESSAGE_BYTES, next_rank);
-    links.next_arrived = in_block(links_at + next * 2 * INBOX * 8, next_rank);
-    links.previous_credit = in_block(links_at + (previous * 2 + 1) * INBOX * 8, previous_rank);
+    links.next_is_here = local + 1 < W, links.previous_is_here = local > 0;
+    const int next = links.next_is_here ? local + 1 : 0, previous = links.previous_is_here ? local - 1 : W - 1;
+    links.next_inbox = inboxes + next * INBOX * MESSAGE_BYTES;
+    links.next_arrived = links_at + next * 2 * INBOX * 8;
+    links.previous_credit = links_at + (previous * 2 + 1) * INBOX * 8;
+    if (!links.next_is_here && rank + 1 < size) {
+      links.next_inbox = in_block(links.next_inbox, rank + 1);
+      links.next_arrived = in_block(links.next_arrived, rank + 1);
+    }
+    if (!links.previous_is_here && rank > 0) links.previous_credit = in_block(links.previous_credit, rank - 1);
     u32* const words = a.words + (i64)b * a.n_blocks * a.pitch;
     if (a.mode == SLICES) run_rows<false>(a, item, b, columns, rows, band, tiles, links, lane_state, lane, words);
     else run_rows<true>(a, item, b, columns, rows, band, tiles, links, lane_state, lane, words);

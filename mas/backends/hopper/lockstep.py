@@ -70,7 +70,9 @@ class Scores(NamedTuple):
         """The same for some items."""
         if self.states is None:
             return self._replace(values=self.values[which])
-        return self._replace(states=self.states[which], starts=None if self.starts is None else self.starts[which])
+        return self._replace(
+            states=self.states[which], starts=None if self.starts is None else self.starts[which]
+        )
 
 
 def durations(
@@ -159,7 +161,9 @@ class _Search:
         self._most_frames = scores.most_frames
         self._variant = Variant(skippable is not None, SCORE_TYPES[scores.values.dtype])
         self._own = 32 * _ROWS - self._variant.reach * _COLUMNS
-        stride_b, stride_slot, stride_j = (0, *scores.values.stride()[::-1]) if scores.states is not None else scores.values.stride()
+        stride_b, stride_slot, stride_j = (
+            (0, *scores.values.stride()[::-1]) if scores.states is not None else scores.values.stride()
+        )
         S, M = scores.values.shape if scores.states is not None else (scores.most_frames, 0)
         self._states = M
         self._arguments = Arguments(
@@ -181,7 +185,7 @@ class _Search:
         del memory
 
     def in_stretches(self) -> None:
-        """Keeps a column of Q now and then; then searches again what lies between two of them, from the last."""
+        """Keeps a column of Q now and then; then, from the last, searches again between two of them."""
         B, T, arguments, reach = self._B, self._T, self._arguments, self._variant.reach
         stretches = -(-self._most_frames // _STRETCH)
         columns = self._empty((stretches, B, T), torch.float32)
@@ -218,7 +222,7 @@ class _Search:
         return torch.empty(shape, dtype=dtype, device=self._device)
 
     def _set_memory(self, rows: int, columns: int) -> Tensor:
-        """Memory for decisions about so many rows and columns, and for the way back; to be kept until used."""
+        """Memory for decisions about so many rows and columns, and for the way back. Keep it until used."""
         arguments = self._arguments
         arguments.n_columns = columns
         arguments.pitch, arguments.n_blocks = _pitch(rows), -(-columns // _COLUMNS)

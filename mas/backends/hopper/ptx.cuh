@@ -148,6 +148,12 @@ DEVICE void store2(u32 address, const u32 (&v)[2]) {
 DEVICE void store4(u32 address, float a, float b, float c, float d) {
   asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(address), "f"(a), "f"(b), "f"(c), "f"(d) : "memory");
 }
+DEVICE void store4_if(bool wanted, u32 address, const float (&v)[4]) {
+  asm volatile(
+      "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %0, 0;\n"
+      "@wanted st.shared.v4.f32 [%1], {%2, %3, %4, %5};\n}" ::"r"((u32)wanted), "r"(address), "f"(v[0]), "f"(v[1]), "f"(v[2]),
+      "f"(v[3]) : "memory");
+}
 // Four floats, then four integers.
 DEVICE void store8_if(bool wanted, u32 to, const float (&q)[4], const u32 (&h)[4]) {
   asm volatile(
