@@ -9,9 +9,9 @@ Each also has a function `state_durations(emissions, starts, states, text_length
 skippable=None, most_frames=None)`: the same search where frame j of item b scores
 `emissions[starts[b] + j, states[b, i]]` in token i. It gets emissions `[F, M]` of any float type and strides,
 with at least one element, int64 starts `[B]`, int32 or int64 states `[B, T]`, and the rest as above. An item
-has no path either if its frames are not all among the F (a start of -1 says so; items of more than
-`most_frames` have it), or if a state within its text length is not among the M. The result depends on nothing
-else of the emissions than what a path of the item can visit, and `[B, T, S]` is never held.
+has no path either if its frames are not all among the F, or more than `most_frames`, or if a state within its
+text length is not among the M. The result depends on nothing else of the emissions than what a path of the
+item can visit, and `[B, T, S]` is never held.
 
 B batch, T text tokens, S speech frames, F packed frames, M states.
 """

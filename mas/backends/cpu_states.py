@@ -51,8 +51,10 @@ def state_durations(
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
-        most_frames: No item has more. Not used here.
+        most_frames: An item with more has no path; by default F.
     """
+    if most_frames is not None:
+        starts = starts.where(speech_lengths <= most_frames, -1)
     B, T = states.shape
     emissions, states = _as_float32(emissions, states.long())
     (F, M), (stride_f, stride_m) = emissions.shape, emissions.stride()

@@ -69,16 +69,17 @@ def state_durations(
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
-        most_frames: No item has more. Not used here.
+        most_frames: An item with more has no path; by default F.
     """
     T = states.shape[1]
     F, M = emissions.shape
+    most = F if most_frames is None else most_frames
     result = torch.full(states.shape, -1, device=states.device)
     for b, (start, tokens, frames) in enumerate(
         zip(starts.tolist(), text_lengths.tolist(), speech_lengths.tolist(), strict=True)
     ):
         own = states[b, : max(0, tokens)].long()
-        within = 1 <= tokens <= T and frames >= 1 and 0 <= start <= F - frames
+        within = 1 <= tokens <= T and 1 <= frames <= most and 0 <= start <= F - frames
         if within and bool(((own >= 0) & (own < M)).all()):
             scores = emissions[start : start + frames].index_select(1, own).T[None]
             may_skip = None if skippable is None else skippable[b : b + 1, :tokens]

@@ -43,15 +43,20 @@ def state_durations(
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
-        most_frames: No item has more; by default F. Memory depends on it.
+        most_frames: An item with more has no path; by default F. Memory depends on it.
     """
-    (B, T), F, device = states.shape, most_frames or len(emissions), states.device
+    (B, T), F, device = (
+        states.shape,
+        max(1, len(emissions) if most_frames is None else most_frames),
+        states.device,
+    )
     block = min(_BLOCK, triton.next_power_of_2(T))
     # As many bytes for columns, 4 a token and stretch, as for steps, 4 a token and word of a stretch.
     distance = _DISTANCE if block < T else 16 * math.ceil(math.sqrt(F * 16) / 16)
     kept = torch.empty((B, -(-F // distance), T), dtype=torch.float32, device=device)
     steps = torch.empty((B, distance // _WORD, block), dtype=torch.int32, device=device)
     result = torch.empty((B, T), dtype=torch.int64, device=device)
+    starts = starts if most_frames is None else starts.where(speech_lengths <= most_frames, -1)
     before, after, frames = _plan(emissions, starts, states, text_lengths, speech_lengths, skippable)
     with torch.cuda.device_of(states):
         _search_states_kernel[(B,)](

@@ -91,6 +91,17 @@ def test_stretches_and_slices(monkeypatch: pytest.MonkeyPatch, gpu: str, blocks:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("skips", [False, True])
+def test_short_texts_in_stretches(monkeypatch: pytest.MonkeyPatch, gpu: str, skips: bool) -> None:
+    """There the first row that a cluster holds may be far above the text's first."""
+    monkeypatch.setattr(lockstep, "_STRETCH", 128)
+    monkeypatch.setattr(lockstep, "_MEMORY_BYTES", 1000)
+    for T, S in ((1, 300), (61, 700), (300, 1000)):
+        batch = random_batch(5, 3, T, S, skips=skips)
+        assert torch.equal(lockstep.durations(*batch.to(gpu)).cpu(), cpu.durations(*batch)), (T, S)
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("whole", [False, True])
 def test_items_share_memory_if_there_is_little(
     monkeypatch: pytest.MonkeyPatch, gpu: str, whole: bool

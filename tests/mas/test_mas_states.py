@@ -100,7 +100,7 @@ def test_emissions_are_not_copied_where_a_view_will_do() -> None:
     lengths = torch.tensor([9, 8, 10])
     emissions = torch.randn(3, 12, 6)
     for view in (emissions, emissions[:, 1:10], emissions[:, :, 1:4], emissions[:1].expand(3, -1, -1)):
-        rows, starts = packed(view, None, lengths)
+        rows, starts = packed(view, None)
         assert rows.untyped_storage().data_ptr() == emissions.untyped_storage().data_ptr()
         S = view.shape[1]
         assert starts.tolist() == [-1 if n > S else b * view.stride(0) // 6 for b, n in enumerate(lengths)]

@@ -109,10 +109,10 @@ def state_durations(
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
-        most_frames: No item has more, or it has no path. By default F. Decides how much memory is needed.
+        most_frames: An item with more has no path; by default F. Memory depends on it.
     """
     F = emissions.shape[0]
-    most_frames = F if most_frames is None else min(F, most_frames)
+    most_frames = F if most_frames is None else max(1, min(F, most_frames))
     scores = Scores(emissions, states.contiguous(), starts.contiguous(), most_frames)
     return _durations(scores, text_lengths, speech_lengths, skippable)
 
@@ -132,12 +132,16 @@ def _durations(
     kept_each = 4 * T * -(-scores.most_frames // _STRETCH)
     items = max(1, _MEMORY_BYTES // words_each if whole else _COLUMNS_BYTES // kept_each)
     for b in range(0, B, items):
-        group = slice(b, b + items)
-        search = _Search(
-            scores.items(group), text_lengths[group], speech_lengths[group],
-            None if skippable is None else skippable[group], result[group],
-        )  # fmt: skip
-        search.whole() if whole else search.in_stretches()
+        if items >= B:  # slices take time
+            search = _Search(scores, text_lengths, speech_lengths, skippable, result)
+        else:
+            own = slice(b, b + items)
+            may_skip = None if skippable is None else skippable[own]
+            search = _Search(scores.items(own), text_lengths[own], speech_lengths[own], may_skip, result[own])
+        if whole:
+            search.whole()
+        else:
+            search.in_stretches()
     return result
 
 
@@ -161,10 +165,12 @@ class _Search:
         self._most_frames = scores.most_frames
         self._variant = Variant(skippable is not None, SCORE_TYPES[scores.values.dtype])
         self._own = 32 * _ROWS - self._variant.reach * _COLUMNS
-        stride_b, stride_slot, stride_j = (
-            (0, *scores.values.stride()[::-1]) if scores.states is not None else scores.values.stride()
-        )
-        S, M = scores.values.shape if scores.states is not None else (scores.most_frames, 0)
+        if scores.states is None:
+            stride_b, stride_slot, stride_j = scores.values.stride()
+            S, M = scores.most_frames, 0
+        else:
+            stride_b, (stride_j, stride_slot) = 0, scores.values.stride()
+            S, M = scores.values.shape
         self._states = M
         self._arguments = Arguments(
             scores=scores.values.data_ptr(), stride_b=stride_b, stride_j=stride_j, stride_slot=stride_slot,
@@ -240,7 +246,10 @@ class _Search:
     def _search(self, mode: Mode, shape: Shape, clusters: int) -> None:
         arguments = self._arguments
         arguments.mode = mode
-        rows = min(shape.warps * self._own, max(arguments.T, 1)) + self._variant.reach * _COLUMNS
+        rows = shape.warps * self._own
+        if mode == Mode.WHOLE:  # the first row is the item's: a short text needs no more slots than tokens
+            rows = min(rows, arguments.T)
+        rows += self._variant.reach * _COLUMNS
         arguments.by_state = 0 < self._states <= rows
         arguments.slots = self._states if arguments.by_state else rows
         tile = (arguments.slots + 1) * _SLOT_BYTES
