@@ -43,6 +43,11 @@ def test_every_text_finds_room() -> None:
             assert shape.warps * shape.blocks >= warps
             assert shape.warps <= 4
             assert shape.blocks <= 16
+            for states in (0, 1, 50, 123, 300, 5000):
+                for tokens in (None, 1, 96 * warps):
+                    ring = lockstep.choose_ring(shape.warps, 2, states, tokens)
+                    assert ring.shared_bytes <= 113 * 1024 - 4096  # two thread blocks share a multiprocessor
+                    assert ring.stages >= 2
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mas.backends.hopper.cuda_driver import FLOAT_TYPES, SCORE_TYPES, Kernel, architecture, compile_source
+from mas.backends.hopper.lockstep_arguments import Arguments
 
 SOURCE = pathlib.Path(__file__).with_suffix(".cu")
 
@@ -26,6 +27,7 @@ _SLOT_BYTES = 4 * (_COLUMNS + 4)
 _INBOX = 8
 _MOST_WARPS = 4  # one for each scheduler of a multiprocessor
 _MOST_STAGES = 8
+_SHARED_STEP = 4096  # a kernel is loaded once for each size of shared memory: let there be few
 _MOST_BLOCKS = 16  # thread blocks of a cluster
 _SEGMENT = 128
 _FOLLOW_ROWS = 256
@@ -161,7 +163,7 @@ class _Search:
         result: Tensor,
     ) -> None:
         self._B, self._T = result.shape
-        self._device = result.device
+        self._device, self._index = result.device, result.device.index
         self._most_frames = scores.most_frames
         self._variant = Variant(skippable is not None, SCORE_TYPES[scores.values.dtype])
         self._own = 32 * _ROWS - self._variant.reach * _COLUMNS
@@ -200,12 +202,12 @@ class _Search:
         window = reach * _STRETCH + 1
         memory = self._set_memory(window, _STRETCH)
         arguments.before, arguments.needed = plan.data_ptr(), needed.data_ptr()
-        _kernel(self._device.index, self._variant, "prepare", _PREPARE_THREADS).launch(B, arguments)
+        _kernel(self._index, self._variant, "prepare", _PREPARE_THREADS).launch(B, arguments)
 
         shape = self._shape_for(T)
         arguments.slices, arguments.slice_rows, arguments.slice_halo = 1, T, 0
         if T > _MOST_TOKENS:
-            shape = Shape(_MOST_WARPS, _largest_cluster(self._device.index, self._variant))
+            shape = Shape(_MOST_WARPS, _largest_cluster(self._index, self._variant))
             arguments.slice_halo = reach * _STRETCH
             arguments.slice_rows = shape.rows(self._own) - arguments.slice_halo
             arguments.slices = -(-T // arguments.slice_rows)
@@ -229,46 +231,38 @@ class _Search:
 
     def _set_memory(self, rows: int, columns: int) -> Tensor:
         """Memory for decisions about so many rows and columns, and for the way back. Keep it until used."""
-        arguments = self._arguments
-        arguments.n_columns = columns
-        arguments.pitch, arguments.n_blocks = _pitch(rows), -(-columns // _COLUMNS)
-        arguments.n_segments = -(-columns // _SEGMENT)
-        words, entries = (self._B * n * arguments.pitch for n in (arguments.n_blocks, arguments.n_segments))
-        memory = self._empty((words + entries + 2 * self._B,), torch.int32)
-        arguments.words = memory.data_ptr()
-        arguments.entries = arguments.words + 4 * words
-        arguments.ends = arguments.entries + 4 * entries
+        arguments, B = self._arguments, self._B
+        self._pitch, self._segments = pitch, segments = _pitch(rows), -(-columns // _SEGMENT)
+        blocks = -(-columns // _COLUMNS)
+        arguments.n_columns, arguments.pitch = columns, pitch
+        arguments.n_blocks, arguments.n_segments = blocks, segments
+        memory = self._empty((B * (pitch * (blocks + segments) + 2),), torch.int32)
+        arguments.words = words = memory.data_ptr()
+        arguments.entries = entries = words + 4 * B * blocks * pitch
+        arguments.ends = entries + 4 * B * segments * pitch
         return memory
 
     def _shape_for(self, rows: int) -> Shape:
-        return choose_shape(-(-rows // self._own), self._B, _processors(self._device.index))
+        return choose_shape(-(-rows // self._own), self._B, _processors(self._index))
 
     def _search(self, mode: Mode, shape: Shape, clusters: int) -> None:
         arguments = self._arguments
+        whole = mode == Mode.WHOLE
+        ring = choose_ring(shape.warps, self._variant.reach, self._states, self._T if whole else None)
         arguments.mode = mode
-        rows = shape.warps * self._own
-        if mode == Mode.WHOLE:  # the first row is the item's: a short text needs no more slots than tokens
-            rows = min(rows, arguments.T)
-        rows += self._variant.reach * _COLUMNS
-        arguments.by_state = 0 < self._states <= rows
-        arguments.slots = self._states if arguments.by_state else rows
-        tile = (arguments.slots + 1) * _SLOT_BYTES
-        arguments.stages = min(_MOST_STAGES, max(2, _TILES_BYTES // tile))
-        inboxes = shape.warps * _INBOX * 4 * self._variant.reach * _COLUMNS
-        shared = arguments.stages * tile + inboxes + 4 * arguments.slots
-        if mode == Mode.WHOLE:
-            shared = max(shared, 4 * (arguments.T + 1))
-        kernel = _kernel(self._device.index, self._variant, "search", 64 * shape.warps, shared, shape.blocks)
-        kernel.launch(clusters * shape.blocks, arguments, overlap=mode != Mode.WHOLE)
+        arguments.by_state, arguments.slots, arguments.stages, shared_bytes = ring
+        threads = 64 * shape.warps
+        kernel = _kernel(self._index, self._variant, "search", threads, shared_bytes, shape.blocks)
+        kernel.launch(clusters * shape.blocks, arguments, overlap=not whole)
 
     def _go_back(self) -> None:
-        arguments, index = self._arguments, self._device.index
-        if arguments.n_segments > 1:
-            tiles = self._B * -(-arguments.pitch // _FOLLOW_ROWS)
-            groups = min(arguments.n_segments - 1, max(1, 1024 // tiles))
+        arguments, index, segments = self._arguments, self._index, self._segments
+        if segments > 1:
+            tiles = self._B * -(-self._pitch // _FOLLOW_ROWS)
+            groups = min(segments - 1, max(1, 1024 // tiles))
             kernel = _kernel(index, self._variant, "follow", _FOLLOW_ROWS)
             kernel.launch(tiles * groups, arguments, ctypes.c_int32(groups), overlap=True)
-        groups = min(arguments.n_segments, max(1, 2048 // self._B))
+        groups = min(segments, max(1, 2048 // self._B))
         kernel = _kernel(index, self._variant, "count", _COUNT_THREADS)
         kernel.launch(self._B * groups, arguments, ctypes.c_int32(groups), overlap=True)
 
@@ -288,6 +282,39 @@ def choose_shape(warps: int, clusters: int, processors: int) -> Shape:
         if blocks <= _MOST_BLOCKS and clusters * blocks <= processors:
             break
     return Shape(-(-warps // blocks), blocks)
+
+
+class Ring(NamedTuple):
+    """The tiles of a thread block."""
+
+    by_state: bool  # whether a slot is a state, else it is a row
+    slots: int  # of a tile
+    stages: int  # how many tiles
+    shared_bytes: int  # dynamic shared memory of the thread block
+
+
+@functools.lru_cache(maxsize=4096)
+def choose_ring(warps: int, reach: int, states: int, tokens: int | None) -> Ring:
+    """What the shared memory of a thread block holds.
+
+    Args:
+        warps: Of rows.
+        reach: As `Variant.reach`.
+        states: How many there are; 0 if scores are those of tokens.
+        tokens: If whole items are searched, how many they have at most: no more rows are needed, and the
+            kernel's plan needs room, too.
+    """
+    halo = reach * _COLUMNS
+    rows = warps * (32 * _ROWS - halo)
+    rows = halo + (rows if tokens is None else min(rows, tokens))
+    by_state = 0 < states <= rows
+    slots = states if by_state else rows
+    tile = (slots + 1) * _SLOT_BYTES
+    stages = min(_MOST_STAGES, max(2, _TILES_BYTES // tile))
+    shared_bytes = stages * tile + warps * _INBOX * 4 * halo + 4 * slots
+    if tokens is not None:
+        shared_bytes = max(shared_bytes, 4 * (tokens + 1))
+    return Ring(by_state, slots, stages, -(-shared_bytes // _SHARED_STEP) * _SHARED_STEP)
 
 
 @functools.cache
@@ -351,48 +378,3 @@ def sizes(variant: Variant) -> dict[str, int]:
         "COUNT_THREADS": _COUNT_THREADS,
         "ARGUMENTS_BYTES": ctypes.sizeof(Arguments),
     }
-
-
-class Arguments(ctypes.Structure):
-    """`struct Arguments` of lockstep.cu."""
-
-    _fields_ = [
-        ("scores", ctypes.c_uint64),
-        ("stride_b", ctypes.c_int64),
-        ("stride_j", ctypes.c_int64),
-        ("stride_slot", ctypes.c_int64),
-        ("starts", ctypes.c_uint64),
-        ("states", ctypes.c_uint64),
-        ("skippable", ctypes.c_uint64),
-        ("text_lengths", ctypes.c_uint64),
-        ("speech_lengths", ctypes.c_uint64),
-        ("durations", ctypes.c_uint64),
-        ("words", ctypes.c_uint64),
-        ("entries", ctypes.c_uint64),
-        ("ends", ctypes.c_uint64),
-        ("before", ctypes.c_uint64),
-        ("needed", ctypes.c_uint64),
-        ("column_in", ctypes.c_uint64),
-        ("column_out", ctypes.c_uint64),
-        ("row_in", ctypes.c_uint64),
-        ("row_out", ctypes.c_uint64),
-        ("T", ctypes.c_int32),
-        ("S", ctypes.c_int32),
-        ("M", ctypes.c_int32),
-        ("most_columns", ctypes.c_int32),
-        ("states_are_int64", ctypes.c_int32),
-        ("text_lengths_are_int64", ctypes.c_int32),
-        ("speech_lengths_are_int64", ctypes.c_int32),
-        ("mode", ctypes.c_int32),
-        ("slots", ctypes.c_int32),
-        ("by_state", ctypes.c_int32),
-        ("stages", ctypes.c_int32),
-        ("first_column", ctypes.c_int32),
-        ("n_columns", ctypes.c_int32),
-        ("slices", ctypes.c_int32),
-        ("slice_rows", ctypes.c_int32),
-        ("slice_halo", ctypes.c_int32),
-        ("pitch", ctypes.c_int32),
-        ("n_blocks", ctypes.c_int32),
-        ("n_segments", ctypes.c_int32),
-    ]

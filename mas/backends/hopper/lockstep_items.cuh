@@ -42,7 +42,7 @@ struct Arguments {
   int pitch, n_blocks, n_segments;
 };
 
-static_assert(sizeof(Arguments) == ARGUMENTS_BYTES, "lockstep.py has the same structure");
+static_assert(sizeof(Arguments) == ARGUMENTS_BYTES, "lockstep_arguments.py has the same structure");
 
 constexpr int REACH = SKIPS ? 2 : 1;  // rows that a path moves down at most from one column to the next
 constexpr int HALO = REACH * K, HALO_LANES = HALO / R;
