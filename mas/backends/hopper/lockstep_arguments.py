@@ -1,4 +1,4 @@
-"""What the kernels in lockstep.cu are told: the structure `Arguments` of lockstep_items.cuh, which explains it."""
+"""What the kernels in lockstep.cu are told; lockstep_items.cuh explains it."""
 
 import ctypes
 
