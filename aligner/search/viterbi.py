@@ -56,6 +56,7 @@ def best_paths(emissions: Tensor, starts: Indices, lengths: Indices, states: Pac
         on_device(lengths),
         starts=on_device(starts),
         skippable=on_device(padded(states.skippable, states.lengths)),
+        most_frames=int(lengths.max(initial=1)),
     )
     n_frames = int(lengths.sum())
     state_of_frame = torch.repeat_interleave(sequences.flatten(), durations.flatten(), output_size=n_frames)
