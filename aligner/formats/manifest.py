@@ -18,7 +18,14 @@ from aligner.alignment import Alignment, Interval
 from aligner.errors import AlignerError
 from aligner.formats.atomic import atomic_write, errors_named
 from aligner.formats.folder import make_folder
-from aligner.formats.tiers import Entry, assign_words, check_times, tile, with_added_pauses
+from aligner.formats.tiers import (
+    Entry,
+    assign_words,
+    check_times,
+    tile,
+    with_added_pauses,
+    without_rounding_gaps,
+)
 from aligner.formats.writer import Writer
 
 if TYPE_CHECKING:
@@ -346,8 +353,8 @@ def from_cut_data(data: dict[str, Any]) -> Alignment | None:
     )
     phones = entries.get("phone", [])
     if token_words is not None and len(token_words) == len(phones):  # our own, whose tokens have no gaps
-        own = (Interval(*entry, word) for entry, word in zip(phones, token_words, strict=True))
-        tokens = with_added_pauses(tuple(own), entries.get("added_pause", []))
+        own = [Interval(*entry, word) for entry, word in zip(phones, token_words, strict=True)]
+        tokens = with_added_pauses(without_rounding_gaps(own), entries.get("added_pause", []))
         check_times(id, tokens, duration_s)
     else:
         tokens = assign_words(tile(phones, duration_s, id), words)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from aligner.alignment import Alignment, Interval, is_pause
 from aligner.errors import AlignerError
@@ -133,6 +134,20 @@ def check_times(
         if i.end_s > duration_s + _ROUNDING_S:
             raise AlignerError(f"{where} ends after the recording, at {duration_s:.3f} s")
         before_s = i.start_s if may_overlap else i.end_s
+
+
+def without_rounding_gaps(tokens: Sequence[Interval]) -> tuple[Interval, ...]:
+    """Tokens of which each ends where the next begins, if only the rounding of starts and lengths has parted
+    them: neighbours share one boundary, and it must not count as two.
+
+    Args:
+        tokens: In order of time.
+    """
+    closed = [
+        _with_end(token, after.start_s) if abs(token.end_s - after.start_s) <= _ROUNDING_S else token
+        for token, after in pairwise(tokens)
+    ]
+    return (*closed, *tokens[-1:])
 
 
 def with_added_pauses(tokens: Sequence[Interval], pauses: Sequence[Entry]) -> tuple[Interval, ...]:
