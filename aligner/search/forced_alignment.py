@@ -12,7 +12,7 @@ from torch import Tensor
 from aligner.encoders.base import Emissions, Encoder, PackedStates
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, edges_of, inside, starts_of
+from aligner.ragged import Indices, edges_of, inside, rows_of, starts_of
 from aligner.search.viterbi import StatePaths, best_paths
 from aligner.text.packed import PackedTokens
 
@@ -36,15 +36,18 @@ class TokenDurations:
         """The boundaries around each utterance's tokens in its frames, `[N + B]`: the mean over all paths.
 
         The joint path has one vote beside those of the streams. A stream that is more than 0.2 s away from it
-        (frames are usually 10 ms) has lost its way there and votes as the joint path does.
+        (frames are usually 10 ms) has lost its way there and votes as the joint path does, or for no boundary
+        earlier than its last one.
 
         Args:
             lengths: `[B]`, tokens of each utterance.
         """
         joint = edges_of(self.joint, lengths)
         streams = [edges_of(durations, lengths) for durations in self.per_stream]
-        near = [np.where(abs(own - joint) <= _LOST_FRAMES, own, joint) for own in streams]
-        return np.mean([joint, *near], axis=0)
+        # Each utterance after the one before, so that one running maximum keeps all boundaries in order.
+        shift = rows_of(lengths + 1) * (1 + int(joint.max(initial=0)))
+        votes = [np.where(abs(own - joint) <= _LOST_FRAMES, own, joint) + shift for own in streams]
+        return np.mean([joint, *(np.maximum.accumulate(vote) - shift for vote in votes)], axis=0)
 
 
 def forced_alignment(

@@ -3,9 +3,13 @@
 F packed frames, M states.
 """
 
+import random
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from stub_encoder import StubEncoder, emissions_of, features_of, tokens_of, transcript_of
 from torch import Tensor
 
@@ -113,3 +117,17 @@ def test_pauses_among_the_users_own_tokens_are_never_skipped() -> None:
     own = tokens_of(VOCABULARY, Transcript((), fixed=fixed))
     found = align_tokens(StubEncoder(), emissions_of(VOCABULARY, "aaaa"), features_of(4), own)
     assert found[0].tolist() == [1, 2, 1]
+
+
+@given(st.lists(st.lists(st.integers(0, 60), min_size=4, max_size=4), min_size=1, max_size=5), st.randoms())
+def test_boundaries_stay_in_order_wherever_streams_lose_their_way(
+    rows: list[list[int]], draw: random.Random
+) -> None:
+    """Streams that are off by more or less than 0.2 s, from one boundary to the next."""
+    lengths = np.full(len(rows), 4)
+    joint = np.array([n for row in rows for n in row])
+    streams = tuple(np.array([n for row in rows for n in draw.sample(row, 4)]) for _ in range(3))
+    frames = TokenDurations(joint, streams).boundaries_frames(lengths)
+    for edges, row in zip(frames.reshape(-1, 5), rows, strict=True):
+        assert (np.diff(edges) >= 0).all()
+        assert (edges[0], edges[-1]) == (0, pytest.approx(sum(row)))
