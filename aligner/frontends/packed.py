@@ -15,8 +15,8 @@ from aligner.frontends.base import Frontend
 from aligner.frontends.speech_activity import speech_activity
 from aligner.ragged import Indices, inside, ranges, rows_of
 
-# What the corpus counts in an utterance's mean: with half a second words alone are as good as sentences.
-_CORPUS_FRAMES = 50
+# What the corpus counts in an utterance's mean: a second; half of it makes words alone worse.
+_CORPUS_FRAMES = 100
 
 
 @dataclass(frozen=True)
