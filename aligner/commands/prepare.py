@@ -106,13 +106,14 @@ def _prepare(args: argparse.Namespace) -> dict[str, Any]:
     from aligner.corpus.check_corpus import check_corpus
     from aligner.corpus.plausibility import doubts_about_list, doubts_about_speech, refuse_if_certain
     from aligner.corpus.prepared import save_corpus
-    from aligner.corpus.readers import read_corpus
+    from aligner.corpus.readers import joined, read_corpus
     from aligner.text.phonemizer import default_language, load_phonemizer
     from aligner.text.reading import REFERENCE, TextReading
 
     corpora = [read_corpus(corpus, args.audio_root, args.columns) for corpus in args.corpus]
-    raw = [found for corpus in corpora for found in corpus.utterances]
+    raw, renamed = joined(corpora)
     _print_understood(corpora)
+    _print_notes(renamed)
     texts = [found.text for found in raw]
     options = text_options(args, texts)
     phonemizer = REFERENCE if args.phones_from_reference else args.phonemizer

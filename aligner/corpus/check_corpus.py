@@ -17,6 +17,8 @@ from aligner.corpus.prepared import Utterance
 from aligner.corpus.readers import RawUtterance
 from aligner.text.transcript import Transcript
 
+_NOTED_S = 0.001  # less is the rounding of the list
+
 Refused = list[tuple[RawUtterance, RefusedUtterance]]
 
 
@@ -29,7 +31,8 @@ class CheckedCorpus:
         refused: The others, with the reasons.
         references_refused: Ids of utterances whose reference times cannot be used, with the reasons.
         cut_off: Ids of utterances whose file ends before the end that its header names.
-        missing_s: By id, how many seconds a file is shorter than listed, where it is.
+        missing_s: By id, how many seconds a file is shorter than listed, where that is its format's fill.
+        wrong_lengths: By id, the listed and the real length of a file, where they differ by more.
     """
 
     utterances: list[Utterance] = field(default_factory=list)
@@ -37,6 +40,7 @@ class CheckedCorpus:
     references_refused: list[tuple[str, str]] = field(default_factory=list)
     cut_off: list[str] = field(default_factory=list)
     missing_s: dict[str, float] = field(default_factory=dict)
+    wrong_lengths: dict[str, str] = field(default_factory=dict)
 
     def notes(self) -> list[str]:
         """What else is to be known about the audio, a sentence each."""
@@ -65,7 +69,7 @@ def check_corpus(
     """Check every utterance: first ids and texts, then the audio of those that are left.
 
     Args:
-        raw: The utterances as found. Of several with one id, the first is kept.
+        raw: The utterances as found. Of several with one id, the first that can be used is kept.
         phonemize: Turns a text into a transcript; None: take the phones of the reference times.
         known_symbols: A model's vocabulary, if the corpus is for one; otherwise empty.
         jobs: Audio files decoded at a time.
@@ -80,20 +84,26 @@ def check_corpus(
         check_symbols(checked.utterance.transcript, known_symbols)
         return checked
 
+    owners: dict[str, RawUtterance] = {}  # an id is taken by an utterance that can be used
     with ThreadPoolExecutor(max(1, jobs)) as pool:  # libsndfile decodes outside Python's lock
         checked = [pool.submit(check, *item) for item in spoken]
         for (found, _), future in zip(spoken, progress(checked, "audio", len(spoken)), strict=True):
             try:
                 result = future.result()
+                if found.id in owners:
+                    raise RefusedUtterance("duplicate id", f"also the id of {owners[found.id].audio}")
             except RefusedUtterance as error:
                 corpus.refused.append((found, error))
                 continue
+            owners[found.id] = found
             corpus.utterances.append(result.utterance)
             if result.reference_problem:
                 corpus.references_refused.append((found.id, result.reference_problem))
             if result.cut_off:
                 corpus.cut_off.append(found.id)
-            if result.missing_s:
+            if result.wrong_length:
+                corpus.wrong_lengths[found.id] = result.wrong_length
+            if result.missing_s >= _NOTED_S:
                 corpus.missing_s[found.id] = result.missing_s
     return corpus
 
@@ -105,13 +115,9 @@ def _check_texts(
     refused: Refused,
 ) -> Iterator[tuple[RawUtterance, Transcript | None]]:
     """Utterances whose id and text can be used, with their transcript (None: it comes from the reference)."""
-    seen: dict[str, RawUtterance] = {}
     for found in raw:
         try:
             check_found(found)
-            if found.id in seen:
-                raise RefusedUtterance("duplicate id", f"also the id of {seen[found.id].audio}")
-            seen[found.id] = found
             yield found, None if phonemize is None else check_text(found, phonemize, known_symbols)
         except RefusedUtterance as error:
             refused.append((found, error))

@@ -5,6 +5,7 @@ the one place where a library reads a person's text or recording: whatever it ra
 refusal.
 """
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ SHORTEST_FRAME_S = 0.01  # every token needs one frame, and frames are usually 1
 SILENCE_PEAK = 1e-3  # full scale is 1: -60 dB, quieter than any microphone's own noise in a usable recording
 # A list may count an MP3's or AAC's filling at its ends, of up to two of its frames at 16 kHz.
 SHORTFALL_S = 0.15
+_WHOLE_SECONDS_S = 1.0  # a length in whole seconds has been rounded, up or down
 _OF_THE_WHOLE = "times beside a recording are those of the whole of it, and the utterance is a part"
 SAFE_ID = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,200}")
 
@@ -56,13 +58,15 @@ class CheckedAudio:
         utterance: The utterance.
         reference_problem: Why its reference times cannot be used; "" if they can, or there are none.
         cut_off: Whether the file ends before the end that its header names.
-        missing_s: By how many seconds the file is shorter than listed.
+        missing_s: By how many seconds the file is shorter than listed, where that is the fill of its format.
+        wrong_length: The listed and the real length, where they differ by more; "" if they do not.
     """
 
     utterance: Utterance
     reference_problem: str = ""
     cut_off: bool = False
     missing_s: float = 0.0
+    wrong_length: str = ""
 
 
 def check_found(raw: RawUtterance) -> None:
@@ -150,6 +154,7 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> CheckedAudi
         raise RefusedUtterance("audio undecodable", str(error)) from error
     duration_s = len(audio) / found.rate_hz
     missing_s = _check_samples(audio, duration_s, raw)
+    wrong_length = _wrong_length(raw.listed_s, duration_s)
     reference, reference_problem = _find_reference(raw, duration_s)
     transcript = transcript or _transcript_of(reference, reference_problem)
     needed = transcript.min_tokens()
@@ -169,7 +174,13 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> CheckedAudi
     )
     to_its_end = wanted is None or start + wanted >= found.n_samples
     decoded_short = wanted is None and start + len(audio) < found.n_samples
-    return CheckedAudio(utterance, reference_problem, (cut_off and to_its_end) or decoded_short, missing_s)
+    return CheckedAudio(
+        utterance,
+        reference_problem,
+        (cut_off and to_its_end) or decoded_short,
+        0.0 if wrong_length else missing_s,
+        wrong_length,
+    )
 
 
 def _missing(audio: Path) -> str:
@@ -185,14 +196,16 @@ def _missing(audio: Path) -> str:
 
 
 def _check_samples(audio: NDArray[np.float32], duration_s: float, raw: RawUtterance) -> float:
-    """Check that there is as much sound as listed, and that it is neither broken nor silent.
+    """Check that there is the part that is listed, and that it is neither broken nor silent.
+
+    A length that a list gives for a whole file cuts nothing out of it, so a wrong one costs no utterance.
 
     Returns:
         The seconds that are missing of what is listed, few enough.
     """
-    listed_s = raw.duration_s or raw.listed_s or duration_s
-    if len(audio) == 0 or duration_s < listed_s - SHORTFALL_S:
-        listed = f", listed are {listed_s:.3f} s" if listed_s > duration_s else ""
+    part_s = raw.duration_s or duration_s
+    if len(audio) == 0 or duration_s < part_s - SHORTFALL_S:
+        listed = f", listed are {part_s:.3f} s" if part_s > duration_s else ""
         raise RefusedUtterance("audio too short", f"{raw.audio} has {duration_s:.3f} s of it{listed}")
     if not np.isfinite(audio).all():
         raise RefusedUtterance("audio not finite", f"{raw.audio} holds NaN or infinite samples")
@@ -200,7 +213,18 @@ def _check_samples(audio: NDArray[np.float32], duration_s: float, raw: RawUttera
     if peak < SILENCE_PEAK:
         loudest_db = 20 * np.log10(max(peak, 1e-9))
         raise RefusedUtterance("audio silent", f"{raw.audio} never exceeds {loudest_db:.0f} dB")
-    return max(0.0, listed_s - duration_s)
+    return max(0.0, (raw.duration_s or raw.listed_s or duration_s) - duration_s)
+
+
+def _wrong_length(listed_s: float | None, duration_s: float) -> str:
+    """The listed and the real length of a file, where they differ; "" if they do not, or none is listed."""
+    if listed_s is None:
+        return ""
+    allowed_s = _WHOLE_SECONDS_S if listed_s >= 1 and listed_s.is_integer() else SHORTFALL_S
+    if abs(listed_s - duration_s) <= allowed_s:
+        return ""
+    listed = "no number" if math.isnan(listed_s) else f"{listed_s:.3f} s"
+    return f"listed is {listed}, the file has {duration_s:.3f} s"
 
 
 def _find_reference(raw: RawUtterance, duration_s: float) -> tuple[Alignment | None, str]:

@@ -97,6 +97,17 @@ def doubts_about_speech(checked: CheckedCorpus) -> list[Doubt]:
                 ids=tuple(checked.cut_off),
             )
         )
+    if checked.wrong_lengths:
+        first, lengths = next(iter(checked.wrong_lengths.items()))
+        doubts.append(
+            Doubt(
+                f"{len(checked.wrong_lengths)} files do not have the length that the list gives ({first}: "
+                f"{lengths}); they are used whole",
+                "are they whole, and those that the list means? If that is no length in seconds, "
+                "name its column ignore with --columns",
+                ids=tuple(checked.wrong_lengths),
+            )
+        )
     return doubts
 
 

@@ -74,13 +74,16 @@ class Prepared:
 
 
 def prepare(corpus: Path, *options: object) -> Prepared:
-    """Run `aligner prepare` on a corpus, with letters as phones (quick) unless `options` say otherwise."""
+    """Run `aligner prepare` on a corpus, with letters as phones (quick) unless `options` say otherwise.
+
+    The options may begin with more corpora.
+    """
     out = corpus.parent / f"{corpus.name}-prepared"
     options = options if "--phonemizer" in options else (*options, "--phonemizer", "characters")
     printed, said = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(said):
         try:
-            status = main(["prepare", str(corpus), "--out", str(out), "--json", *map(str, options)])
+            status = main(["prepare", str(corpus), *map(str, options), "--out", str(out), "--json"])
         except SystemExit as error:  # of argparse
             status = int(error.code or 0)
     result = Prepared(status, said.getvalue(), printed.getvalue())

@@ -1,7 +1,7 @@
 """Utterances as they were found, before any check."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,8 @@ class RawUtterance:
         speaker: The speaker's name; "" if unknown.
         start_s: Where in the file it begins, in seconds.
         duration_s: Its length in seconds; None if it is the rest of the file.
-        listed_s: The length of the whole file that a list gives, to be compared with the file; None if none.
+        listed_s: The length of the whole file that a list gives, to be compared with the file; NaN if what it
+            gives is no number, None if it gives none.
         channels: The channels to average, from 0; None for all.
         reference: Times of phones and words that came with a manifest.
         reference_problem: Why the times that came with a manifest cannot be used; "" if they can.
@@ -104,6 +105,24 @@ def with_distinct_ids(found: Sequence[RawUtterance]) -> tuple[list[RawUtterance]
     old, new = renamed[0]
     what = f"{len(renamed)} utterances have the file name of another, and ids that tell them apart"
     return result, [f"{what}: {old} became {new}"]
+
+
+def joined(corpora: Sequence[RawCorpus]) -> tuple[list[RawUtterance], list[str]]:
+    """The utterances of several corpora as one; ids that are in more than one of them are told apart.
+
+    Args:
+        corpora: Each with the ids that it has alone.
+
+    Returns:
+        The utterances in their order, and a note that says which have another id now, if any have.
+    """
+    found = [one for corpus in corpora for one in corpus.utterances]
+    counts = Counter(id for corpus in corpora for id in {one.id for one in corpus.utterances})
+    places = [place for place, one in enumerate(found) if counts[one.id] > 1]
+    told_apart, notes = with_distinct_ids([found[place] for place in places])
+    for place, one in zip(places, told_apart, strict=True):
+        found[place] = one
+    return found, notes
 
 
 def _told_apart(files: Sequence[Path]) -> dict[Path, str]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -93,6 +94,7 @@ def _utterance(row: _Row, sounds: SoundFiles, path: Path, speaker: str) -> RawUt
     if not row.columns:
         name = _plain(row.fields[0]) if row.fields else ""
     audio, ambiguous = sounds.find(name) if name else (None, "")
+    is_part = "start" in values
     own_id = _plain(values.get("id")) if values.get("wav") else ""
     if not name and not problem:
         problem = f"line {row.number} of {path.name} names no audio"
@@ -103,8 +105,8 @@ def _utterance(row: _Row, sounds: SoundFiles, path: Path, speaker: str) -> RawUt
         text=text,
         speaker=_plain(values.get("speaker")) or speaker,
         start_s=start_s,
-        duration_s=duration_s if "start" in values else None,
-        listed_s=duration_s if "start" not in values else None,
+        duration_s=duration_s if is_part else None,
+        listed_s=None if is_part else duration_s,
         problem=problem or ambiguous or wrong,
     )
 
@@ -123,7 +125,16 @@ def _id_of_name(name: str, found: bool) -> str:
 
 
 def _times(values: dict[str, Any], path: Path, number: int) -> tuple[float, float | None, str]:
-    """Start and length in seconds (None if they are not given), and what is wrong with them."""
+    """Start and length in seconds (None if they are not given), and what is wrong with them.
+
+    The length of a whole file is only compared with it: one that is no number is not a number here, too.
+    """
+    if "start" not in values:
+        try:
+            listed = str(values.get("duration") or "").strip().replace(",", ".")
+            return 0.0, float(listed) if listed else None, ""
+        except ValueError:
+            return 0.0, math.nan, ""
     times: list[float | None] = []
     for name in ("start", "duration"):
         value = values.get(name)

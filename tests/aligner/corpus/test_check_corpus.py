@@ -14,7 +14,7 @@ from aligner.text.phonemizer import characters
 def test_rejected_utterances_are_kept_apart_with_their_reasons(tmp_path: Path) -> None:
     raw = [
         RawUtterance("a", tone(tmp_path / "a.wav"), "two"),
-        RawUtterance("a", tone(tmp_path / "again.wav"), "one"),
+        RawUtterance("a", tone(tmp_path / "again.wav"), "too"),
         RawUtterance("lost", None, "two"),
         RawUtterance("odd", tone(tmp_path / "odd.wav"), "axe"),
         RawUtterance("b", tone(tmp_path / "b.wav"), "tow"),
