@@ -135,10 +135,11 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> CheckedAudi
     Raises:
         RefusedUtterance: If its audio cannot be used, or there is neither transcript nor reference.
     """
+    advice = f"; {raw.if_missing}" if raw.if_missing else ""
     if raw.audio is None:
-        raise RefusedUtterance("audio missing", "no audio of this name")
+        raise RefusedUtterance("audio missing", "no audio of this name" + advice)
     if problem := _missing(raw.audio):
-        raise RefusedUtterance("audio missing", problem)
+        raise RefusedUtterance("audio missing", problem + advice)
     try:
         found = audio_format(raw.audio)
         channels = raw.channels or tuple(range(found.n_channels))

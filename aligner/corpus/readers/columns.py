@@ -12,21 +12,6 @@ from statistics import fmean
 from aligner.errors import AlignerError
 
 COLUMNS = ("id", "wav", "text", "normalized", "speaker", "start", "duration", "language", "ignore")
-# Headers of lists and keys of manifests: Common Voice, Hugging Face, NeMo, Coqui, DeepSpeech.
-HEADER_NAMES = {
-    **dict.fromkeys(("id", "utt_id", "uttid", "utterance_id", "basename", "name", "key"), "id"),
-    **dict.fromkeys(("wav", "wavs", "audio", "audio_file", "audio_filepath", "audio_path", "path"), "wav"),
-    **dict.fromkeys(
-        ("file", "filename", "file_name", "filepath", "wav_file", "wav_path", "wav_filename"), "wav"
-    ),
-    **dict.fromkeys(("text", "transcript", "transcription", "sentence", "raw_text", "transcripts"), "text"),
-    **dict.fromkeys(("normalized", "normalised", "normalized_text", "normalised_text"), "normalized"),
-    **dict.fromkeys(("text_normalized", "normalized_transcription", "norm_text", "clean_text"), "normalized"),
-    **dict.fromkeys(("speaker", "speaker_id", "speaker_name", "spk", "spk_id", "client_id"), "speaker"),
-    **dict.fromkeys(("start", "offset", "start_s", "begin"), "start"),
-    **dict.fromkeys(("duration", "duration_s", "length", "dur", "seconds"), "duration"),
-    **dict.fromkeys(("language", "lang", "locale", "lang_id"), "language"),
-}
 FILE_LIST = "wav"  # usual order: wav|text, wav|speaker|text
 METADATA = "id"  # LJSpeech's metadata.csv: id|text|normalised text
 
@@ -82,22 +67,6 @@ def parse_columns(given: str) -> tuple[str, ...]:
     return names
 
 
-def header_columns(fields: Sequence[object]) -> Columns | None:
-    """The columns that a header names; None if these fields are no header.
-
-    Args:
-        fields: The first line's, or the keys of a manifest's line.
-    """
-    known = [HEADER_NAMES.get(str(field).strip().lower(), "ignore") for field in fields]
-    if "wav" not in known and "id" not in known or not {"text", "normalized"} & set(known):
-        return None
-    names = [
-        name if name == "ignore" or known.index(name) == place else "ignore"
-        for place, name in enumerate(known)
-    ]
-    return Columns(tuple(names))
-
-
 def guess_columns(rows: Sequence[Sequence[str]], usual: str, is_audio: Callable[[str], bool]) -> Columns:
     """The columns of rows that all have the same number of fields.
 
@@ -112,28 +81,28 @@ def guess_columns(rows: Sequence[Sequence[str]], usual: str, is_audio: Callable[
     width = len(rows[0])
     sample = rows[:: max(1, len(rows) // _SAMPLED_ROWS)]
     values = [[row[place] for row in sample] for place in range(width)]
-    audio_place = _audio_place(values, usual, is_audio)
+    sounds_place = audio_place(values, is_audio)
     names = ["ignore"] * width
-    names[audio_place] = usual
-    rest = [place for place in range(width) if place != audio_place]
+    names[sounds_place] = usual
+    rest = [place for place in range(width) if place != sounds_place]
     notes: list[str] = []
     doubts: list[str] = []
     if width > 2:
-        text_place, doubt = _text_place(rest, values, usual)
+        texts_place, doubt = text_place(rest, values, usual)
         doubts += [doubt] if doubt else []
     else:
-        text_place = rest[0]
-    names[text_place] = "text"
-    if audio_place and text_place and _all_differ(values[0]) and usual == FILE_LIST:
+        texts_place = rest[0]
+    names[texts_place] = "text"
+    if sounds_place and texts_place and _all_differ(values[0]) and usual == FILE_LIST:
         names[0] = "id"
     for place in (place for place in rest if names[place] == "ignore"):
-        names[place] = _name_of(values[place], values[text_place], names, usual)
+        names[place] = _name_of(values[place], values[texts_place], names, usual)
         if names[place] == "ignore" and any(values[place]):
             notes.append(f"column {place + 1} is not used ({_shown(values[place])})")
     return Columns(tuple(names), tuple(notes), tuple(doubts))
 
 
-def _audio_place(values: list[list[str]], usual: str, is_audio: Callable[[str], bool]) -> int:
+def audio_place(values: list[list[str]], is_audio: Callable[[str], bool]) -> int:
     """The column with most names of sound files: the first, unless another clearly has more."""
     few = [column[:: max(1, len(column) // 20)][:20] for column in values]
     shares = [fmean(map(is_audio, column)) for column in few]
@@ -141,7 +110,7 @@ def _audio_place(values: list[list[str]], usual: str, is_audio: Callable[[str], 
     return best if shares[best] > shares[0] + 0.5 else 0
 
 
-def _text_place(rest: list[int], values: list[list[str]], usual: str) -> tuple[int, str]:
+def text_place(rest: list[int], values: list[list[str]], usual: str) -> tuple[int, str]:
     """The column of the text, and what is doubtful about that ("" if nothing is)."""
     looks = {place: _looks_like_text(values[place]) for place in rest}
     ranked = sorted(rest, key=lambda place: (-looks[place], place))

@@ -1,6 +1,7 @@
 """The files of a corpus: one walk through a folder, sound files by any end of their path, lines of a text."""
 
 import os
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,6 +20,10 @@ AUDIO_SUFFIXES = SNDFILE_SUFFIXES | PYAV_SUFFIXES
 AUDIO_FOLDERS = ("wavs", "wav", "audio", "clips", "flac", "mp3")
 # Written by operating systems and version control, not by the person.
 _NOT_THEIRS = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir"})
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+_WINDOWS = re.compile(r"[a-zA-Z]:[\\/]|\\\\[^\\]")
+_VITS_LINK = re.compile(r"DUMMY\d*/")  # at the beginning of a path in VITS' lists
+_FOLDERS_ABOVE = 4  # a list's, in which its paths are looked for, to name the one
 _BINARY_BYTES = 4096  # in which a text has no NUL, or the few of a damaged line
 
 
@@ -70,6 +75,21 @@ def walk(root: Path, *, deep: bool = True) -> Tree:
     return tree
 
 
+@dataclass(frozen=True)
+class Sound:
+    """What a name in a list stands for.
+
+    Args:
+        path: The sound file, which need not be there; None if there is none of the name.
+        problem: Why it cannot be read; "" if nothing is known.
+        advice: What to do if it is not there.
+    """
+
+    path: Path | None
+    problem: str = ""
+    advice: str = ""
+
+
 class SoundFiles:
     """The sound files of a corpus, found by what a list calls them.
 
@@ -84,9 +104,10 @@ class SoundFiles:
         self.root = root
         self._usual = [folder for name in AUDIO_FOLDERS if (folder := root / name).is_dir()]
         self._by_ending: dict[str, list[Path]] | None = None
+        self._found_elsewhere: dict[str, set[str]] = defaultdict(set)
 
-    def find(self, name: str) -> tuple[Path | None, str]:
-        """The sound file of a name, or None and why there is none.
+    def find(self, name: str) -> Sound:
+        """The sound file of a name, or why there is none.
 
         A file at just this place is meant, whatever else has its name; so is LJSpeech's `wavs/NAME.*`.
         """
@@ -94,7 +115,7 @@ class SoundFiles:
         path = self.root / slashed
         named_as_sound = path.suffix.lower() in AUDIO_SUFFIXES
         if named_as_sound and _is_file(path):
-            return path, ""
+            return Sound(path)
         found = self._endings().get(_key(name), [])
         if len(found) > 1:
             places = {folder / Path(slashed).parent for folder in (self.root, *self._usual)}
@@ -103,13 +124,49 @@ class SoundFiles:
         if len(found) > 1:
             shown = " and ".join(file.relative_to(self.root).as_posix() for file in found[:2])
             more = f" and {len(found) - 2} more" if len(found) > 2 else ""
-            return None, f"{name!r} may be {shown}{more}: write the path from {self.root} with its suffix"
+            return Sound(
+                None, f"{name!r} may be {shown}{more}: write the path from {self.root} with its suffix"
+            )
         if found:
-            return found[0], ""
+            return Sound(found[0])
+        if problem := _not_here(name):
+            return Sound(None, problem)
         if named_as_sound and (others := self._endings().get(_key(name).rpartition(".")[0])):
             other = others[0].relative_to(self.root).as_posix()
-            return None, f"no such file: {path}; if {other} is meant, write that"
-        return (path if named_as_sound else None), ""
+            return Sound(None, f"no such file: {path}; if {other} is meant, write that")
+        if elsewhere := self._elsewhere(slashed):
+            return Sound(elsewhere)
+        return Sound(path if named_as_sound else None, advice=self._advice(slashed))
+
+    def notes(self) -> list[str]:
+        """Which names were found otherwise than from where paths start, a sentence for each way."""
+        return [
+            f"{len(names)} audio paths are used {how} ({min(names)}): from {self.root} they do not exist"
+            for how, names in self._found_elsewhere.items()
+        ]
+
+    def _elsewhere(self, name: str) -> Path | None:
+        """The file of a path from the current folder, or below VITS' DUMMY1, a link that each user makes."""
+        below = _below_link(name)
+        if below != name and (sound := self.find(below)).path is not None and _is_file(sound.path):
+            self._found_elsewhere["without their DUMMY folder"].add(name)
+            return sound.path
+        if "/" in name and Path(name).suffix.lower() in AUDIO_SUFFIXES and _is_file(Path(name)):
+            self._found_elsewhere["from the current folder"].add(name)
+            return Path(name)
+        return None
+
+    def _advice(self, name: str) -> str:
+        """What to do about a name that no file has."""
+        if name.startswith("/"):
+            return "its path is absolute: write what comes below the folder of audio, and give --audio-root"
+        below = _below_link(name)
+        for folder in self.root.resolve().parents[:_FOLDERS_ABOVE]:
+            if _is_file(folder / name) or _is_file(folder / below):
+                return f"it is there from {folder}: give --audio-root {folder}"
+        if below != name:
+            return f"{name.partition('/')[0]} stands for your folder of audio: give it as --audio-root"
+        return f"paths start at {self.root}: --audio-root says where else"
 
     def _endings(self) -> dict[str, list[Path]]:
         """The files of the usual folders, or else of all folders below, by each end of their path."""
@@ -125,6 +182,22 @@ class SoundFiles:
                     self._by_ending[ending].append(file)
                     self._by_ending[ending.rpartition(".")[0]].append(file)
         return self._by_ending
+
+
+def _below_link(name: str) -> str:
+    """A path without VITS' DUMMY1 at its beginning."""
+    link = _VITS_LINK.match(name)
+    return name[link.end() :] if link else name
+
+
+def _not_here(name: str) -> str:
+    """Why a name is no path of this machine; "" if it may be one."""
+    if _URL.match(name):
+        return f"{name[:80]} is a URL: download the files and list their paths"
+    if _WINDOWS.match(name) and os.name != "nt":
+        what = "write what comes below the folder of audio, and give --audio-root"
+        return f"{name[:80]} is a path of Windows: {what}"
+    return ""
 
 
 def _is_file(path: Path) -> bool:

@@ -26,6 +26,7 @@ class RawUtterance:
         reference: Times of phones and words that came with a manifest.
         reference_problem: Why the times that came with a manifest cannot be used; "" if they can.
         times_beside: Whether a file of times beside the audio is its reference.
+        if_missing: What to do if its sound file is not there; "" if nothing is known.
         problem: Why it cannot be used, where that is known already.
     """
 
@@ -40,6 +41,7 @@ class RawUtterance:
     reference: Alignment | None = None
     reference_problem: str = ""
     times_beside: bool = True
+    if_missing: str = ""
     problem: str = ""
 
 

@@ -12,13 +12,12 @@ from typing import Any
 
 from aligner.corpus.readers.columns import (
     FILE_LIST,
-    HEADER_NAMES,
     METADATA,
     Columns,
     guess_columns,
-    header_columns,
 )
-from aligner.corpus.readers.files import AUDIO_SUFFIXES, SoundFiles, decoded_lines
+from aligner.corpus.readers.files import AUDIO_SUFFIXES, Sound, SoundFiles, decoded_lines
+from aligner.corpus.readers.header import columns_below, header_columns, is_header, known_names
 from aligner.corpus.readers.raw import RawCorpus, RawUtterance, id_of_stem, with_distinct_ids
 from aligner.errors import AlignerError
 
@@ -77,12 +76,14 @@ def read_table(
     speaker = path.resolve().parent.name if usual == METADATA else ""  # an LJSpeech folder is named after it
     found = [_utterance(row, sounds, path, speaker) for row in table.rows]
     found, notes = with_distinct_ids(found)
-    return RawCorpus(found, f"{path.name}: {layout}", (*table.notes, *notes), tuple(table.doubts))
+    return RawCorpus(
+        found, f"{path.name}: {layout}", (*table.notes, *notes, *sounds.notes()), tuple(table.doubts)
+    )
 
 
 def _is_audio(name: str, sounds: SoundFiles) -> bool:
-    found, ambiguous = sounds.find(name)
-    return found is not None or bool(ambiguous)
+    found = sounds.find(name)
+    return found.path is not None or bool(found.problem)
 
 
 def _utterance(row: _Row, sounds: SoundFiles, path: Path, speaker: str) -> RawUtterance:
@@ -93,21 +94,22 @@ def _utterance(row: _Row, sounds: SoundFiles, path: Path, speaker: str) -> RawUt
     problem = row.problem
     if not row.columns:
         name = _plain(row.fields[0]) if row.fields else ""
-    audio, ambiguous = sounds.find(name) if name else (None, "")
+    sound = sounds.find(name) if name else Sound(None)
     is_part = "start" in values
     own_id = _plain(values.get("id")) if values.get("wav") else ""
     if not name and not problem:
         problem = f"line {row.number} of {path.name} names no audio"
     start_s, duration_s, wrong = _times(values, path, row.number)
     return RawUtterance(
-        id=own_id or _id_of_name(name, audio is not None) or f"line-{row.number}",
-        audio=audio,
+        id=own_id or _id_of_name(name, sound.path is not None) or f"line-{row.number}",
+        audio=sound.path,
         text=text,
         speaker=_plain(values.get("speaker")) or speaker,
         start_s=start_s,
         duration_s=duration_s if is_part else None,
         listed_s=None if is_part else duration_s,
-        problem=problem or ambiguous or wrong,
+        if_missing=sound.advice,
+        problem=problem or sound.problem or wrong,
     )
 
 
@@ -189,9 +191,9 @@ def _json_table(path: Path) -> _Table | None:
         else:
             rows.append(_Row(number, list(item.values()), problem, columns.names))
     if not any(row.columns for row in rows):
-        names = " ".join(sorted(name for name, kind in HEADER_NAMES.items() if kind in ("wav", "text")))
         raise AlignerError(
-            f"{path}: a manifest without known names of audio and text; it needs one of each of: {names}"
+            f"{path}: a manifest without known names of audio and text; it needs one of each of: "
+            + " ".join(known_names())
         )
     return _Table(rows, ", ")
 
@@ -231,16 +233,19 @@ def _split_table(
             f"{path}: not a list of wav|text lines: they have no |, tab or comma; give a folder of audio "
             "with .txt or .lab beside it, a list, or a manifest"
         )
-    table = _Table(_split(lines, separator, given), "|" if separator == " | " else separator)
+    table = _Table(_split(lines, separator, given, is_audio), "|" if separator == " | " else separator)
     for row in table.rows:
         row.fields = [str(value).strip() for value in row.fields]
     _strip_quotes(table.rows)
-    header = header_columns(table.rows[0].fields) if table.rows and not table.rows[0].problem else None
-    if header is not None:
+    header = table.rows[0].fields if table.rows and not table.rows[0].problem else []
+    header = header if is_header(header, is_audio) else []
+    if header:
         del table.rows[0]
-    if given or header is not None:
+    if given:
         for row in table.rows:
-            row.columns = given or header.names  # type: ignore[union-attr]
+            row.columns = given
+    elif header:
+        _name_by_header(table, header, path, is_audio, usual)
     else:
         _name_columns(table, path, is_audio, usual)
     return table
@@ -265,7 +270,9 @@ def _separator(lines: Sequence[str], given: tuple[str, ...] | None, is_audio: Ca
     return ""
 
 
-def _split(rows: list[_Row], separator: str, given: tuple[str, ...] | None) -> list[_Row]:
+def _split(
+    rows: list[_Row], separator: str, given: tuple[str, ...] | None, is_audio: Callable[[str], bool]
+) -> list[_Row]:
     """The rows, each line split into fields. The text may have the separator in it where it comes last."""
     if separator in "\t,;" and any('"' in row.fields[0] for row in rows):
         return _split_quoted(rows, separator)
@@ -280,7 +287,7 @@ def _split(rows: list[_Row], separator: str, given: tuple[str, ...] | None) -> l
         same = separator == " | " and len(set(counts)) == 1 and len(counts) >= _LINES_THAT_AGREE
         most = counts[0] if same else 1
     elif separator in ",;" and counts:
-        header = header_columns(pattern.split(rows[0].fields[0]))
+        header = is_header(pattern.split(rows[0].fields[0]), is_audio)
         most = counts[0] if header else max(1, min(count for count in counts if count) if any(counts) else 1)
     for row in rows:
         row.fields = pattern.split(row.fields[0], maxsplit=most)
@@ -329,6 +336,20 @@ def _strip_quotes(rows: list[_Row]) -> None:
             for row in rows:
                 if len(row.fields) > place and len(row.fields[place]) > 1 and row.fields[place][0] == '"':
                     row.fields[place] = row.fields[place][1:-1].replace('""', '"').strip()
+
+
+def _name_by_header(
+    table: _Table, header: list[str], path: Path, is_audio: Callable[[str], bool], usual: str
+) -> None:
+    """Give every row the names of its columns that the header says."""
+    good = [row.fields for row in table.rows if not row.problem]
+    try:
+        columns = columns_below(header, good, usual, is_audio)
+    except AlignerError as error:
+        raise AlignerError(f"{path}: {error}; {_SAY_COLUMNS}") from error
+    for row in table.rows:
+        row.columns = columns.names
+    table.notes += [f"{path.name}: {note}" for note in columns.notes]
 
 
 def _name_columns(table: _Table, path: Path, is_audio: Callable[[str], bool], usual: str) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from aligner.corpus.readers.columns import FILE_LIST, METADATA, guess_columns, header_columns, parse_columns
+from aligner.corpus.readers.columns import FILE_LIST, METADATA, guess_columns, parse_columns
+from aligner.corpus.readers.header import header_columns
 from aligner.errors import AlignerError
 
 SENTENCES = (
