@@ -193,6 +193,34 @@ def test_lists_in_folders_below(tmp_path: Path) -> None:
     assert len(prepare(tmp_path / "m").utterances) == 2 * len(TEXTS)
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+@pytest.mark.parametrize("folder", ["", "data/"])
+def test_splits_of_hugging_face(tmp_path: Path, kind: str, folder: str) -> None:
+    for split, count in (("train", 4), ("test", 2)):
+        rows = [json.dumps({"file_name": f"{n}.wav", "transcription": TEXTS[n]}) for n in range(count)]
+        if kind == "csv":
+            rows = ["file_name,transcription", *(f"{n}.wav,{TEXTS[n]}" for n in range(count))]
+        sounds = [f"{n}.wav" for n in range(count)]
+        write_list(tmp_path / f"hf/{folder}{split}/metadata.{kind}", rows, sounds)
+    write_list(tmp_path / f"hf/{folder}broken/metadata.jsonl", ['{"a": 1}'])
+    found = prepare(tmp_path / "hf")
+    ids = {"2", "3", "train-0", "train-1", "test-0", "test-1"}
+    assert set(found.utterances) == ids
+    assert set(found.speakers.values()) == {""}
+    assert "names of audio and text" in found.refused["metadata"]
+    assert "4 utterances have the file name of another" in found.said
+
+
+@pytest.mark.parametrize("name", ["data/train-00000-of-00001.parquet", "train/data-00000.arrow"])
+def test_tables_with_the_audio_in_them_say_how_to_unpack_them(tmp_path: Path, name: str) -> None:
+    write_list(tmp_path / "hf" / name, ["PAR1"])
+    write_list(tmp_path / "hf" / "README.md", ["A corpus."])
+    for given in (tmp_path / "hf", tmp_path / "hf" / name):
+        found = prepare(given)
+        assert found.status == 1
+        assert "metadata.jsonl beside the files" in found.said
+
+
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [

@@ -1,13 +1,14 @@
 """Which reader for which corpus."""
 
+from collections import defaultdict
 from pathlib import Path
 
 from aligner.corpus.readers.columns import METADATA, parse_columns
-from aligner.corpus.readers.files import AUDIO_FOLDERS, AUDIO_SUFFIXES, walk
+from aligner.corpus.readers.files import AUDIO_FOLDERS, AUDIO_SUFFIXES, Tree, walk
 from aligner.corpus.readers.folders import read_folder
 from aligner.corpus.readers.kaldi import is_kaldi, read_kaldi
 from aligner.corpus.readers.manifests import LHOTSE_SUFFIXES, is_lhotse, lhotse_manifests, read_lhotse
-from aligner.corpus.readers.raw import RawCorpus
+from aligner.corpus.readers.raw import RawCorpus, RawUtterance, id_of, joined
 from aligner.corpus.readers.tables import JSON_SUFFIXES, read_table
 from aligner.errors import AlignerError
 
@@ -15,6 +16,14 @@ from aligner.errors import AlignerError
 # several, the first.
 LISTS = ("metadata.csv", "metadata.jsonl", "metadata.tsv", "metadata.txt", "validated.tsv", "train.tsv")
 MORE_LISTS = ("manifest.jsonl", "manifest.json", "line_index.tsv", "transcripts.txt", "transcript.txt")
+# Of each folder below, where the folder itself has none. Of several in one folder, the first.
+LISTS_BELOW = ("metadata.csv", "metadata.jsonl", "metadata.tsv", "validated.tsv")
+PACKED = frozenset({".parquet", ".arrow"})  # Hugging Face's tables, with the audio in them
+_UNPACK = (
+    "a table of Hugging Face's with the audio in it, which is not read: with `datasets`, load it with its "
+    "column of audio cast to Audio(decode=False), write the bytes of each row's audio to a file of its own, "
+    "and file_name and text of each row to a metadata.jsonl beside the files; then give that folder"
+)
 # What shows that a folder is a corpus that lhotse has a recipe for and this program has not.
 LHOTSE_RECIPES = {
     "aishell_transcript_v0.8.txt": "aishell",
@@ -63,6 +72,8 @@ def read_corpus(
 
 def _read_file(path: Path, audio_root: Path | None, given: tuple[str, ...] | None) -> RawCorpus:
     root = audio_root or path.parent
+    if path.suffix.lower() in PACKED:
+        raise AlignerError(f"{path}: {_UNPACK}")
     if path.suffix.lower() in AUDIO_SUFFIXES:
         raise AlignerError(
             f"{path}: a sound file, not a corpus; give its folder, or a list of wav|text lines"
@@ -88,22 +99,46 @@ def _read_folder(path: Path, audio_root: Path | None, given: tuple[str, ...] | N
         _no_columns(path, given)
         return read_lhotse(manifests, audio_root or path)
     tree = walk(path)
-    below = [file for file in tree.others if file.name.lower() == "metadata.csv"]
-    if below:  # M-AILABS has one for each book
-        parts = [read_table(file, file.parent, given, METADATA) for file in below]
-        return RawCorpus(
-            [utterance for part in parts for utterance in part.utterances],
-            f"{len(parts)} lists: {parts[0].layout}",
-            tuple(note for part in parts for note in part.notes),
-            tuple(doubt for part in parts for doubt in part.doubts),
-        )
+    if below := _lists_below(tree):
+        return _read_lists(below, given)
     _no_columns(path, given)
+    if not tree.sounds and (packed := [file for file in tree.others if file.suffix.lower() in PACKED]):
+        raise AlignerError(f"{packed[0]}: {_UNPACK}")
     if not tree.sounds and (path.name.lower() in AUDIO_FOLDERS or not tree.others):
         raise AlignerError(f"{path}: no sound files in it; {_advice(path)}")
     try:
         return read_folder(tree)
     except AlignerError as error:
         raise AlignerError(f"{error}; {_advice(path)}") from error
+
+
+def _lists_below(tree: Tree) -> list[Path]:
+    """The list of each folder below that has one: M-AILABS' books, Hugging Face's splits."""
+    of_folder: dict[Path, list[Path]] = defaultdict(list)
+    for file in tree.others:
+        if file.name.lower() in LISTS_BELOW:
+            of_folder[file.parent].append(file)
+    return [min(files, key=lambda f: LISTS_BELOW.index(f.name.lower())) for files in of_folder.values()]
+
+
+def _read_lists(files: list[Path], given: tuple[str, ...] | None) -> RawCorpus:
+    """The utterances of several lists. One that cannot be read costs only itself, if another can."""
+    parts, broken, errors = [], [], []
+    for file in files:
+        try:
+            parts.append(_read_file(file, None, given))
+        except AlignerError as error:
+            errors.append(error)
+            broken.append(RawUtterance(id_of(file), None, "", problem=str(error)))
+    if not parts:
+        raise errors[0]
+    found, renamed = joined(parts)
+    return RawCorpus(
+        [*found, *broken],
+        f"{len(parts)} lists: {parts[0].layout}",
+        (*(note for part in parts for note in part.notes), *renamed),
+        tuple(doubt for part in parts for doubt in part.doubts),
+    )
 
 
 def _no_columns(path: Path, given: tuple[str, ...] | None) -> None:

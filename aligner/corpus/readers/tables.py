@@ -28,6 +28,7 @@ _SPACED_BAR = re.compile(r"\s\|\s")
 _FEW = 0.1  # lines with another number of fields than most are a slip if there are fewer than this share
 _LINES_THAT_AGREE = 5
 _LINES_OF_A_FIELD = 20  # more lines than a quoted text has
+_SPLITS = frozenset({"train", "test", "dev", "eval", "val", "valid", "validation", "data"})  # no speakers
 _SAY_COLUMNS = "say what they are with --columns, such as --columns wav,text,speaker"
 
 
@@ -73,7 +74,8 @@ def read_table(
     shown = Counter(row.columns for row in table.rows if row.columns).most_common(1)
     layout = table.separator.join(shown[0][0] if shown else ())
     _check_rows(table, layout, path)
-    speaker = path.resolve().parent.name if usual == METADATA else ""  # an LJSpeech folder is named after it
+    folder = path.resolve().parent.name
+    speaker = folder if usual == METADATA and folder.lower() not in _SPLITS else ""  # as LJSpeech has it
     found = [_utterance(row, sounds, path, speaker) for row in table.rows]
     found, notes = with_distinct_ids(found)
     return RawCorpus(
