@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _WORDS_SHOWN = 8
 _UNDERSTOOD = 2  # utterances shown as they were read
 _TEXT_SHOWN = 70  # characters of each
+_SYMBOLS_SHOWN = 600  # characters of all symbols: more than any language's phones
 
 DESCRIPTION = """\
 Check every utterance of a corpus and write what training and alignment need.
@@ -143,6 +144,8 @@ def _prepare(args: argparse.Namespace) -> dict[str, Any]:
 
     guessed = write_out_of_lexicon(args.out / "out-of-lexicon.tsv", checked.utterances)
     info = _info(checked.utterances, phonemizer, language, options, len(checked.refused))
+    if replaced := _replaced(args.out, info):
+        _print_notes([replaced])
     save_corpus(args.out, checked.utterances, info, relative_paths=args.relative_paths)
     print_examples(checked.utterances, args.show)
     rows = text_rows(options, checked.utterances, phonemize)
@@ -162,6 +165,21 @@ def _prepare(args: argparse.Namespace) -> dict[str, Any]:
         "with_reference": info.with_reference,
         "out_of_lexicon": len(guessed),
     }
+
+
+def _replaced(out: Path, info: "CorpusInfo") -> str:
+    """What is said of another prepared corpus that lies where this one is to be written; "" if none does."""
+    from aligner.corpus.prepared import INFO, load_info
+
+    if not (out / INFO).is_file():
+        return ""
+    try:
+        before = load_info(out)
+    except AlignerError:  # damaged: nothing is lost
+        return ""
+    if (before.utterances, before.hours, before.reading) == (info.utterances, info.hours, info.reading):
+        return ""
+    return f"{out} held another prepared corpus ({before.utterances} utterances), which this one replaces"
 
 
 def _write_refused(out: Path, checked: "CheckedCorpus") -> None:
@@ -232,11 +250,15 @@ def _print_understood(corpora: "Sequence[RawCorpus]") -> None:
         usable = [found for found in corpus.utterances if found.audio and found.text and not found.problem]
         rows = []
         for found in (usable or corpus.utterances)[:_UNDERSTOOD]:
-            text = found.text if len(found.text) <= _TEXT_SHOWN else found.text[: _TEXT_SHOWN - 1] + "…"
+            text = _shortened(found.text, _TEXT_SHOWN)
             speaker = f" by {found.speaker}" if found.speaker else ""
             rows.append((found.id, f"{found.audio or 'no audio'}{speaker}\n{text}"))
         print_record(f"read as {corpus.layout}", rows, show_lines=True)
         _print_notes(corpus.notes)
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _print_notes(notes: Sequence[str]) -> None:
@@ -263,7 +285,7 @@ def _print_summary(
         references = f"; of {n_references_refused} not usable, see references-refused.tsv"
     rows = [
         ("utterances", f"{info.utterances} ({info.hours * 60:.1f} min), speakers: {info.speakers}"),
-        ("tokens", f"{len(info.symbols)} symbols: {' '.join(info.symbols)}"),
+        ("tokens", f"{len(info.symbols)} symbols: {_shortened(' '.join(info.symbols), _SYMBOLS_SHOWN)}"),
         ("known times", f"{info.with_reference} utterances" + references),
     ]
     if guessed:

@@ -176,6 +176,12 @@ def print_examples(utterances: "Sequence[Utterance]", n_shown: int) -> None:
             ("words", " ".join(word.text for word in words)),
             ("phones", " | ".join(" ".join(word.variants[0]) for word in words)),
         ]
+        others = [
+            f"{word.text} [{'; '.join(map(' '.join, word.variants[1:]))}]"
+            for word in dict.fromkeys(words)
+            if len(word.variants) > 1
+        ]
+        rows += [("or, as heard", ", ".join(others))] if others else []
         print_record(utterance.id, rows)
 
 

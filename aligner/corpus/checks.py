@@ -154,7 +154,7 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> CheckedAudi
     except (AlignerError, OSError) as error:
         raise RefusedUtterance("audio undecodable", str(error)) from error
     duration_s = len(audio) / found.rate_hz
-    missing_s = _check_samples(audio, duration_s, raw)
+    missing_s = _check_samples(audio, duration_s, raw, len(channels))
     wrong_length = _wrong_length(raw.listed_s, duration_s)
     reference, reference_problem = _find_reference(raw, duration_s)
     transcript = transcript or _transcript_of(reference, reference_problem)
@@ -196,7 +196,9 @@ def _missing(audio: Path) -> str:
         return f"{audio}: {error.strerror or error}"
 
 
-def _check_samples(audio: NDArray[np.float32], duration_s: float, raw: RawUtterance) -> float:
+def _check_samples(
+    audio: NDArray[np.float32], duration_s: float, raw: RawUtterance, n_channels: int
+) -> float:
     """Check that there is the part that is listed, and that it is neither broken nor silent.
 
     A length that a list gives for a whole file cuts nothing out of it, so a wrong one costs no utterance.
@@ -212,9 +214,27 @@ def _check_samples(audio: NDArray[np.float32], duration_s: float, raw: RawUttera
         raise RefusedUtterance("audio not finite", f"{raw.audio} holds NaN or infinite samples")
     peak = float(np.abs(audio - audio.mean()).max())
     if peak < SILENCE_PEAK:
+        if _channels_cancel(raw, n_channels):
+            raise RefusedUtterance(
+                "channels cancel each other",
+                f"the channels of {raw.audio} are each other's opposite, and their average is silent: write "
+                "one of them to a file, such as with `sox IN OUT remix 1`",
+            )
         loudest_db = 20 * np.log10(max(peak, 1e-9))
         raise RefusedUtterance("audio silent", f"{raw.audio} never exceeds {loudest_db:.0f} dB")
     return max(0.0, (raw.duration_s or raw.listed_s or duration_s) - duration_s)
+
+
+def _channels_cancel(raw: RawUtterance, n_channels: int) -> bool:
+    """Whether one channel alone of a recording, whose average is silent, is not silent."""
+    assert raw.audio is not None
+    if n_channels == 1:
+        return False
+    rate_hz = audio_format(raw.audio).rate_hz
+    wanted = None if raw.duration_s is None else round(raw.duration_s * rate_hz)
+    first = raw.channels[0] if raw.channels else 0
+    alone = read_audio_part(raw.audio, raw.start_s, wanted, (first,), rate_hz)
+    return float(np.abs(alone - alone.mean()).max()) >= SILENCE_PEAK
 
 
 def _wrong_length(listed_s: float | None, duration_s: float) -> str:

@@ -60,7 +60,9 @@ class Numbers:
         group = r"['’]" if spaced or group in "'’" else rf"[{re.escape(group)}'’]"
         self._grouped = re.compile(rf"\d{{1,3}}(?:(?:{group}| )\d{{3}})+(?:{re.escape(self._decimal)}\d+)?")
         self._indian = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?")
-        space = r"\d{1,3}(?: \d{3})+(?![\d.,]*\d)|" if spaced else ""
+        # Where spaces are not the language's own way, only round thousands: `555 123` may be two numbers.
+        thousands = r"(?: \d{3})+" if spaced else r"(?: \d{3})* 000"
+        space = rf"\d{{1,3}}{thousands}(?![\d.,]*\d)|"
         self.pattern = rf"(?:{space}\d+(?:[.,]\d+|['’]\d{{3}}(?!\d))*)"
 
     def read(self, written: str) -> str:

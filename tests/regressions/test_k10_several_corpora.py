@@ -39,3 +39,10 @@ def test_a_bad_file_does_not_take_the_good_one_of_its_id_along(tmp_path: Path) -
     found = prepare(first, second)
     assert len(found.refused) == 1
     assert len(found.utterances) == 5
+
+
+def test_another_corpus_in_the_way_is_replaced_and_said(tmp_path: Path) -> None:
+    assert "held another" not in prepare(_corpus(tmp_path / "a")).said
+    assert "held another" not in prepare(tmp_path / "a").said
+    found = prepare(tmp_path / "a", _corpus(tmp_path / "b"))
+    assert "held another prepared corpus (3 utterances), which this one replaces" in found.said

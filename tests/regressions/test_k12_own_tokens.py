@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from made_alignments import same
+from regressions.prepared_corpora import TEXTS, prepare, write_list
 from tiny_corpus import write_tiny_corpus
 
 from aligner import cli
@@ -194,3 +195,11 @@ def test_the_command_gives_their_counts(aligned: tuple[Path, dict[str, Alignment
     assert cli.main([str(word) for word in (*argv, *more)]) == 0
     for id, own in tokens.items():
         assert len(np.load(tmp_path / f"npy/durations/{id}.npy")) == len(own)
+
+
+def test_sentences_read_as_tokens_are_one_warning_not_a_screen_of_words(tmp_path: Path) -> None:
+    texts = [" ".join(f"{word}{n}" for word in text.split()) for n in range(40) for text in TEXTS]
+    lines = [f"{n}.wav|{text}" for n, text in enumerate(texts)]
+    path = write_list(tmp_path / "list.txt", lines, [f"{n}.wav" for n in range(len(texts))])
+    found = prepare(path, "--phonemizer", "tokens")
+    assert len(found.printed) < 8000

@@ -233,3 +233,17 @@ def test_cuts_are_read_from_the_file_and_channel_that_they_name(tmp_path: Path) 
     assert "command" in found.refused["run"]
     assert "two-c" in found.refused
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_third_field_on_single_lines_is_no_speaker(tmp_path: Path) -> None:
+    lines = [f"{sound}|{text}" for sound, text in zip(SOUNDS, TEXTS, strict=True)]
+    lines[1] += "|and more"
+    found = prepare(write_list(tmp_path / "list.txt", lines, SOUNDS))
+    assert set(found.utterances) == {"0", *map(str, range(2, len(TEXTS)))}
+    assert "3 fields, not wav|text" in found.refused["1"]
+
+
+def test_lines_of_two_kinds_are_said(tmp_path: Path) -> None:
+    lines = [f"{n}.wav|{TEXTS[n % 7]} {n}" + "|anna" * (n % 2) for n in range(14)]
+    found = prepare(write_list(tmp_path / "list.txt", lines, [f"{n}.wav" for n in range(14)]))
+    assert "lines have 3 fields and were read as wav,text,speaker, others as wav,text" in found.said

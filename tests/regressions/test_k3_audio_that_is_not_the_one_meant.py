@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from regressions.prepared_corpora import noise, prepare, write_list
 
 
@@ -56,3 +58,29 @@ def test_ids_never_become_paths(tmp_path: Path) -> None:
 def test_accents_are_found_in_either_spelling(tmp_path: Path) -> None:
     path = write_list(tmp_path / "c" / "metadata.csv", ["größe|two"], ["wavs/gro\u0308ße.wav"])
     assert len(prepare(path.parent).utterances) == 1
+
+
+def test_of_two_formats_in_a_folder_the_lossless_one_is_taken_and_said(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for suffix in (".flac", ".ogg", ".wav"):
+            noise(tmp_path / "c" / f"{name}{suffix}")
+        (tmp_path / "c" / f"{name}.txt").write_text("two three")
+    noise(tmp_path / "c" / "only.ogg")
+    (tmp_path / "c" / "only.txt").write_text("two three")
+    found = prepare(tmp_path / "c")
+    assert not found.refused
+    assert {u.audio.name for u in found.utterances.values()} == {"a.wav", "b.wav", "only.ogg"}
+    assert "a.wav is taken, not a.flac" in found.said
+
+
+def test_channels_that_cancel_each_other_are_named(tmp_path: Path) -> None:
+    one = np.random.default_rng(0).uniform(-0.3, 0.3, 8000)
+    path = write_list(tmp_path / "list.txt", ["a.wav|one two", "b.wav|one two", "c.wav|one two"])
+    soundfile.write(tmp_path / "a.wav", np.stack([one, -one], 1), 8000)
+    soundfile.write(tmp_path / "b.wav", np.stack([one, one], 1), 8000)
+    soundfile.write(tmp_path / "c.wav", np.zeros((8000, 2)), 8000)
+    found = prepare(path)
+    assert list(found.utterances) == ["b"]
+    assert "channels cancel each other" in found.refused["a"]
+    assert "remix 1" in found.refused["a"]
+    assert "audio silent" in found.refused["c"]

@@ -106,3 +106,26 @@ def test_show_prints_text_words_and_phones(tmp_path: Path, capsys: pytest.Captur
     assert "Number seven" in printed
     assert "n ʌ m b ɚ | s ɛ v ə n" in printed
     assert json.loads(printed.splitlines()[-1])["utterances"] == 3
+
+
+def test_show_prints_the_other_readings_that_the_audio_decides_between(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(tmp_path, ["The AIDS clinic is near", "two", "three"], "--show", "1", "--json")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "or, as heard" in shown
+    assert "AIDS [" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("10 000 men", "ten thousand men"),
+        ("1 250 000 men", "one million two hundred and fifty thousand men"),
+        ("in 1990 100 men", "in nineteen ninety one hundred men"),
+        ("call 55 123", "call fifty five one hundred and twenty three"),
+    ],
+)
+def test_thousands_with_spaces_in_english(text: str, words: str) -> None:
+    transcript = load_phonemizer("gruut", "en-us")(text)
+    assert " ".join(word.text for word in transcript.words) == words

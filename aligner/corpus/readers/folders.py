@@ -14,6 +14,7 @@ TEXT_SUFFIXES = (".lab", ".normalized.txt", ".txt", ".original.txt")
 TRANSCRIPTS = ".trans.txt"  # LibriSpeech: one for each chapter, a line for each utterance
 TEXT_FOLDERS = frozenset({"txt", "txts", "text", "texts", "lab", "labs", "transcript", "transcripts"})
 NO_TEXT = "no .txt or .lab beside it"
+_LOSSLESS = (".wav", ".flac", ".sph", ".aiff", ".aif", ".w64", ".caf", ".au")
 _MICROPHONE = re.compile(r"_mic([12])$")  # VCTK records each utterance twice; the first is taken
 _TIMES = re.compile(r"\d+\s+\d+\s+\S+")  # a line of HTK's labels, which have the suffix .lab, too
 _FIRST_TO_LAST = re.compile(r"0 \d{4,7} ")
@@ -34,7 +35,8 @@ def read_folder(tree: Tree) -> RawCorpus:
     found: list[RawUtterance] = []
     skipped = 0
     names = {file.with_suffix("").as_posix() for file in tree.sounds}
-    for audio in tree.sounds:
+    sounds, twice = _one_format_each(tree.sounds)
+    for audio in sounds:
         stem = audio.with_suffix("").as_posix()
         if stem.endswith("_mic2") and stem.removesuffix("2") + "1" in names:
             skipped += 1
@@ -48,9 +50,34 @@ def read_folder(tree: Tree) -> RawCorpus:
     if found and not any(one.text for one in found) and all(one.problem == NO_TEXT for one in found):
         raise AlignerError(f"{tree.root}: {len(found)} sound files, and a text for none of them")
     found, notes = with_distinct_ids(found)
+    if twice:
+        kept, left = twice[0]
+        notes.append(
+            f"{len(twice)} recordings are there in another format, too, which is not read: {kept.name} is "
+            f"taken, not {left.name}"
+        )
     if skipped:
         notes.append(f"{skipped} recordings are by the second microphone (_mic2): only the first is read")
     return RawCorpus(found, f"{tree.root.name}: sound files with their texts", tuple(notes))
+
+
+def _one_format_each(sounds: list[Path]) -> tuple[list[Path], list[tuple[Path, Path]]]:
+    """One file of each name in a folder: the format that loses nothing, where there are several.
+
+    Returns:
+        The files in their order, and each that is taken with one that is not.
+    """
+    of_name: dict[Path, list[Path]] = defaultdict(list)
+    for file in sounds:
+        of_name[file.with_suffix("")].append(file)
+    taken = {name: min(files, key=_format_rank) for name, files in of_name.items()}
+    left = [(taken[f.with_suffix("")], f) for f in sounds if f != taken[f.with_suffix("")]]
+    return list(taken.values()), left
+
+
+def _format_rank(file: Path) -> int:
+    suffix = file.suffix.lower()
+    return _LOSSLESS.index(suffix) if suffix in _LOSSLESS else len(_LOSSLESS)
 
 
 class _Texts:

@@ -362,6 +362,7 @@ def _name_columns(table: _Table, path: Path, is_audio: Callable[[str], bool], us
             by_width[len(row.fields)].append(row)
     by_width.pop(1, None)
     main: Columns | None = None
+    n_main = 0
     total = sum(map(len, by_width.values()))
     for width, rows in sorted(by_width.items(), key=lambda item: (-len(item[1]), item[0])):
         if (
@@ -371,15 +372,25 @@ def _name_columns(table: _Table, path: Path, is_audio: Callable[[str], bool], us
             and usual == METADATA
         ):
             named = Columns(main.names[:width])
-        elif main is not None and (len(rows) < total * _FEW or width > 4):
+        elif main is not None and (_is_slip(len(rows), n_main, total) or width > 4):
             continue  # a slip in a few lines
         else:
             try:
                 named = guess_columns([row.fields for row in rows], usual, is_audio)
             except AlignerError as error:
                 raise AlignerError(f"{path}: {error}; {_SAY_COLUMNS}") from error
-        main = main or named
+        if main is not None and width > len(main.names):
+            what = (
+                f"{len(rows)} of {total} lines have {width} fields and were read as {named}, others as {main}"
+            )
+            table.doubts.append(f"{path.name}: {what}; if that is wrong, {_SAY_COLUMNS}")
+        main, n_main = main or named, n_main or len(rows)
         for row in rows:
             row.columns = named.names
         table.notes += [f"{path.name}: {note}" for note in named.notes]
         table.doubts += [f"{path.name}: {doubt}; if that is wrong, {_SAY_COLUMNS}" for doubt in named.doubts]
+
+
+def _is_slip(n_rows: int, n_main: int, total: int) -> bool:
+    """Whether lines with another number of fields are so few that they are no kind of their own."""
+    return n_rows < total * _FEW or (n_rows < _LINES_THAT_AGREE and 2 * n_rows < n_main)
