@@ -179,7 +179,7 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> CheckedAudi
         utterance,
         reference_problem,
         (cut_off and to_its_end) or decoded_short,
-        0.0 if wrong_length else missing_s,
+        missing_s if missing_s <= SHORTFALL_S else 0.0,  # more is suspect, or a rounding to seconds
         wrong_length,
     )
 

@@ -46,3 +46,10 @@ def test_another_corpus_in_the_way_is_replaced_and_said(tmp_path: Path) -> None:
     assert "held another" not in prepare(tmp_path / "a").said
     found = prepare(tmp_path / "a", _corpus(tmp_path / "b"))
     assert "held another prepared corpus (3 utterances), which this one replaces" in found.said
+
+
+def test_a_file_that_is_not_there_gives_no_other_a_longer_id(tmp_path: Path) -> None:
+    lines = ["gone/1.wav|one two", "here/1.wav|one two"]
+    found = prepare(write_list(tmp_path / "list.txt", lines, ["here/1.wav"]))
+    assert list(found.utterances) == ["1"]
+    assert "audio missing" in found.refused["1"]

@@ -50,7 +50,8 @@ def test_a_part_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert len(found.utterances) == len(found.refused) == 1
 
 
-def test_less_than_a_millisecond_is_not_worth_a_note(tmp_path: Path) -> None:
-    lines = ["wav,text,duration", f"0.wav,{TEXTS[0]},1.0004", f"1.wav,{TEXTS[1]},1.0"]
+@pytest.mark.parametrize("listed", ["1.0004", "2"])
+def test_the_rounding_of_a_list_is_not_worth_a_note(tmp_path: Path, listed: str) -> None:
+    lines = ["wav,text,duration", f"0.wav,{TEXTS[0]},{listed}", f"1.wav,{TEXTS[1]},1.0"]
     found = prepare(write_list(tmp_path / "list.csv", lines, ["0.wav", "1.wav"]))
     assert "shorter than listed" not in found.said

@@ -36,7 +36,7 @@ def test_vits_links_are_the_folder_of_audio(tmp_path: Path) -> None:
     lines = [f"DUMMY1/{n}.wav|{TEXTS[n]}" for n in range(3)]
     found = prepare(write_list(tmp_path / "lists/train.txt", lines), "--audio-root", tmp_path / "wavs")
     assert len(found.utterances) == 3
-    assert "3 audio paths are used without their DUMMY folder (DUMMY1/0.wav)" in found.said
+    assert "audio paths used without their DUMMY folder: 3 (DUMMY1/0.wav)" in found.said
 
 
 def test_paths_from_the_current_folder_are_used_and_said(
@@ -50,4 +50,4 @@ def test_paths_from_the_current_folder_are_used_and_said(
     assert {u.audio for u in found.utterances.values()} == {
         tmp_path / f"clone/wavs/{n}.wav" for n in range(3)
     }
-    assert "3 audio paths are used from the current folder (wavs/0.wav)" in found.said
+    assert "audio paths used from the current folder: 3 (wavs/0.wav)" in found.said

@@ -141,7 +141,7 @@ class SoundFiles:
     def notes(self) -> list[str]:
         """Which names were found otherwise than from where paths start, a sentence for each way."""
         return [
-            f"{len(names)} audio paths are used {how} ({min(names)}): from {self.root} they do not exist"
+            f"audio paths used {how}: {len(names)} ({min(names)}), which do not exist from {self.root}"
             for how, names in self._found_elsewhere.items()
         ]
 

@@ -135,7 +135,7 @@ def _read_lists(files: list[Path], given: tuple[str, ...] | None) -> RawCorpus:
     found, renamed = joined(parts)
     return RawCorpus(
         [*found, *broken],
-        f"{len(parts)} lists: {parts[0].layout}",
+        f"{len(parts)} lists: {parts[0].layout}" if len(parts) > 1 else parts[0].layout,
         (*(note for part in parts for note in part.notes), *renamed),
         tuple(doubt for part in parts for doubt in part.doubts),
     )

@@ -92,8 +92,9 @@ def with_distinct_ids(found: Sequence[RawUtterance]) -> tuple[list[RawUtterance]
     for place, one in enumerate(found):
         places_of[one.id].append(place)
     for places in (places for places in places_of.values() if len(places) > 1):
-        files = {found[place].audio for place in places if found[place].audio is not None}
-        longer = _told_apart([file for file in files if file is not None])
+        places = [place for place in places if _may_be_used(found[place])]  # others need no id
+        files = dict.fromkeys(file for place in places if (file := found[place].audio) is not None)
+        longer = _told_apart(list(files))
         for place in places:
             one = found[place]
             starts = {found[other].start_s for other in places if found[other].audio == one.audio}
@@ -107,6 +108,13 @@ def with_distinct_ids(found: Sequence[RawUtterance]) -> tuple[list[RawUtterance]
     old, new = renamed[0]
     what = f"{len(renamed)} utterances have the file name of another, and ids that tell them apart"
     return result, [f"{what}: {old} became {new}"]
+
+
+def _may_be_used(one: RawUtterance) -> bool:
+    try:
+        return not one.problem and one.audio is not None and one.audio.is_file()
+    except OSError:  # a name that is too long for the file system
+        return False
 
 
 def joined(corpora: Sequence[RawCorpus]) -> tuple[list[RawUtterance], list[str]]:
