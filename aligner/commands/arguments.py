@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 Parser = argparse.ArgumentParser | argparse._ArgumentGroup
 
-ALIGNMENTS = "what `aligner align` wrote; or TextGrids (also MFA's), CTM, .phn/.wrd, JSON, a lhotse manifest"
+ALIGNMENTS = (
+    "what `aligner align` wrote; or TextGrids (also MFA's), CTM, .phn/.wrd, JSON, a lhotse manifest. A "
+    '.ctm file is of words if its name has "word" or "wrd" in it, otherwise of phones; a folder may hold one of each'
+)
 
 FRAME_RULES_HELP = (
     "of N samples; center: 1 + N//hop frames, frame s centred on sample s*hop; center_drop_last: the same "

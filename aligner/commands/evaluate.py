@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     on_disk.add_argument(
         "--reference",
         metavar="DIR",
-        help="a folder with TextGrids or TIMIT .phn/.wrd, or a prepared corpus with known times",
+        help="a folder with TextGrids or TIMIT .phn/.wrd, a .ctm file, or a prepared corpus with known times",
     )
     on_disk.add_argument(
         "--tier",

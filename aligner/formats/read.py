@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aligner.alignment import Alignment
 from aligner.errors import AlignerError
-from aligner.formats.ctm import PHONES_FILE, read_ctm
+from aligner.formats.ctm import PHONES_FILE, ctm_files, read_ctm
 from aligner.formats.json_file import read_json
 from aligner.formats.manifest import MANIFEST, read_alignments
 from aligner.formats.textgrid import read_textgrid
@@ -23,10 +23,11 @@ def read(
 ) -> Iterator[Alignment]:
     """The alignments at a path, in any format that can be read here.
 
-    A file: a lhotse manifest, .ctm (phones), .TextGrid, .phn, .wrd or .json. A folder: what `aligner align`
-    or `aligner prepare` wrote; an export of .ctm; otherwise every TextGrid, .phn/.wrd or .json in it and
-    below (an MFA output folder is one). There, ids are file names if those all differ, otherwise the path
-    with "-" for "/", and the speaker is the folder.
+    A file: a lhotse manifest, .ctm (of words if its name has "word" or "wrd" in it, otherwise of phones),
+    .TextGrid, .phn, .wrd or .json. A folder: what `aligner align` or `aligner prepare` wrote; one with
+    `phones.ctm`; otherwise every TextGrid, .phn/.wrd or .json in it and below (an MFA output folder is one);
+    otherwise its .ctm files. Of single files, ids are file names if those all differ, otherwise the path with
+    "-" for "/", and the speaker is the folder.
 
     Args:
         path: A file or folder.
@@ -44,9 +45,10 @@ def read(
     manifest = find_manifest(path)
     if manifest is not None:
         return read_alignments(manifest, on_error)
-    ctm = path / PHONES_FILE if path.is_dir() else path
-    if ctm.suffix == ".ctm" and ctm.exists():
-        return read_ctm(ctm, on_error=on_error)
+    if path.is_file() or (path / PHONES_FILE).exists() or not utterance_files(path):
+        phones, words = ctm_files(path)
+        if phones or words:
+            return read_ctm(phones, words, on_error)
     if path.is_file():
         return iter([read_utterance(path, path.stem, words_tier=words_tier, phones_tier=phones_tier)])
     return _read_folder(path, words_tier, phones_tier, on_error)
@@ -122,7 +124,8 @@ def read_utterance(
         raise
     except Exception as error:  # whatever may be in a file of somebody else's, or keep it from being read
         raise AlignerError(f"{path}: cannot be read ({_reason(error)})") from error
-    raise AlignerError(f"{path}: unknown kind of file; known: {', '.join(sorted(set(_UTTERANCE_SUFFIXES)))}")
+    known = sorted({*_UTTERANCE_SUFFIXES, ".ctm", ".jsonl", ".jsonl.gz"})
+    raise AlignerError(f"{path}: unknown kind of file; known: {', '.join(known)}")
 
 
 def _reason(error: Exception) -> str:
