@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from aligner.commands.arguments import (
     read_device,
     read_grid,
 )
+from aligner.commands.export import report_refused
 from aligner.commands.output import SHOWN, by_reason, print_failures, print_table, progress_bar, write_tsv
 from aligner.errors import AlignerError
 
@@ -27,14 +29,19 @@ if TYPE_CHECKING:
     from aligner.formats import ExportSettings
 
 _WORST_WORDS = 5  # of an utterance, in confidence.tsv
+_LONGEST_PHONE_S = 1.5  # nobody speaks a longer one, unless he sings
+# In OUT while formats are written: a run that was killed there has left files that no list of its own names.
+_EXPORTING = ".exporting"
 
 DESCRIPTION = """\
 Find the times of every phone and word of a prepared corpus.
 
 Writes OUT/alignments.jsonl.gz (a lhotse manifest), OUT/confidence.tsv (utterances with the lowest confidence
-first: there the text probably is not what was said), OUT/failed.tsv and a folder for each --format. If it is
-interrupted, run it again: it continues where it was and ends with the same bytes. An utterance that cannot be
-aligned does not stop the others."""
+first: there the text probably is not what was said), OUT/suspects.tsv (utterances with a phone of more than
+1.5 s: there the times probably are wrong), OUT/failed.tsv and a folder for each --format, with what that
+format refused in its refused.txt. If it is interrupted, run it again: it continues where it was and ends with
+the same bytes. An utterance that cannot be aligned does not stop the others. The exit status is 1 if none can
+be aligned, or a format can hold none."""
 
 EPILOG = """\
 examples:
@@ -63,6 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help="also write these formats, each to OUT/FORMAT",
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace files in OUT/FORMAT that no earlier run wrote"
+    )
     add_grid(parser)
     parser.add_argument(
         "--batch-duration",
@@ -85,11 +95,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Align, export, list the utterances with the lowest confidence; returns the figures."""
     from aligner.align_corpus import align_corpus
     from aligner.align_shards import Shard, merge_shards, own_gpu
-    from aligner.formats import MANIFEST, ExportSettings
+    from aligner.formats import ExportSettings
     from aligner.formats.folder import output_folder
 
     settings = ExportSettings(grid=read_grid(args))
     check_grid(args.format, settings.grid)
+    roots = {name: args.out / name for name in args.format}
     if args.batch_duration <= 0:
         raise AlignerError(f"--batch-duration {args.batch_duration}: must be above 0")
     started_s = time.perf_counter()
@@ -97,6 +108,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     shard = Shard.parse(args.shard) if args.shard else None
     if shard and device == "cuda":
         device = own_gpu()
+    if roots:
+        _check_names(args.data, roots, settings, args.overwrite or (args.out / _EXPORTING).exists())
     with output_folder(args.out, shard.name if shard else ""), progress_bar("aligning") as on_progress:
         corpus = align_corpus(
             checkpoint,
@@ -115,12 +128,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         corpus.failed = failed
     with output_folder(args.out):
         write_tsv(args.out / "failed.tsv", ("id", "reason"), sorted(corpus.failed.items()))
-        rows: list[tuple[str, str, str]] = []
-        refused: dict[str, list[str]] = {}
-        if (args.out / MANIFEST).exists():
-            rows, refused = _export(args.out / MANIFEST, args.format, settings)
-        write_tsv(args.out / "confidence.tsv", ("id", "score", "least sure words"), rows)
-        corpus.aligned = {id for id, _, _ in rows}
+        rows, suspects, results = _export(args.out, roots, settings)
+    corpus.aligned = {id for id, _, _ in rows}
     seconds = time.perf_counter() - started_s
     for note in corpus.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -130,7 +139,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if not corpus.aligned:
         id, why = next(iter(corpus.failed.items()), ("", "the corpus is empty"))
         raise AlignerError(f"{not_aligned}, such as {id}: {why}; see {listing}")
-    _print_summary(args.out, corpus, rows, refused, seconds)
+    _print_summary(args.out, corpus, rows, suspects, seconds)
+    report_refused(results, roots, strict=False)
     if corpus.failed and args.strict:
         raise AlignerError(f"{not_aligned}: see {listing}")
     return {
@@ -138,7 +148,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "utterances": n_utterances,
         "aligned": len(corpus.aligned),
         "failed": len(corpus.failed),
-        "refused": {name: len(reasons) for name, reasons in refused.items()},
+        "suspects": len(suspects),
+        "refused": {name: len(result["refused"]) for name, result in results.items()},
         "hours": round(corpus.audio_s / 3600, 4),
         "seconds": round(seconds, 1),
     }
@@ -159,23 +170,58 @@ def _shard_summary(shard: "Shard", corpus: "AlignedCorpus", seconds: float) -> d
     }
 
 
-def _export(
-    manifest: Path, formats: Sequence[str], settings: "ExportSettings"
-) -> tuple[list[tuple[str, str, str]], dict[str, list[str]]]:
-    """Write the formats; returns the rows of confidence.tsv and what each format refused."""
-    from aligner.formats import export, read_alignments
+def _check_names(data: Path, roots: dict[str, Path], settings: "ExportSettings", overwrite: bool) -> None:
+    """Look at the names of the files of all formats before any work.
 
+    Raises:
+        AlignerError: Two utterances would have one file, or files of somebody else are in the way.
+    """
+    from aligner.alignment import Alignment
+    from aligner.corpus.prepared import load_utterances
+    from aligner.formats import check_outputs
+
+    named = (Alignment(u.id, u.duration_s, (), (), u.speaker) for u in load_utterances(data))
+    check_outputs(named, roots, settings, overwrite=overwrite)
+
+
+def _export(
+    out: Path, roots: dict[str, Path], settings: "ExportSettings"
+) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]], dict[str, dict[str, Any]]]:
+    """Write the formats and the lists; returns the rows of confidence.tsv and suspects.tsv, and each format's figures."""
+    from aligner.formats import MANIFEST, Exported, export, read_alignments
+
+    suspects: list[tuple[str, str]] = []
     scored: list[tuple[float, tuple[str, str, str]]] = []
 
     def noted(alignments: "Iterable[Alignment]") -> "Iterator[Alignment]":
         for alignment in alignments:
             score = 1.0 if alignment.score is None else alignment.score
             scored.append((score, (alignment.id, f"{score:.3f}", _least_sure_words(alignment))))
+            longest = _longest_phone(alignment)
+            if longest is not None:
+                suspects.append((alignment.id, longest))
             yield alignment
 
-    roots = {name: manifest.parent / name for name in formats}
-    results = export(noted(read_alignments(manifest)), roots, settings)
-    return [row for _, row in sorted(scored)], {name: result.refused for name, result in results.items()}
+    results: dict[str, Exported] = {}
+    if (out / MANIFEST).exists():
+        (out / _EXPORTING).touch()
+        try:
+            results = export(noted(read_alignments(out / MANIFEST)), roots, settings)
+        finally:  # but where the process is killed
+            (out / _EXPORTING).unlink()
+    rows = [row for _, row in sorted(scored)]
+    write_tsv(out / "confidence.tsv", ("id", "score", "least sure words"), rows)
+    write_tsv(out / "suspects.tsv", ("id", "what"), suspects)
+    return rows, suspects, {name: asdict(result) for name, result in results.items()}
+
+
+def _longest_phone(alignment: "Alignment") -> str | None:
+    """The longest phone of an utterance, if it is longer than anybody speaks."""
+    from aligner.alignment import is_pause
+
+    lengths = ((t.end_s - t.start_s, t.symbol) for t in alignment.tokens if not is_pause(t.symbol))
+    length_s, symbol = max(lengths, default=(0.0, ""))
+    return f"phone {symbol!r} {length_s:.1f} s" if length_s > _LONGEST_PHONE_S else None
 
 
 def _least_sure_words(alignment: "Alignment") -> str:
@@ -187,12 +233,18 @@ def _print_summary(
     out: Path,
     corpus: "AlignedCorpus",
     rows: Sequence[tuple[str, str, str]],
-    refused: dict[str, list[str]],
+    suspects: Sequence[tuple[str, str]],
     seconds: float,
 ) -> None:
     print_table(("lowest confidence", "score", "words"), rows[:SHOWN], title=f"aligned in {out}")
     print_failures("not aligned", by_reason(corpus.failed), out / "failed.tsv")
-    for name, reasons in refused.items():
-        print_failures(f"refused by {name}", reasons)
+    if suspects:
+        (id, what), listing = suspects[0], out / "suspects.tsv"
+        have = "utterance has" if len(suspects) == 1 else "utterances have"
+        print(
+            f"{len(suspects)} {have} a phone of more than {_LONGEST_PHONE_S} s, such as {id} ({what}): its "
+            f"times are probably wrong; see {listing}",
+            file=sys.stderr,
+        )
     counts = f"{len(corpus.aligned)} utterances aligned, {len(corpus.failed)} not"
     print(f"{counts}: {corpus.audio_s / 60:.1f} min of audio in {seconds:.0f} s")

@@ -15,7 +15,7 @@ Parser = argparse.ArgumentParser | argparse._ArgumentGroup
 
 ALIGNMENTS = (
     "what `aligner align` wrote; or TextGrids (also MFA's), CTM, .phn/.wrd, JSON, a lhotse manifest. A "
-    '.ctm file is of words if its name has "word" or "wrd" in it, otherwise of phones; a folder may hold one of each'
+    '.ctm file is of words if its name has "word" or "wrd" in it, otherwise of phones'
 )
 
 FRAME_RULES_HELP = (

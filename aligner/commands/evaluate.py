@@ -68,11 +68,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from aligner.evaluate import evaluate
 
     _check_form(args)
+    damage: list[AlignerError] = []
     if args.checkpoint:
         alignments, references = _align_sample(args)
         title = f"{args.checkpoint} against the known times of {args.data}"
     else:
-        alignments, references = _read(args)
+        alignments, references = _read(args, damage)
         title = f"{args.alignments} against {args.reference}"
     summary = evaluate(alignments, references)
     _print_tables(summary)
@@ -81,6 +82,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
         evaluation_page(summary, Path(args.html), title=title)
         print(f"report: {args.html}")
+    for error in (*damage, references.damage):
+        if error is not None:
+            raise AlignerError(f"these figures are of a part only: {error}")
     return summary
 
 
@@ -112,8 +116,11 @@ def _check_form(args: argparse.Namespace) -> None:
         raise AlignerError(f"--utterances {args.utterances}: must be at least 1")
 
 
-def _read(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLookup]":
-    from aligner.formats import read
+def _read(
+    args: argparse.Namespace, damage: list[AlignerError]
+) -> "tuple[Iterable[Alignment], AlignmentLookup]":
+    """What to compare with what. A manifest that ends too early is noted in `damage` when it is met."""
+    from aligner.formats import DamagedManifest, read
     from aligner.formats.lookup import AlignmentLookup
     from aligner.formats.source import reading_of
 
@@ -133,6 +140,9 @@ def _read(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLook
     references = AlignmentLookup(args.reference, tiers.get("words"), tiers.get("phones"))
 
     def note(error: AlignerError) -> None:
+        if isinstance(error, DamagedManifest):
+            damage.append(error)
+            return
         print(f"not compared: {error}", file=sys.stderr)
 
     return progress(read(args.alignments, on_error=note), "comparing"), references

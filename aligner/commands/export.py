@@ -26,7 +26,8 @@ or torchaudio's resampling, which round up. Formats named after a program take i
 told otherwise.
 
 What cannot be read or written is left out and named in DIR/refused.txt; the exit status is 1 if nothing
-could be written, or with --strict anything could not. Files that no export wrote are replaced only with
+could be written, if a manifest ends too early (what can be read of it is written), or with --strict if
+anything could not. Files that no export wrote are replaced only with
 --overwrite."""
 
 EXAMPLES = """\
@@ -117,10 +118,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     roots = {name: args.out / name if len(formats) > 1 else args.out for name in formats}
     settings = _settings(args)
     check_grid(formats, settings.grid)
-    unreadable = _check(args.alignments, roots, settings, args.overwrite)
+    damage, unreadable = _check(args.alignments, roots, settings, args.overwrite)
     results = _export_all(args.alignments, roots, settings, args.jobs or os.cpu_count() or 1)
     for result in results.values():
-        result["refused"] = [*unreadable, *result["refused"]]
+        result["refused"] = [*map(str, damage), *unreadable, *result["refused"]]
     rows = [
         (name, *(str(n) for n in (r["utterances"], r["files"], len(r["refused"]))), str(roots[name]))
         for name, r in results.items()
@@ -128,7 +129,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     print_table(("format", "utterances", "files", "refused", "folder"), rows)
     if "matcha" in formats and settings.blank is None and settings.tokens is None:
         print(_MATCHA_HINT, file=sys.stderr)
-    _report_refused(results, roots, args.strict)
+    report_refused(results, roots, args.strict)
+    if damage:
+        raise AlignerError(f"a part only was written: {damage[0]}")
     return {"formats": results, "out": str(args.out)}
 
 
@@ -161,31 +164,41 @@ def _settings(args: argparse.Namespace) -> "ExportSettings":
     )
 
 
-def _check(source: Path, roots: dict[str, Path], settings: "ExportSettings", overwrite: bool) -> list[str]:
-    """Read everything once before anything is written; returns why utterances cannot be read.
+def _check(
+    source: Path, roots: dict[str, Path], settings: "ExportSettings", overwrite: bool
+) -> tuple[list[AlignerError], list[str]]:
+    """Read everything once before anything is written; returns why a manifest cannot be read to its end, and
+    why utterances cannot be read.
 
     Raises:
         AlignerError: There is nothing to export, two names clash, or files of somebody else are in the way.
     """
-    from aligner.formats import check_outputs, read
+    from aligner.formats import DamagedManifest, check_outputs, read
     from aligner.formats.read import find_manifest
 
+    damage: list[AlignerError] = []
     unreadable: list[str] = []
     readable = 0
 
+    def note(error: AlignerError) -> None:
+        if isinstance(error, DamagedManifest):
+            damage.append(error)
+        else:
+            unreadable.append(str(error))
+
     def counted() -> "Iterator[Alignment]":
         nonlocal readable
-        for alignment in read(source, on_error=lambda error: unreadable.append(str(error))):
+        for alignment in read(source, on_error=note):
             readable += 1
             yield alignment
 
     check_outputs(counted(), roots, settings, overwrite=overwrite, source=find_manifest(source))
     if not readable:
-        print_failures("cannot be exported", unreadable)
+        print_failures("cannot be exported", [*map(str, damage), *unreadable])
         raise AlignerError(
             f"{source}: no alignments in it; name what `aligner align` wrote (`aligner prepare` writes none)"
         )
-    return unreadable
+    return damage, unreadable
 
 
 def _export_all(
@@ -217,14 +230,20 @@ def _export_group(
     return {name: asdict(result) for name, result in export(alignments, roots, settings).items()}
 
 
-def _report_refused(results: dict[str, dict[str, Any]], roots: dict[str, Path], strict: bool) -> None:
+def report_refused(results: dict[str, dict[str, Any]], roots: dict[str, Path], strict: bool) -> None:
     """List what each format refused in its refused.txt and on the terminal.
+
+    Args:
+        results: Of each format, the figures of an `Exported`.
+        roots: The folder of each format.
+        strict: Whether anything that was refused is an error.
 
     Raises:
         AlignerError: A format refused every utterance, or with `strict` any.
     """
     from aligner.formats.atomic import atomic_write
 
+    failed = []
     for name, result in results.items():
         refused, listing = result["refused"], roots[name] / "refused.txt"
         listing.unlink(missing_ok=True)
@@ -237,4 +256,6 @@ def _report_refused(results: dict[str, dict[str, Any]], roots: dict[str, Path], 
             )
         print_failures(f"refused by {name}", refused, listing)
         if strict or not result["utterances"]:
-            raise AlignerError(f"{name}: {len(refused)} utterances could not be written; see {listing}")
+            failed.append(f"{name}: {len(refused)} utterances could not be written; see {listing}")
+    if failed:
+        raise AlignerError("; ".join(failed))

@@ -6,6 +6,7 @@ from aligner.formats.lookup import AlignmentLookup, NoMatch
 from aligner.formats.manifest import (
     MANIFEST,
     AlignmentWriter,
+    DamagedManifest,
     from_cut,
     from_cut_data,
     read_alignments,
@@ -24,6 +25,7 @@ __all__ = [
     "WRITERS",
     "AlignmentLookup",
     "AlignmentWriter",
+    "DamagedManifest",
     "ExportSettings",
     "Exported",
     "NoMatch",

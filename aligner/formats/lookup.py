@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aligner.alignment import Alignment
 from aligner.errors import AlignerError
-from aligner.formats.manifest import read_alignments
+from aligner.formats.manifest import DamagedManifest, read_alignments
 from aligner.formats.read import find_manifest, read, read_utterance, utterance_files
 
 
@@ -31,6 +31,9 @@ class AlignmentLookup:
         alignments: Those that are in memory already: `path` is not read then, and only says where they are
             from.
 
+    Attributes:
+        damage: Why nobody knows which alignments are missing: the manifest ends too early. None: it does not.
+
     Raises:
         AlignerError: There is nothing to read at `path`, or it cannot be read.
     """
@@ -44,6 +47,7 @@ class AlignmentLookup:
         alignments: Iterable[Alignment] | None = None,
     ) -> None:
         self.path = Path(path)
+        self.damage: DamagedManifest | None = None
         self._tiers = (words_tier, phones_tier)
         self._files: dict[str, Path] = {}  # not read yet
         self._loaded: dict[str, Alignment] = {}
@@ -80,8 +84,13 @@ class AlignmentLookup:
             raise NoMatch(f"reference cannot be read: {error}") from error
 
     def unused(self) -> list[str]:
-        """Keys of the alignments that no call of `find` matched."""
-        return [key for key in (*self._files, *self._loaded) if key not in self._id_of]
+        """Ids of the alignments that no call of `find` matched; of files, their paths without suffix."""
+        left = [
+            str(p.relative_to(self.path).with_suffix(""))
+            for k, p in self._files.items()
+            if k not in self._id_of
+        ]
+        return left + [own.id for key, own in self._loaded.items() if key not in self._id_of]
 
     def _open(self) -> None:
         manifest = find_manifest(self.path) if self.path.exists() else None
@@ -99,6 +108,8 @@ class AlignmentLookup:
 
     def _note(self, error: AlignerError) -> None:
         self._broken.append(str(error))
+        if isinstance(error, DamagedManifest):
+            self.damage = error
 
     def _match(self, key: str) -> str:
         if self._has(key):

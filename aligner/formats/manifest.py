@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 MANIFEST = "alignments.jsonl.gz"
 
 
+class DamagedManifest(AlignerError):
+    """A manifest that ends too early: nobody knows which utterances are missing."""
+
+
 def to_cut(alignment: Alignment, cut: "Cut | None" = None) -> "Cut":
     """The alignment as a lhotse cut.
 
@@ -79,7 +83,8 @@ def read_alignments(
     Args:
         path: `.jsonl` or `.jsonl.gz`, of cuts or of supervisions.
         on_error: Called with the reason for each line that cannot be read or has no times, and for a file
-            that ends too early. None: what cannot be read is raised, cuts without times are left out.
+            that ends too early (`DamagedManifest`). None: what cannot be read is raised, cuts without times
+            are left out.
 
     Raises:
         AlignerError: The manifest holds anything else.
@@ -101,7 +106,7 @@ def read_alignments(
                 elif on_error is not None:
                     on_error(AlignerError(f"{json.loads(line)['id']}: has no times in {path}"))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        broken = AlignerError(
+        broken = DamagedManifest(
             f"{path}: cannot be read beyond line {number}: it is cut off or damaged ({error}); "
             "delete it and run the command again that wrote it"
         )

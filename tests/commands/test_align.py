@@ -14,7 +14,7 @@ from aligner.alignment import Alignment, FrameGrid
 from aligner.cli import main
 from aligner.corpus.prepared import load_utterances
 from aligner.evaluate import compare
-from aligner.formats import MANIFEST, AlignmentWriter, read, read_alignments
+from aligner.formats import MANIFEST, AlignmentWriter, read, read_alignments, write_alignments
 from aligner.training.lightning_cli import LAST, find_config, train
 
 
@@ -184,3 +184,55 @@ def test_what_cannot_be_is_said_before_any_work(
     assert align(checkpoint, tiny_corpus, tmp_path / "out", *more) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_format_that_can_hold_nothing_is_a_failure(
+    tiny_corpus: Path, checkpoint: Path, aligned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = shutil.copytree(aligned, tmp_path / "out")
+    assert align(checkpoint, tiny_corpus, out, "--format", "fastspeech2", "json") == 1
+    n_utterances = len(load_utterances(tiny_corpus))
+    assert f"fastspeech2: {n_utterances} utterances could not be written" in capsys.readouterr().err
+    assert len((out / "fastspeech2" / "refused.txt").read_text().splitlines()) == n_utterances
+    assert len(list((out / "json").glob("*.json"))) == n_utterances
+
+
+def test_files_of_a_format_that_somebody_changed_are_not_replaced(
+    tiny_corpus: Path, checkpoint: Path, aligned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = shutil.copytree(aligned, tmp_path / "out")
+    (out / "json").mkdir()
+    own = out / "json" / f"{load_utterances(tiny_corpus)[0].id}.json"
+    own.write_text("mine")
+    assert align(checkpoint, tiny_corpus, out, "--format", "json") == 1
+    assert "1 files are there already that no export wrote" in capsys.readouterr().err
+    assert own.read_text() == "mine"
+    assert align(checkpoint, tiny_corpus, out, "--format", "json", "--overwrite") == 0
+    assert own.read_text() != "mine"
+    assert align(checkpoint, tiny_corpus, out, "--format", "json") == 0  # our own now
+
+
+def test_names_that_clash_are_told_before_any_work(
+    tiny_corpus: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = load_utterances(tiny_corpus)[:2]
+    save_tiny_corpus(tmp_path / "data", [replace(one, id="a b"), replace(other, id="a_b")])
+    assert align(checkpoint, tmp_path / "data", tmp_path / "out", "--format", "json") == 1
+    assert "would both be written as 'a_b'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_phone_that_lasts_seconds_is_told(
+    tiny_corpus: Path, checkpoint: Path, aligned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = shutil.copytree(aligned, tmp_path / "out")
+    ours = list(read_alignments(out / MANIFEST))
+    long = Alignment.from_boundaries(
+        ours[1].id, ["sil", "f"], [-1, 0], ["f"], [0, 2, 4.4], 4.4, scores=[0.9, 0.9]
+    )
+    write_alignments(out / MANIFEST, [ours[0], long, *ours[2:]])
+    assert align(checkpoint, tiny_corpus, out) == 0
+    assert f"1 utterance has a phone of more than 1.5 s, such as {long.id} (phone 'f' 2.4 s)" in (
+        capsys.readouterr().err
+    )
+    assert table(out / "suspects.tsv") == [["id", "what"], [long.id, "phone 'f' 2.4 s"]]

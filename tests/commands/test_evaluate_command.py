@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_alignments import example
 from tiny_corpus import save_tiny_corpus, write_tiny_corpus
 
 from aligner.cli import main
+from aligner.formats import MANIFEST, write_alignments
 from aligner.training.lightning_cli import LAST, find_config, train
 
 
@@ -91,3 +93,19 @@ def test_a_missing_checkpoint_is_named(
 ) -> None:
     assert evaluate("--checkpoint", tmp_path / "none.ckpt", "--data", corpus) == 1
     assert "none.ckpt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cut_off", ["ALIGNMENTS", "--reference"])
+def test_a_manifest_that_ends_too_early_is_measured_and_is_an_error(
+    cut_off: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = [example(id=f"Anna+{n}") for n in range(4)]
+    for name in ("ALIGNMENTS", "--reference"):
+        write_alignments(tmp_path / name / MANIFEST, many)
+    path = tmp_path / cut_off / MANIFEST
+    path.write_bytes(path.read_bytes()[:-40])
+    assert evaluate(tmp_path / "ALIGNMENTS", "--reference", tmp_path / "--reference") == 1
+    printed = capsys.readouterr()
+    assert "Boundary errors, 2 utterances" in printed.out
+    assert "these figures are of a part only" in printed.err
+    assert "such as Anna+2)" in printed.out  # the id, and not the key that it is matched by

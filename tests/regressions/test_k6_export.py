@@ -199,7 +199,9 @@ KINDS = [
 def test_one_broken_utterance_of_any_source_costs_itself_alone(tmp_path: Path, kind: str) -> None:
     source, good = broken_source(tmp_path, kind)
     out = tmp_path / "o"
-    assert run(source, "--format", "npy", "textgrid", "--preset", "vits", "--out", out) == 0
+    assert run(source, "--format", "npy", "textgrid", "--preset", "vits", "--out", out) == (
+        kind == "manifest, cut off"  # nobody knows what is missing
+    )
     for name, suffix in (("npy", "npy"), ("textgrid", "TextGrid")):
         written = [path for path in files(out / name) if path.endswith(suffix)]
         assert len(written) >= good
