@@ -187,7 +187,7 @@ def _check_names(data: Path, roots: dict[str, Path], settings: "ExportSettings",
 def _export(
     out: Path, roots: dict[str, Path], settings: "ExportSettings"
 ) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]], dict[str, dict[str, Any]]]:
-    """Write the formats and the lists; returns the rows of confidence.tsv and suspects.tsv, and each format's figures."""
+    """Write formats and lists; returns the rows of confidence.tsv and suspects.tsv, and formats' figures."""
     from aligner.formats import MANIFEST, Exported, export, read_alignments
 
     suspects: list[tuple[str, str]] = []

@@ -15,10 +15,10 @@ DESCRIPTION = """\
 Train on a prepared corpus. Only its audio and texts are learnt from; where the corpus has known times,
 boundary errors against them are shown.
 
-Writes OUT/checkpoints/last.ckpt after every epoch (`aligner align` takes it), beside it refused.tsv if there
-are utterances that could not be trained on, TensorBoard files and the full configuration. Ctrl-C leaves the
-last epoch's checkpoint; --resume continues from it, and ends with the same result as if training had not been
-interrupted."""
+Writes OUT/checkpoints/last.ckpt after every epoch (`aligner align` takes it), OUT/checkpoints/refused.tsv if
+there are utterances that could not be trained on, TensorBoard files and the full configuration. Ctrl-C
+leaves the last epoch's checkpoint; --resume continues from it, and ends with the same result as if training
+had not been interrupted."""
 
 EPILOG = """\
 examples:

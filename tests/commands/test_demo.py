@@ -128,3 +128,11 @@ def test_a_uniform_split_gives_every_token_the_same() -> None:
     assert [(w.symbol, w.start_s, w.end_s) for w in split.words] == [
         ("ab", pytest.approx(0.3), pytest.approx(0.9))
     ]
+
+
+def test_too_few_sentences_tell_nothing_and_are_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    figures = {"phone_error_ms": 60.0, "uniform_error_ms": 90.0}
+    demo._judge({**figures, "utterances": 12})
+    assert "12 sentences are too few to tell" in capsys.readouterr().err
+    with pytest.raises(AlignerError, match="something is broken here"):
+        demo._judge({**figures, "utterances": 60})
