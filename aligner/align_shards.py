@@ -18,8 +18,7 @@ from aligner.errors import AlignerError
 from aligner.formats import MANIFEST
 from aligner.formats.atomic import atomic_write
 from aligner.formats.folder import output_folder
-
-FOLDER = "shards"
+from aligner.formats.manifest import SHARDS
 
 
 class Shard(NamedTuple):
@@ -40,11 +39,11 @@ class Shard(NamedTuple):
 
     def manifest(self, out: Path) -> Path:
         """Where its alignments are until all are there."""
-        return out / FOLDER / f"{self.name}.jsonl.gz"
+        return out / SHARDS / f"{self.name}.jsonl.gz"
 
     def failures(self, out: Path) -> Path:
         """Why utterances of it could not be aligned, by id; it is there when the shard has finished."""
-        return out / FOLDER / f"{self.name}.failed.json"
+        return out / SHARDS / f"{self.name}.failed.json"
 
     @classmethod
     def parse(cls, text: str, environment: Mapping[str, str] = os.environ) -> "Shard":
@@ -116,7 +115,7 @@ def merge_shards(out: str | Path, of: int) -> dict[str, str] | None:
     shards = [Shard(number, of) for number in range(1, of + 1)]
     try:
         with output_folder(out):
-            if (out / MANIFEST).exists() and not (out / FOLDER).exists():
+            if (out / MANIFEST).exists() and not (out / SHARDS).exists():
                 return {}
             if not all(shard.failures(out).exists() for shard in shards):
                 return None
@@ -126,7 +125,7 @@ def merge_shards(out: str | Path, of: int) -> dict[str, str] | None:
             with atomic_write(out / MANIFEST) as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
                 for line in _merged([shard.manifest(out) for shard in shards]):
                     packed.write(line)
-            shutil.rmtree(out / FOLDER)
+            shutil.rmtree(out / SHARDS)
             return failed
     except AlignerError:  # another shard is at work, or merging: the last to end comes here again
         return None

@@ -193,6 +193,8 @@ class Aligner(nn.Module):
             AlignerError: For audio that cannot be read, and text that cannot be pronounced or holds symbols
                 that the aligner has not learnt, naming the utterance: the file, or "utterance".
         """
+        if not isinstance(text, str | Transcript):
+            raise AlignerError(f"text is {type(text).__name__}; a text (str) or a Transcript is needed")
         if isinstance(audio, str | Path):
             (samples, rate_hz), id, path = read_audio(audio), Path(audio).stem, str(audio)
         else:
@@ -344,6 +346,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         AlignerError: If it is not such a checkpoint, or a damaged one.
     """
+    if not isinstance(path, str | Path):
+        raise AlignerError(f"the path of a checkpoint is needed, not {type(path).__name__}")
     if not Path(path).is_file():
         raise AlignerError(f"{path}: no such file")
     if not _is_whole_zip(path):  # what torch.save writes
@@ -376,7 +380,12 @@ def _is_whole_zip(path: str | Path) -> bool:
 def _checked_samples(
     audio: NDArray[np.float32], sample_rate_hz: int | None
 ) -> tuple[NDArray[np.float32], int]:
-    if not sample_rate_hz or sample_rate_hz < 0:
+    if not isinstance(audio, np.ndarray | Tensor):
+        raise AlignerError(
+            f"audio is {type(audio).__name__}; the path of a sound file, or its samples as an array [N] with "
+            "sample_rate_hz, is needed"
+        )
+    if not isinstance(sample_rate_hz, int | float | np.number) or not sample_rate_hz > 0:
         raise AlignerError("audio given as samples needs sample_rate_hz, above 0")
     samples = np.asarray(audio)
     if samples.ndim != 1 or not len(samples):

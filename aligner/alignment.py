@@ -53,7 +53,7 @@ class FrameGrid:
             last frame. "same": padding by (n_fft - hop) / 2 on both sides, vocos's `padding="same"`.
 
     Raises:
-        AlignerError: For a hop or a rate below 1, or an unknown rule.
+        AlignerError: For a hop or a rate that is no whole number above 0, or an unknown rule.
     """
 
     hop_samples: int
@@ -61,6 +61,9 @@ class FrameGrid:
     rule: FrameRule = "center"
 
     def __post_init__(self) -> None:
+        for name, value in (("hop", self.hop_samples), ("sample rate", self.sample_rate_hz)):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer):
+                raise AlignerError(f"{name} {value!r} must be a whole number")
         if self.hop_samples <= 0 or self.sample_rate_hz <= 0:
             raise AlignerError(
                 f"hop {self.hop_samples} and sample rate {self.sample_rate_hz} must be greater than 0"

@@ -37,6 +37,17 @@ def check_layout(layout: str) -> None:
         raise ValueError(f'layout {layout!r}: use "BTS" (batch, text, speech) or "BST" (batch, speech, text)')
 
 
+def check_tensors(**arguments: object) -> None:
+    """Raises TypeError unless all are tensors.
+
+    Args:
+        **arguments: What was given, by the argument's name.
+    """
+    for name, value in arguments.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name}: a torch.Tensor is needed, not {type(value).__name__}")
+
+
 def check_lengths(scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Checked lengths, moved to the device of the scores.
 
@@ -48,6 +59,7 @@ def check_lengths(scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor) 
     Raises:
         ValueError: A wrong shape or type.
     """
+    check_tensors(text_lengths=text_lengths, speech_lengths=speech_lengths)
     B, device = scores.shape[0], scores.device
     return (
         _check_lengths("text_lengths", text_lengths, B, device),
@@ -72,6 +84,7 @@ def check_skippable(scores: Tensor, skippable: Tensor | None) -> None:
     """
     if skippable is None:
         return
+    check_tensors(skippable=skippable)
     if skippable.shape != scores.shape[:2]:
         raise ValueError(
             f"skippable has shape {tuple(skippable.shape)}; batch and text are {tuple(scores.shape[:2])}"
@@ -91,8 +104,10 @@ def check_states(emissions: Tensor, states: Tensor, starts: Tensor | None) -> Te
         starts: `[B]`, int64 or int32, or None.
 
     Raises:
-        ValueError: A wrong shape, type or device of any of the three.
+        TypeError: One of the three is no tensor.
+        ValueError: A wrong shape, type or device of any of them.
     """
+    check_tensors(emissions=emissions, states=states)
     if emissions.dtype not in FLOATS:
         raise ValueError(f"emissions are {emissions.dtype}; use float32, float16 or bfloat16")
     if states.dim() != 2:
@@ -111,6 +126,7 @@ def check_states(emissions: Tensor, states: Tensor, starts: Tensor | None) -> Te
                 "or packed emissions [F, M] with starts"
             )
         return None
+    check_tensors(starts=starts)
     if emissions.dim() != 2:
         raise ValueError(f"emissions have shape {tuple(emissions.shape)}; with starts, use [F, M]")
     if starts.shape != (B,):

@@ -20,6 +20,7 @@ from mas.checks import (
     check_layout,
     check_lengths,
     check_skippable,
+    check_tensors,
     explain,
 )
 
@@ -56,6 +57,7 @@ def search(
             gets a row of -1.
 
     Raises:
+        TypeError: Something other than tensors.
         ValueError: Wrong shapes or types. If `check`, also for items that cannot be aligned, which the error
             names: a length of 0 or beyond the scores, more tokens than frames, neighbouring skippable tokens,
             or a best score that is not finite (NaN or +inf in the scores, -inf on every path).
@@ -79,6 +81,7 @@ def search_for(
 ) -> Tensor:
     """As `search`, for another public function: errors advise what suits `caller`."""
     check_layout(layout)
+    check_tensors(scores=scores)
     if scores.dim() != 3:
         raise ValueError(f"scores have shape {tuple(scores.shape)}; batch, text and speech are needed")
     if layout == "BST":

@@ -45,6 +45,7 @@ def search_states(
         check: As in `search`.
 
     Raises:
+        TypeError: Something other than tensors.
         ValueError: Wrong shapes or types. If `check`, also for items that cannot be aligned, which the error
             names: the reasons that `search` has, a state that is no column of `emissions`, or frames beyond
             them.

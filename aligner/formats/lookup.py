@@ -81,7 +81,9 @@ class AlignmentLookup:
         try:
             return read_utterance(path, id, path.parent.name, *self._tiers)
         except AlignerError as error:
-            raise NoMatch(f"reference cannot be read: {error}") from error
+            # Without the file, so that what is wrong with all of them is said once, with their number.
+            reason = str(error).removeprefix(f"{path}: ")
+            raise NoMatch(f"reference cannot be read: {reason}") from error
 
     def unused(self) -> list[str]:
         """Ids of the alignments that no call of `find` matched; of files, their paths without suffix."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lhotse.cut import Cut
 
 MANIFEST = "alignments.jsonl.gz"
+SHARDS = "shards"  # the folder of manifests that are not put together yet, where the manifest is to be
 
 
 class DamagedManifest(AlignerError):

@@ -7,7 +7,7 @@ from aligner.alignment import Alignment
 from aligner.errors import AlignerError
 from aligner.formats.ctm import PHONES_FILE, ctm_files, read_ctm
 from aligner.formats.json_file import read_json
-from aligner.formats.manifest import MANIFEST, read_alignments
+from aligner.formats.manifest import MANIFEST, SHARDS, read_alignments
 from aligner.formats.textgrid import read_textgrid
 from aligner.formats.timit import PHONE_SUFFIXES, WORD_SUFFIXES, read_timit
 
@@ -68,6 +68,11 @@ def find_manifest(path: Path) -> Path | None:
     for usual in (MANIFEST, "cuts.jsonl.gz"):
         if (path / usual).exists():
             return path / usual
+    if (path / SHARDS).is_dir() and any((path / SHARDS).glob("*.jsonl*")):
+        raise AlignerError(
+            f"{path}: not all shards of `aligner align --shard` are there yet; run those that are missing, "
+            "and the last one puts them together"
+        )
     if any(path.glob("*.partial.jsonl")):
         raise AlignerError(f"{path}: `aligner align` was interrupted here; run it again, and it goes on")
     found = sorted(f for f in (*path.glob("*.jsonl"), *path.glob("*.jsonl.gz")) if ".partial." not in f.name)

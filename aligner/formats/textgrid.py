@@ -13,7 +13,7 @@ from aligner.text.transcript import PAUSE
 
 # Usual names of tiers, in lower case (MFA: words, phones; TIMIT: its suffixes wrd, phn).
 _WORD_TIERS = ("words", "word", "wrd")
-_PHONE_TIERS = ("phones", "phone", "segments", "phn")
+_PHONE_TIERS = ("phones", "phone", "phonemes", "phoneme", "segments", "phn")
 
 ADDED_PAUSES = "added pauses"  # the tier of the pauses among a consumer's own tokens
 
@@ -215,6 +215,8 @@ def _parsed(path: Path) -> tuple[float, float, list[_Tier]]:
 
 def _entries(path: Path, tiers: list[_Tier], asked: str | None, usual: tuple[str, ...]) -> list[Entry] | None:
     names = [tier.name for tier in tiers]
+    if asked and asked not in names:  # whoever types it need not mind the case
+        asked = next((name for name in names if name.casefold() == asked.casefold()), asked)
     named = [asked] if asked else [n for n in names if n.lower().split(" - ")[-1].strip() in usual]
     if asked and asked not in names:
         raise AlignerError(f"{path}: no tier {asked!r}; it has {names}")

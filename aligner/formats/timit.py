@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from aligner.alignment import Alignment, Interval
+from aligner.errors import AlignerError
 from aligner.formats.tiers import Entry, alignment_from_entries
 from aligner.text.transcript import PAUSE
 
@@ -59,8 +60,7 @@ def read_timit(path: Path, id: str, speaker: str = "") -> Alignment:
         speaker: The speaker's name, "" if unknown.
 
     Raises:
-        AlignerError: Phones overlap.
-        ValueError: A line is not `start end label`, or there is no line at all.
+        AlignerError: Phones overlap, a line is not `start end label`, or there is no line at all.
     """
     phones = _entries(_existing(path, PHONE_SUFFIXES))
     words = _entries(_existing(path, WORD_SUFFIXES))
@@ -108,11 +108,15 @@ def _existing(path: Path, suffixes: tuple[str, ...]) -> Path | None:
 def _entries(path: Path | None) -> list[Entry]:
     if path is None:
         return []
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    fields = [line.split(maxsplit=2) for line in lines if line.strip()]
-    if not fields:
-        raise ValueError(f"{path.name} is empty")
-    return [
-        (label.strip(), int(start) / SAMPLE_RATE_HZ, int(end) / SAMPLE_RATE_HZ, None)
-        for start, end, label in fields
-    ]
+    entries: list[Entry] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            start, end, label = line.split(maxsplit=2)
+            entries.append((label.strip(), int(start) / SAMPLE_RATE_HZ, int(end) / SAMPLE_RATE_HZ, None))
+        except ValueError as error:
+            raise AlignerError(f"{path}:{number}: not `start end label`, with times in samples") from error
+    if not entries:
+        raise AlignerError(f"{path}: is empty")
+    return entries

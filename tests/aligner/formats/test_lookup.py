@@ -53,7 +53,7 @@ def test_what_nobody_asked_for_is_unused(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_no_match(tmp_path: Path) -> None:
     (tmp_path / "bad.phn").write_text("0 16oo h#\n")
     assert "reference cannot be read:" in reason(AlignmentLookup(tmp_path), "bad")
-    assert "bad.phn: cannot be read" in reason(AlignmentLookup(tmp_path), "bad")
+    assert "bad.phn:1: not `start end label`" in reason(AlignmentLookup(tmp_path), "bad")
 
 
 def test_a_manifest_without_times_is_an_error(tmp_path: Path) -> None:
