@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         title = f"{args.alignments} against {args.reference}"
     summary = evaluate(alignments, references)
     _print_tables(summary)
+    _print_unread_tiers(summary, references)
     if args.html:
         from aligner.report import evaluation_page
 
@@ -175,6 +176,18 @@ def _align_sample(args: argparse.Namespace) -> "tuple[Iterable[Alignment], Align
         raise AlignerError(f"none of {len(sample)} utterances can be aligned")
     known = [utterance.reference for utterance in sample if utterance.reference is not None]
     return aligned, AlignmentLookup(args.data, alignments=known)
+
+
+def _print_unread_tiers(summary: dict[str, Any], references: "AlignmentLookup") -> None:
+    """Where there are no words or no phones to compare, say which tiers there were to choose from."""
+    missing = [level for level in ("words", "phones") if not summary[level]["n"]]
+    tiers = references.tiers() if missing else []
+    if tiers:
+        print(
+            f"note: no {' and no '.join(missing)} compared; the reference TextGrids have the tiers "
+            f"{', '.join(map(repr, tiers))}: name one with --tier if it is meant",
+            file=sys.stderr,
+        )
 
 
 def _print_tables(summary: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from aligner.alignment import Alignment, DoesNotFit, Interval
 from aligner.errors import AlignerError
 from aligner.formats.ctm import Ctm
+from aligner.formats.folder import check_folder
 from aligner.formats.json_file import Json
 from aligner.formats.labels import Audacity
 from aligner.formats.manifest import Lhotse
@@ -127,10 +128,13 @@ def check_outputs(
         source: The file that the alignments come from, which may be replaced by its own content.
 
     Raises:
-        AlignerError: Two utterances would have the same file, or the folder has files that no export wrote.
+        AlignerError: Two utterances would have the same file, a file is where a folder is to be, or the
+            folder has files that no export wrote.
     """
     settings = settings or ExportSettings()
     writers = _writers(roots, settings)
+    for root in roots.values():
+        check_folder(root)
     clashes: dict[str, None] = {}
     foreign = [
         writer.folder.root / name

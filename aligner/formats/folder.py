@@ -28,13 +28,26 @@ def make_folder(path: str | Path) -> Path:
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        in_the_way = next((p for p in (path, *path.parents) if p.exists() and not p.is_dir()), path)
-        raise AlignerError(
-            f"{in_the_way} is a file, and a folder is to be written there: choose another"
-        ) from error
+    except (FileExistsError, NotADirectoryError):
+        check_folder(path)
+        raise
     _delete_leftovers(path)
     return path
+
+
+def check_folder(path: str | Path) -> None:
+    """Look whether a folder is at a path or can be made there. Nothing is written.
+
+    Args:
+        path: Of the folder.
+
+    Raises:
+        AlignerError: A file is in the way.
+    """
+    path = Path(path)
+    for own in (path, *path.parents):
+        if own.exists() and not own.is_dir():
+            raise AlignerError(f"{own} is a file, and a folder is to be written there: choose another")
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Lookup of alignments by utterance id: reference times, and the alignments that training starts from."""
 
+import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from aligner.alignment import Alignment
 from aligner.errors import AlignerError
 from aligner.formats.manifest import DamagedManifest, read_alignments
 from aligner.formats.read import find_manifest, read, read_utterance, utterance_files
+from aligner.formats.textgrid import tier_names
 
 
 class NoMatch(AlignerError):
@@ -84,6 +86,14 @@ class AlignmentLookup:
             # Without the file, so that what is wrong with all of them is said once, with their number.
             reason = str(error).removeprefix(f"{path}: ")
             raise NoMatch(f"reference cannot be read: {reason}") from error
+
+    def tiers(self) -> list[str]:
+        """Names of the tiers of the first TextGrid that can be read; none if there is no TextGrid."""
+        for path in self._files.values():
+            if path.suffix.lower() == ".textgrid":
+                with contextlib.suppress(AlignerError):
+                    return tier_names(path)
+        return []
 
     def unused(self) -> list[str]:
         """Ids of the alignments that no call of `find` matched; of files, their paths without suffix."""

@@ -59,6 +59,18 @@ def read_textgrid(
     return replace(one, tokens=tokens, words=words_around(one.words, tokens))
 
 
+def tier_names(path: Path) -> list[str]:
+    """The names of a TextGrid's tiers, in its order.
+
+    Args:
+        path: The TextGrid.
+
+    Raises:
+        AlignerError: The file is not a whole TextGrid.
+    """
+    return [tier.name for tier in _parsed(path)[2]]
+
+
 def textgrid_text(duration_s: float, tiers: dict[str, list[TierInterval]]) -> str:
     """The content of a TextGrid in Praat's long text form.
 

@@ -14,7 +14,7 @@ from aligner.aligner import Aligner
 from aligner.alignment import FrameGrid
 from aligner.errors import AlignerError
 from aligner.formats import AlignmentLookup, read
-from aligner.formats.textgrid import textgrid_text
+from aligner.formats.textgrid import covering_tier, textgrid_text
 from aligner.text.transcript import Transcript
 
 
@@ -98,3 +98,37 @@ def test_a_folder_of_unfinished_shards_says_so(tmp_path: Path) -> None:
         read(tmp_path)
     with pytest.raises(AlignerError, match="not all shards"):
         AlignmentLookup(tmp_path)
+
+
+def test_tiers_that_were_passed_over_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = example(id="u")
+    write(one, "json", tmp_path / "ours")
+    (tmp_path / "theirs").mkdir()
+    tiers = {
+        "words": covering_tier(one.words, one.duration_s, ""),
+        "MAU": covering_tier(one.tokens, one.duration_s),
+    }
+    (tmp_path / "theirs" / "u.TextGrid").write_text(textgrid_text(one.duration_s, tiers))
+    words = ["evaluate", str(tmp_path / "ours"), "--reference", str(tmp_path / "theirs")]
+    assert cli.main(words) == 0
+    assert (
+        "no phones compared; the reference TextGrids have the tiers 'words', 'MAU'" in capsys.readouterr().err
+    )
+    assert cli.main([*words, "--tier", "phones=mau"]) == 0
+    assert "note" not in capsys.readouterr().err
+
+
+def test_an_output_folder_that_is_a_file_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n in range(3):
+        write(example(id=f"u{n}"), "json", tmp_path / "ours")
+    (tmp_path / "file").write_text("mine")
+    for out in ("file", "file/below"):
+        assert (
+            cli.main(["export", str(tmp_path / "ours"), "--format", "json", "--out", str(tmp_path / out)])
+            == 1
+        )
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "file is a file, and a folder is to be written there" in error
