@@ -6,6 +6,7 @@ to come from its speech: two seconds or a minute of silence more must not change
 B batch, N samples, S speech frames.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,7 @@ from aligner.alignment import FrameGrid
 
 _WINDOW_S = 0.025  # that a level is taken over: two periods of the lowest voices
 _HIGH_PASS_S = 0.010  # samples lose the mean of this long around them: an offset and much of hum
+_BANDS_S = (_HIGH_PASS_S, 0.002, 0.0008, 0.0)  # between means of so long: voice, vowels, consonants
 _FLOOR = 1e-12  # of a power: digital silence is -120 dB
 _CLICK_S = 0.050  # louder for shorter than this is no speech; a vowel is longer
 _LOUD_S = 0.1  # an utterance has at least this much loud speech
@@ -29,7 +31,7 @@ _FLAT_S = 1.0  # ...this long, and speech does not
 _ENDLESS_S = 3.0  # and however loud it is, in this long
 _HUM_DB = 6.0  # and it is this far below speech: sung and synthetic vowels may be as even
 _MARGIN_S = 0.4  # of a silence beside speech: what a pause is learnt from, and where last stops are released
-_NOISE_DB = 3.0  # what is within this of the levels of a silence, and joins it, belongs to it
+_NOISE_DB = 3.0  # what is within this of the levels of a silence, in all bands, and joins it, belongs to it
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,12 @@ def speech_activity(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Sp
     endless = ~_dilated(inside & ~flat, frames(_ENDLESS_S / 2) - reach) & ~few
     hum = _dilated(flat & (below | endless), reach - frames(_MARGIN_S))
     surplus = inside & (quiet | hum)
+    # A weak word may be as loud as noise that joins it; it does not sound like it.
     beside = frames(_MARGIN_S + 2 * _WINDOW_S)
-    faint = level_db <= _highest(level_db, surplus, beside) + _NOISE_DB
-    faint &= level_db >= -_highest(-level_db, surplus, beside) - _NOISE_DB
+    faint = torch.ones_like(inside)
+    for band_db in (level_db, *_band_levels_db(audio, audio_lengths, grid)):
+        faint &= band_db <= _highest(band_db, surplus, beside) + _NOISE_DB
+        faint &= band_db >= -_highest(-band_db, surplus, beside) - _NOISE_DB
     surplus = surplus | (inside & _runs_with(surplus, surplus | faint))
     known = inside & ~surplus & ~faint
     loud = (level_db > speech_db - _RANGE_DB) & (steady_db > speech_db - _QUIET_DB)
@@ -102,20 +107,45 @@ def frame_levels_db(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Te
         audio_lengths: Samples of each utterance, `[B]`.
         grid: Where the frames lie.
     """
+    return next(_band_levels_db(audio, audio_lengths, grid, (_HIGH_PASS_S, 0.0)))
+
+
+def _band_levels_db(
+    audio: Tensor, audio_lengths: Tensor, grid: FrameGrid, edges_s: Sequence[float] = _BANDS_S
+) -> Iterator[Tensor]:
+    """The power around each frame's centre in dB, `[B, S]`, of each band from the lowest.
+
+    Args:
+        audio: `[B, N]`.
+        audio_lengths: Samples of each utterance, `[B]`.
+        grid: Where the frames lie.
+        edges_s: A band is what the mean over one of these has less than that over the next; 0 for the sound
+            itself.
+    """
     n_frames = int(grid.frame_count(audio.shape[1]))
     inside = torch.arange(audio.shape[1], device=audio.device) < audio_lengths[:, None]
     sound = audio.float().masked_fill(~inside, 0.0)
     weight = inside.float()
-    width = 2 * round(grid.sample_rate_hz * _HIGH_PASS_S / 2) + 1
-    local_mean = _mean_around(sound, width) / _mean_around(weight, width).clamp(min=1e-6)
-    power = (sound - local_mean).masked_fill(~inside, 0.0).square()
     window = max(2 * round(grid.sample_rate_hz * _WINDOW_S / 2), grid.hop_samples)
-    left, right = grid.padding(window)
-    pooled = [
-        avg_pool1d(torch.nn.functional.pad(values, (left, right)), window, grid.hop_samples)[:, :n_frames]
-        for values in (power, weight)
-    ]
-    return 10 * torch.log10(pooled[0] / pooled[1].clamp(min=1e-6) + _FLOOR)
+    padding = grid.padding(window)
+
+    def pooled(values: Tensor) -> Tensor:
+        padded = torch.nn.functional.pad(values, padding)
+        return avg_pool1d(padded, window, grid.hop_samples)[:, :n_frames]
+
+    def smooth(width_s: float) -> Tensor:
+        width = 2 * round(grid.sample_rate_hz * width_s / 2) + 1
+        if width == 1:
+            return sound
+        return _mean_around(sound, width) / _mean_around(weight, width).clamp(min=1e-6)
+
+    share = pooled(weight).clamp(min=1e-6)
+    smoother = smooth(edges_s[0])
+    for edge_s in edges_s[1:]:
+        rougher = smooth(edge_s)
+        power = (rougher - smoother).masked_fill_(~inside, 0.0).square_()
+        yield 10 * torch.log10(pooled(power) / share + _FLOOR)
+        smoother = rougher
 
 
 def _speech_level_db(level_db: Tensor, steady_db: Tensor, countable: Tensor, loud_frames: int) -> Tensor:
