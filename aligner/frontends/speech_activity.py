@@ -30,6 +30,9 @@ _FLAT_DB = 5.0  # noise, hum and tones change less than this in...
 _FLAT_S = 1.0  # ...this long, and speech does not
 _ENDLESS_S = 3.0  # and however loud it is, in this long
 _HUM_DB = 6.0  # and it is this far below speech: sung and synthetic vowels may be as even
+_ROUGH_DB = 12.0  # deep noises (wind, traffic) change as much as this, but not in the highest band...
+_ROUGH_HUM_DB = 10.0  # ...and count from further below speech, which may be drowned by hiss in that band
+_NEARBY_S = 1.0  # how far away a silence says which levels are its own
 _MARGIN_S = 0.4  # of a silence beside speech: what a pause is learnt from, and where last stops are released
 _NOISE_DB = 3.0  # what is within this of the levels of a silence, in all bands, and joins it, belongs to it
 
@@ -63,6 +66,7 @@ def speech_activity(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Sp
     """
     audio_lengths = audio_lengths.to(audio.device)
     level_db = frame_levels_db(audio, audio_lengths, grid)
+    bands_db = list(_band_levels_db(audio, audio_lengths, grid))
     lengths = grid.frame_count(audio_lengths)
     inside = torch.arange(level_db.shape[1], device=audio.device) < lengths[:, None]
     if not inside.shape[1]:
@@ -73,25 +77,25 @@ def speech_activity(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Sp
 
     steady_db = _without_clicks(level_db, inside, frames(_CLICK_S))
     reach = frames(_FLAT_S / 2)
-    spread_db = _highest(steady_db, inside, reach) + _highest(-steady_db, inside, reach)
+    spread_db = _spread(steady_db, inside, reach)
     flat = inside & (spread_db < _FLAT_DB)
-    countable = inside & ~_dilated(flat, reach)
+    hiss_db = _without_clicks(bands_db[-1], inside, frames(_CLICK_S))
+    rough = inside & (spread_db < _ROUGH_DB) & (_spread(hiss_db, inside, reach) < _FLAT_DB)
+    countable = inside & ~_dilated(flat | rough, reach)
     few = countable.sum(1, keepdim=True) < frames(_LOUD_S)
     countable = torch.where(few, inside, countable)
     speech_db = _speech_level_db(level_db, steady_db, countable, frames(_LOUD_S))
 
     quiet = _highest(steady_db, inside, frames(_QUIET_S / 2)) < speech_db - _QUIET_DB
+    longer = frames(_ENDLESS_S / 2) - reach
+    endless = _dilated(~_dilated(inside & ~flat, longer) & ~few, longer)
     below = -_highest(-steady_db, inside, reach) < speech_db - _HUM_DB
-    endless = ~_dilated(inside & ~flat, frames(_ENDLESS_S / 2) - reach) & ~few
-    hum = _dilated(flat & (below | endless), reach - frames(_MARGIN_S))
-    surplus = inside & (quiet | hum)
-    # A weak word may be as loud as noise that joins it; it does not sound like it.
-    beside = frames(_MARGIN_S + 2 * _WINDOW_S)
-    faint = torch.ones_like(inside)
-    for band_db in (level_db, *_band_levels_db(audio, audio_lengths, grid)):
-        faint &= band_db <= _highest(band_db, surplus, beside) + _NOISE_DB
-        faint &= band_db >= -_highest(-band_db, surplus, beside) - _NOISE_DB
-    surplus = surplus | (inside & _runs_with(surplus, surplus | faint))
+    far_below = _highest(steady_db, inside, reach) < speech_db - _ROUGH_HUM_DB
+    hum = _dilated((flat & (below | endless)) | (rough & far_below), reach - frames(_MARGIN_S))
+    nearby = frames(_NEARBY_S)
+    surplus = _bridged(inside & (quiet | hum), inside, level_db, steady_db, nearby)
+    faint = _like(surplus, [level_db, *bands_db], nearby)
+    surplus = surplus | _runs_with(surplus, _without_short_holes(surplus | faint, inside))
     known = inside & ~surplus & ~faint
     loud = (level_db > speech_db - _RANGE_DB) & (steady_db > speech_db - _QUIET_DB)
     spoken = known & countable & loud
@@ -167,6 +171,35 @@ def _without_clicks(level_db: Tensor, inside: Tensor, width: int) -> Tensor:
     reach = width // 2
     lowest = -_highest(-level_db, inside, reach)
     return _highest(lowest, inside, reach)
+
+
+def _spread(level_db: Tensor, inside: Tensor, reach: int) -> Tensor:
+    """How far apart the levels up to `reach` frames away are."""
+    return _highest(level_db, inside, reach) + _highest(-level_db, inside, reach)
+
+
+def _like(silence: Tensor, bands_db: Sequence[Tensor], reach: int) -> Tensor:
+    """The frames `[B, S]` that sound like the silence nearby, by their levels in all bands.
+
+    A weak word may be as loud as noise that joins it; it does not sound like it.
+    """
+    alike = torch.ones_like(silence)
+    for band_db in bands_db:
+        alike &= band_db <= _highest(band_db, silence, reach) + _NOISE_DB
+        alike &= band_db >= -_highest(-band_db, silence, reach) - _NOISE_DB
+    return alike
+
+
+def _without_short_holes(flags: Tensor, inside: Tensor) -> Tensor:
+    """The flags, and up to two frames between them: a moment of a noise that is louder than all the rest."""
+    return inside & ~_dilated(inside & ~_dilated(inside & flags, 1), 1)
+
+
+def _bridged(surplus: Tensor, inside: Tensor, level_db: Tensor, steady_db: Tensor, reach: int) -> Tensor:
+    """The silence with what lies between two stretches of it and is nowhere louder than they are nearby."""
+    louder = inside & ~surplus & (steady_db > _highest(level_db, surplus, reach) + _NOISE_DB)
+    between = (surplus.cumsum(1) > 0) & (surplus.flip(1).cumsum(1).flip(1) > 0)
+    return surplus | (between & ~_runs_with(louder, ~surplus))
 
 
 def _highest(values: Tensor, where: Tensor, reach: int) -> Tensor:

@@ -71,6 +71,44 @@ def test_silence_between_words_is_surplus(kind: str) -> None:
     assert not surplus[first + 500 + MARGIN_FRAMES :].any()
 
 
+def deep(seconds: float, level_db: float) -> Tensor:
+    """Noise as of wind and traffic: its level changes by some 10 dB within a second."""
+    walk = white(seconds + 0.1, 0).cumsum(0)
+    walk = (walk - torch.nn.functional.avg_pool1d(walk[None], 801, 1, 400)[0])[800:-800]
+    return 10 ** (level_db / 20) * walk / walk.square().mean().sqrt()
+
+
+def test_deep_noise_between_words_is_surplus_up_to_the_words() -> None:
+    audio = torch.cat([speech(), deep(10, -40), speech()])
+    _, surplus = found(audio)
+    first = len(speech()) // 160
+    last = first + round(10 * 100)
+    assert surplus[first + 5 : last - 5].all()
+    assert not surplus[: first - MARGIN_FRAMES].any()
+    assert not surplus[last + MARGIN_FRAMES :].any()
+
+
+@pytest.mark.parametrize("level_db", [-45, -55])
+def test_a_weak_word_as_loud_as_the_noise_that_joins_it_is_no_surplus(level_db: float) -> None:
+    time_s = torch.arange(round(0.08 * RATE_HZ)) / RATE_HZ
+    murmur = 2**0.5 * 10 ** (level_db / 20) * torch.sin(2 * torch.pi * 220 * time_s)
+    audio = torch.cat([speech(), murmur, white(5, level_db), speech()])
+    _, surplus = found(audio)
+    start = len(speech()) // 160
+    assert not surplus[start + 2 : start + 7].any()
+    assert surplus[start + 11 : start + 500].all()
+
+
+@pytest.mark.parametrize("where", ["start", "end"])
+def test_noise_little_below_the_speech_is_surplus_up_to_it(where: str) -> None:
+    noise, sound = white(5, -24), speech()
+    _, surplus = found(torch.cat([noise, sound] if where == "start" else [sound, noise]))
+    n_noise = len(noise) // 160
+    surplus = surplus if where == "start" else surplus.flip(0)
+    assert surplus[: n_noise - MARGIN_FRAMES].all()
+    assert not surplus[n_noise + MARGIN_FRAMES :].any()
+
+
 def test_pauses_of_speech_are_no_surplus() -> None:
     for pause_s in (0.1, 0.3, 0.6):
         _, surplus = found(torch.cat([speech(), white(pause_s, -75), speech()]))
