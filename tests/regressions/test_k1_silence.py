@@ -21,6 +21,7 @@ def silence(kind: str, seconds: float) -> torch.Tensor:
     return {
         "zeros": torch.zeros(n),
         "noise": 10 ** (-55 / 20) * torch.randn(n, generator=generator),
+        "loud noise": 10 ** (-40 / 20) * torch.randn(n, generator=generator),
         "offset": torch.full((n,), 0.05),
     }[kind]
 
@@ -39,7 +40,7 @@ def word_times_s(alignments: list[Alignment]) -> list[float]:
     return [time_s for a in alignments for word in a.words for time_s in (word.start_s, word.end_s)]
 
 
-@pytest.mark.parametrize("kind", ["zeros", "noise", "offset"])
+@pytest.mark.parametrize("kind", ["zeros", "noise", "loud noise", "offset"])
 @pytest.mark.parametrize(("before_s", "after_s"), [(2.0, 0.0), (0.0, 5.0), (10.0, 60.0)])
 def test_silence_around_a_recording_moves_its_times_along_and_nothing_else(
     aligner: Aligner, recordings: list[Recording], kind: str, before_s: float, after_s: float
@@ -51,6 +52,27 @@ def test_silence_around_a_recording_moves_its_times_along_and_nothing_else(
         longer.append(replace(recording, audio=audio, duration_s=len(audio) / RATE_HZ))
     found = word_times_s(aligner.align_batch(longer))
     assert np.abs(np.array(found) - before_s - np.array(plain)).mean() < WITHIN_S
+
+
+@pytest.mark.parametrize("kind", ["zeros", "noise", "loud noise"])
+@pytest.mark.parametrize("seconds", [2.0, 10.0])
+def test_silence_between_words_moves_what_follows_and_nothing_else(
+    aligner: Aligner, recordings: list[Recording], kind: str, seconds: float
+) -> None:
+    plain = aligner.align_batch(recordings)
+    longer, cuts_s = [], []
+    for recording, found in zip(recordings, plain, strict=True):
+        cut_s = found.words[len(found.words) // 2].start_s
+        cut = round(cut_s * RATE_HZ)
+        audio = torch.cat([recording.audio[:cut], silence(kind, seconds), recording.audio[cut:]])
+        longer.append(replace(recording, audio=audio, duration_s=len(audio) / RATE_HZ))
+        cuts_s.append(cut_s)
+    moves_s = []
+    for before, after, cut_s in zip(plain, aligner.align_batch(longer), cuts_s, strict=True):
+        for old, new in zip(before.words, after.words, strict=True):
+            shift_s = seconds if old.start_s >= cut_s else 0.0
+            moves_s += [new.start_s - old.start_s - shift_s, new.end_s - old.end_s - shift_s]
+    assert np.abs(moves_s).mean() < WITHIN_S
 
 
 @pytest.mark.parametrize("kind", ["zeros", "noise"])
