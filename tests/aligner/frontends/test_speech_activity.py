@@ -109,6 +109,13 @@ def test_noise_little_below_the_speech_is_surplus_up_to_it(where: str) -> None:
     assert not surplus[n_noise + MARGIN_FRAMES :].any()
 
 
+@pytest.mark.parametrize("level_db", [-40, -55])
+def test_a_second_of_noise_between_words_is_surplus(level_db: float) -> None:
+    _, surplus = found(torch.cat([speech(), white(1, level_db), speech()]))
+    first = len(speech()) // 160
+    assert surplus[first + MARGIN_FRAMES : first + 100 - MARGIN_FRAMES].all()
+
+
 def test_pauses_of_speech_are_no_surplus() -> None:
     for pause_s in (0.1, 0.3, 0.6):
         _, surplus = found(torch.cat([speech(), white(pause_s, -75), speech()]))
