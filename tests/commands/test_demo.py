@@ -85,6 +85,7 @@ def test_a_demo_that_finds_nothing_fails(
     real = demo._command
     monkeypatch.setattr(demo, "_command", figures)
     monkeypatch.setattr(demo, "_draw_typical", lambda *_: "none")
+    monkeypatch.setattr(demo, "_ENOUGH_UTTERANCES", 2)
     assert main(["demo", "--out", str(tmp_path / "out"), "--utterances", "2"]) == 1
     assert "not far better" in capsys.readouterr().err
 
