@@ -198,7 +198,7 @@ class World:
 
         return {
             "LJSpeech-1.1": voice, "LibriTTS": folder_of_texts, "TIMIT_SAMPLE": timit,
-            "timit/test": textgrids, "praat": textgrids, "mfa_output": textgrids,
+            "timit/test": textgrids, "praat": textgrids, "mfa_output": textgrids, "my-textgrids": textgrids,
             "prepared": prepared, "aligned": aligned,
             "corpus": folder_of_texts,
             "english_us_arpa.dict": lambda path: path.write_text(

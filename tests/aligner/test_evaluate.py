@@ -172,7 +172,7 @@ def test_a_broken_reference_is_skipped_with_its_reason(tmp_path: Path) -> None:
     summary = evaluate(alignments, AlignmentLookup(tmp_path))
     assert summary["words"]["mean_ms"] == 0.0
     (reason,) = summary["reasons"]
-    assert "bad.phn: cannot be read" in reason
+    assert "bad.phn:1: not `start end label`" in reason
 
 
 def test_nothing_to_compare_is_an_error(tmp_path: Path) -> None:
