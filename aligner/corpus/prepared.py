@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 CUTS = "cuts.jsonl.gz"
 INFO = "corpus.json"
-_UNREADABLE = "cannot be read; run `aligner prepare` again"
 
 
 @dataclass(frozen=True)
