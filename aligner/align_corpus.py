@@ -20,7 +20,8 @@ from aligner.formats.folder import output_folder
 from aligner.formats.source import SOURCE, read_source
 from aligner.text.transcript import PAUSE
 
-BATCH_DURATION_S = 200.0  # under 1 GB on a CPU; also the default of `aligner align --batch-duration`
+# Under 1 GB on a CPU, 4 GB on a GPU, which smaller batches do not fill.
+_BATCH_S, _GPU_BATCH_S = 200.0, 1600.0
 
 
 @dataclass
@@ -46,10 +47,11 @@ def align_corpus(
     out: str | Path,
     *,
     device: str = "cpu",
-    batch_duration_s: float = BATCH_DURATION_S,
+    batch_duration_s: float | None = None,
     trust: bool = False,
     shard: Shard | None = None,
     on_progress: Callable[[float, float], None] | None = None,
+    on_aligned: Callable[[Alignment], None] | None = None,
 ) -> AlignedCorpus:
     """Align every utterance of a prepared corpus and write `out/alignments.jsonl.gz`, a lhotse manifest.
 
@@ -63,10 +65,11 @@ def align_corpus(
         out: The folder to write. `aligner.formats.read_alignments` and `aligner.formats.export` read its
             manifest.
         device: "cpu", "cuda", "cuda:1".
-        batch_duration_s: Seconds of audio in a batch at most, padding counted.
+        batch_duration_s: Seconds of audio in a batch at most, padding counted. None: 200, or 1600 on a GPU.
         trust: Allow the checkpoint to use classes from outside this package.
         shard: The part of the corpus to align; `align_shards.merge_shards` puts the parts together.
         on_progress: Called after every batch with seconds of audio done and seconds in all.
+        on_aligned: Called with every alignment that this run makes.
 
     Raises:
         AlignerError: The checkpoint or the corpus cannot be read, or they are of different readings of texts;
@@ -77,6 +80,8 @@ def align_corpus(
     aligner = Aligner.load(checkpoint, device, trust=trust)
     info = load_info(data)
     result = AlignedCorpus(notes=check_reading(aligner, info, f"{checkpoint}", f"{data}"))
+    if batch_duration_s is None:
+        batch_duration_s = _GPU_BATCH_S if device.startswith("cuda") else _BATCH_S
     utterances, cuts = load_utterances(data), _cuts(data)
     whole = list(batches(utterances, batch_duration_s))
     own = whole[shard.number - 1 :: shard.of] if shard else whole
@@ -93,7 +98,7 @@ def align_corpus(
                     "aligned again"
                 )
             result.aligned |= writer.done
-            _align_missing(aligner, own, cuts, writer, result, on_progress)
+            _align_missing(aligner, own, cuts, writer, result, on_progress, on_aligned)
         if shard:
             with atomic_write(shard.failures(out)) as file:
                 file.write(json.dumps(result.failed, ensure_ascii=False, sort_keys=True).encode())
@@ -107,6 +112,7 @@ def _align_missing(
     writer: AlignmentWriter,
     result: AlignedCorpus,
     on_progress: Callable[[float, float], None] | None,
+    on_aligned: Callable[[Alignment], None] | None,
 ) -> None:
     """Align those batches that are not done, and note in `result` what became of them."""
     rate_hz = aligner.frontend.sample_rate_hz
@@ -117,6 +123,8 @@ def _align_missing(
         for id, alignment in alignments.items():
             if id not in result.aligned:
                 writer.write(alignment, json.loads(cuts[id]))
+                if on_aligned is not None:
+                    on_aligned(alignment)
         result.aligned |= alignments.keys()
         result.failed |= failed
         done_s += sum(utterance.duration_s for utterance in batch)
@@ -159,9 +167,7 @@ def check_reading(aligner: Aligner, info: CorpusInfo, checkpoint: str, data: str
     return notes
 
 
-def batches(
-    utterances: Sequence[Utterance], duration_s: float = BATCH_DURATION_S
-) -> Iterator[list[Utterance]]:
+def batches(utterances: Sequence[Utterance], duration_s: float = _BATCH_S) -> Iterator[list[Utterance]]:
     """Batches of utterances of similar length, the longest first.
 
     Args:

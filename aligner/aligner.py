@@ -150,10 +150,14 @@ class Aligner(nn.Module):
         """
         if not recordings:
             return []
-        decoded = self.decode(recordings)
+        audio, audio_lengths = self._padded(recordings)
+        decoded, features = self._decode(recordings, audio, audio_lengths)
         tokens, frames = decoded.tokens, decoded.durations.boundaries_frames(decoded.tokens.lengths)
         durations_s = np.array([recording.duration_s for recording in recordings])
-        boundaries_s = self._boundaries.correct(tokens, frames, *self._padded(recordings), durations_s)
+        assert features.spoken is not None  # as of all that come from audio
+        boundaries_s = self._boundaries.correct(
+            tokens, frames, audio, audio_lengths, features.spoken, durations_s
+        )
         evidence = utterance_evidence(
             decoded.goodness, tokens, decoded.durations.joint, self.frontend.grid.hop_s
         )
@@ -162,10 +166,15 @@ class Aligner(nn.Module):
     @torch.inference_mode()
     def decode(self, recordings: Sequence[Recording]) -> Decoded:
         """As `align_batch`, up to the frames of each token."""
+        return self._decode(recordings, *self._padded(recordings))[0]
+
+    def _decode(
+        self, recordings: Sequence[Recording], audio: Tensor, audio_lengths: Tensor
+    ) -> tuple[Decoded, PackedFeatures]:
         texts = PackedTexts.of(
             self.vocabulary, [r.id for r in recordings], [r.transcript for r in recordings]
         )
-        features = self._features(recordings)
+        features = self._features(recordings, audio, audio_lengths)
         emissions = self.encoder.emissions(features, texts.tokens())
         choice = choose_pronunciations(self.encoder, emissions.joint, features, texts)
         tokens = texts.tokens(choice)
@@ -174,7 +183,7 @@ class Aligner(nn.Module):
         goodness = goodness_of_pronunciation(
             posteriors, starts_of(features.n_frames), durations.joint, tokens
         )
-        return Decoded(tokens, durations, goodness)
+        return Decoded(tokens, durations, goodness), features
 
     def align(
         self,
@@ -290,8 +299,10 @@ class Aligner(nn.Module):
         except RuntimeError as error:  # a GPU that is full, or that its driver has lost
             raise AlignerError(f"device {device!r} cannot be used: {reason(error)}") from error
 
-    def _features(self, recordings: Sequence[Recording]) -> PackedFeatures:
-        features, reasons = usable_features(self.frontend, *self._padded(recordings))
+    def _features(
+        self, recordings: Sequence[Recording], audio: Tensor, audio_lengths: Tensor
+    ) -> PackedFeatures:
+        features, reasons = usable_features(self.frontend, audio, audio_lengths)
         for place, why in reasons.items():
             raise AlignerError(f"{recordings[place].id}: {why}")
         assert features is not None

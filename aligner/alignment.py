@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import mul
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import numpy as np
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 Count = TypeVar("Count", int, "Tensor")
 Frames = TypeVar("Frames", float, NDArray[np.float64], "Tensor")
+# Of a score: more are noise, and a third of a manifest.
+SCORE_DIGITS = 4
+
 FrameRule = Literal["center", "center_drop_last", "same"]
 FRAME_RULES: tuple[FrameRule, ...] = get_args(FrameRule)
 PausesTo = Literal["previous", "next", "nearest"]
@@ -248,19 +252,20 @@ class Alignment:
         edges[0], edges[-1] = 0.0, duration_s
         if not (np.diff(edges) >= 0).all():
             raise AlignerError(f"{id}: token boundaries are not in order (or not numbers)")
+        starts = edges.tolist()  # Python's own numbers: numpy's take ten times as long one by one
         tokens = tuple(
             Interval(
                 symbols[t],
-                float(edges[t]),
-                float(edges[t + 1]),
+                starts[t],
+                starts[t + 1],
                 None if scores is None else float(scores[t]),
                 words[t],
-                added is not None and added[t],
+                added is not None and bool(added[t]),
             )
             for t in range(len(symbols))
-            if edges[t + 1] > edges[t] or (added is not None and not added[t])
+            if starts[t + 1] > starts[t] or (added is not None and not added[t])
         )
-        spans = tuple(_word_span(id, index, word, tokens) for index, word in enumerate(word_texts))
+        spans = _word_spans(id, word_texts, tokens)
         return cls(id, float(duration_s), tokens, spans, speaker, score, text, audio)
 
     def durations(
@@ -375,11 +380,20 @@ def words_around(words: tuple[Interval, ...], tokens: tuple[Interval, ...]) -> t
     )
 
 
-def _word_span(id: str, index: int, word: str, tokens: tuple[Interval, ...]) -> Interval:
-    own = [token for token in tokens if token.word == index]
-    if not own:
-        raise AlignerError(f"{id}: word {index} ({word!r}) has no token with any extent")
-    lengths = [token.end_s - token.start_s for token in own]
-    scores = [token.score for token in own if token.score is not None]
-    score = float(np.average(scores, weights=lengths)) if len(scores) == len(own) else None
-    return Interval(word, own[0].start_s, own[-1].end_s, score, index)
+def _word_spans(id: str, words: Sequence[str], tokens: Sequence[Interval]) -> tuple[Interval, ...]:
+    """The extent of each word, and its score: the mean over its tokens, weighted by their length."""
+    own: list[list[Interval]] = [[] for _ in words]
+    for token in tokens:
+        if 0 <= token.word < len(own):
+            own[token.word].append(token)
+    spans = []
+    for index, (word, its) in enumerate(zip(words, own, strict=True)):
+        if not its:
+            raise AlignerError(f"{id}: word {index} ({word!r}) has no token with any extent")
+        lengths_s = [token.end_s - token.start_s for token in its]
+        scored = [token.score for token in its if token.score is not None]
+        score = None
+        if len(scored) == len(its):
+            score = round(sum(map(mul, scored, lengths_s)) / sum(lengths_s), SCORE_DIGITS)
+        spans.append(Interval(word, its[0].start_s, its[-1].end_s, score, index))
+    return tuple(spans)

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from aligner.alignment import SCORE_DIGITS
 from aligner.ragged import Indices, ranges, rows_of, starts_of, sums_of
 from aligner.text.packed import PackedTokens
 
@@ -116,7 +117,8 @@ class Calibration(nn.Module):
 def _probability(evidence: NDArray[np.float64], line: Tensor) -> NDArray[np.float64]:
     *weights, offset = line.tolist()
     with np.errstate(over="ignore"):  # of a text that fits not at all: the probability is then 0
-        return 1 / (1 + np.exp(-(evidence @ np.array(weights) + offset)))
+        probability = 1 / (1 + np.exp(-(evidence @ np.array(weights) + offset)))
+    return np.round(probability, SCORE_DIGITS)
 
 
 def _logistic(right: NDArray[np.float64], wrong: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """From frames to the times of tokens: all corrections in their order.
 
-B batch, N samples or tokens.
+B batch, N samples or tokens, F packed frames.
 """
 
 import numpy as np
@@ -11,7 +11,6 @@ from aligner.alignment import FrameGrid
 from aligner.boundaries.loudness import loud_part_db, loudness_db
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.boundaries.refine import BoundaryRefiner
-from aligner.frontends.speech_activity import speech_activity
 from aligner.ragged import starts_of
 from aligner.text.packed import PackedTokens
 
@@ -43,6 +42,7 @@ class BoundaryCorrection:
         boundaries_frames: NDArray[np.float64],
         audio: Tensor,
         audio_lengths: Tensor,
+        spoken: Tensor,
         durations_s: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """The times in seconds around each token, `[N + B]`: of each utterance one more than it has tokens.
@@ -52,6 +52,7 @@ class BoundaryCorrection:
             boundaries_frames: `[N + B]`, around the tokens of each.
             audio: `[B, N]`, at the grid's sample rate.
             audio_lengths: `[B]`, samples of each.
+            spoken: Bool `[F]`, the frames that are speech, of one utterance after the other.
             durations_s: `[B]`, of the recordings.
         """
         lengths = tokens.lengths + 1
@@ -62,8 +63,7 @@ class BoundaryCorrection:
             boundaries_s = self._refiner.refine(tokens, boundaries_s, audio, audio_lengths)
         if self._pause_fraction:
             loudness, n_values = loudness_db(audio, audio_lengths, self._grid.sample_rate_hz)
-            spoken = speech_activity(audio, audio_lengths, self._grid).spoken
-            n_frames = self._grid.frame_count(audio_lengths.cpu())
+            n_frames = self._grid.frame_count(audio_lengths)
             speech_db = loud_part_db(loudness, n_values, spoken, n_frames, self._grid.hop_s)
             boundaries_s = fit_pauses_to_loudness(
                 tokens,

@@ -1,6 +1,6 @@
 """How loud the audio is, a value a millisecond: where speech begins and ends next to a pause.
 
-B batch, N samples, P loudness values, S speech frames.
+B batch, N samples, P loudness values, F packed frames.
 """
 
 import numpy as np
@@ -51,15 +51,16 @@ def loud_part_db(
     Args:
         loudness: `[B, P]`, in dB.
         n_values: `[B]`, values of each utterance, on the host.
-        spoken: Bool `[B, S]`, the frames that are speech (`SpeechActivity`).
-        n_frames: `[B]`, frames of each utterance, on the host.
+        spoken: Bool `[F]`, the frames that are speech (`SpeechActivity`), of one utterance after the other.
+        n_frames: `[B]`, frames of each utterance.
         hop_s: Seconds from one frame to the next.
     """
     device = loudness.device
     value = torch.arange(loudness.shape[1], device=device)
     inside = value < n_values.to(device)[:, None]
-    frame = torch.minimum((value * (STEP_S / hop_s)).long(), n_frames.to(device)[:, None] - 1)
-    speech = inside & spoken.gather(1, frame)
+    lengths = n_frames.to(device)[:, None]
+    frame = torch.minimum((value * (STEP_S / hop_s)).long(), lengths - 1)
+    speech = inside & spoken[frame + lengths.cumsum(0) - lengths]
     speech = torch.where(speech.any(1, keepdim=True), speech, inside)
     return torch.nanquantile(loudness.masked_fill(~speech, torch.nan), _LOUDEST, 1).double().cpu().numpy()
 

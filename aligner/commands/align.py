@@ -3,11 +3,11 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aligner.commands.align_lists import LONGEST_PHONE_S, AlignmentLists
 from aligner.commands.arguments import (
     add_checkpoint,
     add_data,
@@ -25,11 +25,8 @@ from aligner.errors import AlignerError
 if TYPE_CHECKING:
     from aligner.align_corpus import AlignedCorpus
     from aligner.align_shards import Shard
-    from aligner.alignment import Alignment
     from aligner.formats import ExportSettings
 
-_WORST_WORDS = 5  # of an utterance, in confidence.tsv
-_LONGEST_PHONE_S = 1.5  # nobody speaks a longer one, unless he sings
 # In OUT while formats are written: a run that was killed there has left files that no list of its own names.
 _EXPORTING = ".exporting"
 
@@ -77,9 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-duration",
         type=float,
-        default=200.0,
         metavar="SECONDS",
-        help="audio in a batch at most, padding counted (default: %(default)s)",
+        help="audio in a batch at most, padding counted (default: 200, or 1600 on a GPU)",
     )
     parser.add_argument(
         "--shard",
@@ -101,9 +97,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     settings = ExportSettings(grid=read_grid(args))
     check_grid(args.format, settings.grid)
     roots = {name: args.out / name for name in args.format}
-    if args.batch_duration <= 0:
+    if args.batch_duration is not None and args.batch_duration <= 0:
         raise AlignerError(f"--batch-duration {args.batch_duration}: must be above 0")
-    started_s = time.perf_counter()
+    started_s, lists = time.perf_counter(), AlignmentLists()
     checkpoint, device = find_checkpoint(args.checkpoint), read_device(args)
     shard = Shard.parse(args.shard) if args.shard else None
     if shard and device == "cuda":
@@ -120,7 +116,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             trust=args.trust,
             shard=shard,
             on_progress=on_progress,
+            on_aligned=lists.add,
         )
+    lists.complete = not shard and lists.ids == corpus.aligned
     if shard:
         failed = merge_shards(args.out, shard.of)
         if failed is None:
@@ -128,8 +126,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         corpus.failed = failed
     with output_folder(args.out):
         write_tsv(args.out / "failed.tsv", ("id", "reason"), sorted(corpus.failed.items()))
-        rows, suspects, results = _export(args.out, roots, settings)
-    corpus.aligned = {id for id, _, _ in rows}
+        lists, results = _export(args.out, roots, settings, lists)
+    corpus.aligned = lists.ids
     seconds = time.perf_counter() - started_s
     for note in corpus.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -139,7 +137,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if not corpus.aligned:
         id, why = next(iter(corpus.failed.items()), ("", "the corpus is empty"))
         raise AlignerError(f"{not_aligned}, such as {id}: {why}; see {listing}")
-    _print_summary(args.out, corpus, rows, suspects, seconds)
+    _print_summary(args.out, corpus, lists, seconds)
     report_refused(results, roots, strict=False)
     if corpus.failed and args.strict:
         raise AlignerError(f"{not_aligned}: see {listing}")
@@ -148,7 +146,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "utterances": n_utterances,
         "aligned": len(corpus.aligned),
         "failed": len(corpus.failed),
-        "suspects": len(suspects),
+        "suspects": len(lists.suspects),
         "refused": {name: len(result["refused"]) for name, result in results.items()},
         "hours": round(corpus.audio_s / 3600, 4),
         "seconds": round(seconds, 1),
@@ -185,64 +183,45 @@ def _check_names(data: Path, roots: dict[str, Path], settings: "ExportSettings",
 
 
 def _export(
-    out: Path, roots: dict[str, Path], settings: "ExportSettings"
-) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]], dict[str, dict[str, Any]]]:
-    """Write formats and lists; returns the rows of confidence.tsv and suspects.tsv, and formats' figures."""
+    out: Path, roots: dict[str, Path], settings: "ExportSettings", lists: AlignmentLists
+) -> tuple[AlignmentLists, dict[str, dict[str, Any]]]:
+    """Write formats and lists; returns the lists of all utterances in the manifest, and formats' figures.
+
+    Args:
+        out: Where the manifest is.
+        roots: The folder of each format.
+        settings: Of the formats.
+        lists: Of the utterances aligned just now; what else the manifest has is read from it.
+    """
     from aligner.formats import MANIFEST, Exported, export, read_alignments
-
-    suspects: list[tuple[str, str]] = []
-    scored: list[tuple[float, tuple[str, str, str]]] = []
-
-    def noted(alignments: "Iterable[Alignment]") -> "Iterator[Alignment]":
-        for alignment in alignments:
-            score = 1.0 if alignment.score is None else alignment.score
-            scored.append((score, (alignment.id, f"{score:.3f}", _least_sure_words(alignment))))
-            longest = _longest_phone(alignment)
-            if longest is not None:
-                suspects.append((alignment.id, longest))
-            yield alignment
 
     results: dict[str, Exported] = {}
     if (out / MANIFEST).exists():
         (out / _EXPORTING).touch()
         try:
-            results = export(noted(read_alignments(out / MANIFEST)), roots, settings)
+            if roots or not lists.complete:
+                lists = AlignmentLists()
+                results = export(lists.noting(read_alignments(out / MANIFEST)), roots, settings)
         finally:  # but where the process is killed
             (out / _EXPORTING).unlink()
-    rows = [row for _, row in sorted(scored)]
-    write_tsv(out / "confidence.tsv", ("id", "score", "least sure words"), rows)
-    write_tsv(out / "suspects.tsv", ("id", "what"), suspects)
-    return rows, suspects, {name: asdict(result) for name, result in results.items()}
-
-
-def _longest_phone(alignment: "Alignment") -> str | None:
-    """The longest phone of an utterance, if it is longer than anybody speaks."""
-    from aligner.alignment import is_pause
-
-    lengths = ((t.end_s - t.start_s, t.symbol) for t in alignment.tokens if not is_pause(t.symbol))
-    length_s, symbol = max(lengths, default=(0.0, ""))
-    return f"phone {symbol!r} {length_s:.1f} s" if length_s > _LONGEST_PHONE_S else None
-
-
-def _least_sure_words(alignment: "Alignment") -> str:
-    scored = sorted((w.score, w.start_s, w.symbol) for w in alignment.words if w.score is not None)
-    return " ".join(f"{symbol}:{score:.2f}" for score, _, symbol in scored[:_WORST_WORDS])
+    lists.write(out)
+    return lists, {name: asdict(result) for name, result in results.items()}
 
 
 def _print_summary(
     out: Path,
     corpus: "AlignedCorpus",
-    rows: Sequence[tuple[str, str, str]],
-    suspects: Sequence[tuple[str, str]],
+    lists: AlignmentLists,
     seconds: float,
 ) -> None:
-    print_table(("lowest confidence", "score", "words"), rows[:SHOWN], title=f"aligned in {out}")
+    suspects = lists.suspects
+    print_table(("lowest confidence", "score", "words"), lists.rows[:SHOWN], title=f"aligned in {out}")
     print_failures("not aligned", by_reason(corpus.failed), out / "failed.tsv")
     if suspects:
         (id, what), listing = suspects[0], out / "suspects.tsv"
         have = "utterance has" if len(suspects) == 1 else "utterances have"
         print(
-            f"{len(suspects)} {have} a phone of more than {_LONGEST_PHONE_S} s, such as {id} ({what}): its "
+            f"{len(suspects)} {have} a phone of more than {LONGEST_PHONE_S} s, such as {id} ({what}): its "
             f"times are probably wrong; see {listing}",
             file=sys.stderr,
         )

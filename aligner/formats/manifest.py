@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lhotse.cut import Cut
 
 MANIFEST = "alignments.jsonl.gz"
+_LEVEL = 3  # of gzip: a quarter of the time of 6, a tenth more bytes
 SHARDS = "shards"  # the folder of manifests that are not put together yet, where the manifest is to be
 
 
@@ -246,7 +247,7 @@ class AlignmentWriter:
             self._partial.unlink()
 
     def _finish(self) -> None:
-        with atomic_write(self.path) as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
+        with atomic_write(self.path) as raw, gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as packed:
             for _, (offset, length) in sorted(self._lines.items()):
                 self._file.seek(offset)
                 packed.write(self._file.read(length))

@@ -27,10 +27,12 @@ class PackedFeatures:
         frames: `[F, C]`. All channels of a frame of surplus silence (`SpeechActivity`) are 0: there is
             nothing in it to learn or to compare.
         n_frames: `[B]`, each utterance's number of frames, S; on the host, where it decides shapes.
+        spoken: Bool `[F]`, the frames that are speech (`SpeechActivity`); None where nobody needs it.
     """
 
     frames: Tensor
     n_frames: Indices
+    spoken: Tensor | None = None
 
     @cached_property
     def lengths(self) -> Tensor:
@@ -46,6 +48,16 @@ class PackedFeatures:
     def pack(cls, utterances: Sequence[Tensor]) -> "PackedFeatures":
         """Pack the features `[S, C]` of each utterance."""
         return cls(torch.cat(list(utterances)), np.array([len(item) for item in utterances]))
+
+    @classmethod
+    def cat(cls, parts: Sequence["PackedFeatures"]) -> "PackedFeatures":
+        """Those of several batches as one."""
+        spoken = [part.spoken for part in parts if part.spoken is not None]
+        return cls(
+            torch.cat([part.frames for part in parts]),
+            np.concatenate([part.n_frames for part in parts]),
+            torch.cat(spoken) if len(spoken) == len(parts) else None,
+        )
 
     def unpack(self) -> list[Tensor]:
         """The features `[S, C]` of each utterance."""
@@ -76,13 +88,14 @@ def packed_features(frontend: Frontend, audio: Tensor, audio_lengths: Tensor) ->
     n_frames = frontend.frame_count(audio_lengths.cpu()).numpy()
     place = rows_of(n_frames) * features.shape[1] + ranges(np.zeros_like(n_frames), n_frames)
     inside = torch.from_numpy(place).to(features.device)
-    frames, spoken = features.flatten(0, 1)[inside], activity.spoken.flatten()[inside, None]
+    frames, spoken = features.flatten(0, 1)[inside], activity.spoken.flatten()[inside]
     # Sums over each utterance's own frames: over padded rows they would depend on what shares the batch.
     lengths = torch.from_numpy(n_frames).to(features.device)
+    counted = spoken[:, None]
     sums, counts = (
-        torch.segment_reduce(values.double(), "sum", lengths=lengths) for values in (frames * spoken, spoken)
+        torch.segment_reduce(values.double(), "sum", lengths=lengths)
+        for values in (frames * counted, counted)
     )
     mean = (sums / (counts + _CORPUS_FRAMES)).float().repeat_interleave(lengths, 0, output_size=len(frames))
-    return PackedFeatures(
-        (frames - mean).masked_fill(activity.surplus.flatten()[inside, None], 0.0), n_frames
-    )
+    frames = (frames - mean).masked_fill(activity.surplus.flatten()[inside, None], 0.0)
+    return PackedFeatures(frames, n_frames, spoken)

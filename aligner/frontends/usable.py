@@ -31,14 +31,15 @@ def usable_features(
         return _checked(frontend, audio, audio_lengths), {}
     except Exception:  # whatever a frontend raises; which recording it is for is found below
         pass
-    found, reasons = [], {}
+    found: list[PackedFeatures] = []
+    reasons: dict[int, str] = {}
     for place, length in enumerate(audio_lengths.tolist()):
         try:
-            alone = _checked(frontend, audio[place : place + 1, :length], audio_lengths[place : place + 1])
-            found += alone.unpack()
+            alone = audio[place : place + 1, :length], audio_lengths[place : place + 1]
+            found.append(_checked(frontend, *alone))
         except Exception as error:
             reasons[place] = reason(error)
-    return (PackedFeatures.pack(found) if found else None), reasons
+    return (PackedFeatures.cat(found) if found else None), reasons
 
 
 def _checked(frontend: Frontend, audio: Tensor, audio_lengths: Tensor) -> PackedFeatures:

@@ -58,9 +58,17 @@ def corrected(
     grid: FrameGrid = GRID,
 ) -> NDArray[np.float64]:
     correction = BoundaryCorrection(grid, shortest_pause_s, pause_fraction, refine)
+    spoken = spoken_in(*batch_of(audio), grid)
     return correction.correct(
-        tokens_of(symbols), np.array(edges, np.float64), *batch_of(audio), np.array([duration_s])
+        tokens_of(symbols), np.array(edges, np.float64), *batch_of(audio), spoken, np.array([duration_s])
     )
+
+
+def spoken_in(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Tensor:
+    """The frames that are speech, of one utterance after the other."""
+    spoken = speech_activity(audio, audio_lengths, grid).spoken
+    lengths = grid.frame_count(audio_lengths).tolist()
+    return torch.cat([own[:n] for own, n in zip(spoken, lengths, strict=True)])
 
 
 def batch_of(audio: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,7 +171,7 @@ def test_a_correction_is_its_three_steps_one_after_the_other() -> None:
     expected = drop_short_pauses(tokens, boundaries_s, 0.05)
     expected = BoundaryRefiner(RATE_HZ).refine(tokens, expected, *batch_of(AUDIO))
     loudness, n_values = loudness_db(*batch_of(AUDIO), RATE_HZ)
-    spoken, n_frames = speech_activity(*batch_of(AUDIO), GRID).spoken, GRID.frame_count(batch_of(AUDIO)[1])
+    spoken, n_frames = spoken_in(*batch_of(AUDIO), GRID), GRID.frame_count(batch_of(AUDIO)[1])
     speech_db = loud_part_db(loudness, n_values, spoken, n_frames, GRID.hop_s)
     expected = fit_pauses_to_loudness(tokens, expected, loudness.numpy(), n_values.numpy(), speech_db, 0.3)
     found = corrected(symbols, edges.tolist(), AUDIO, 0.6, 0.05, 0.3, True)
@@ -191,6 +199,6 @@ def test_a_batch_has_the_times_of_its_utterances_one_by_one() -> None:
     lengths = torch.tensor([len(own) for _, _, own, _ in parts])
     edges = np.concatenate([np.array(own, np.float64) for _, own, _, _ in parts])
     together = BoundaryCorrection(GRID, 0.05, 0.3, True).correct(
-        tokens, edges, audio, lengths, np.array([s for *_, s in parts])
+        tokens, edges, audio, lengths, spoken_in(audio, lengths, GRID), np.array([s for *_, s in parts])
     )
     assert together.tolist() == pytest.approx(np.concatenate(alone).tolist(), abs=1e-9)
