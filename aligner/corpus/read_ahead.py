@@ -1,14 +1,18 @@
 """Batches made ready by threads while the one before is worked on."""
 
+import contextlib
 import os
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Full, Queue
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Ready = TypeVar("Ready")
 
+_LOOK_S = 0.2  # how often a thread looks whether it is still wanted
 _AHEAD = 4  # batches; one is being worked on, and decoding takes longer for some than for others
 
 
@@ -44,6 +48,49 @@ def read_ahead(
             yield _finished(waiting)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def in_background(items: Iterable[Item]) -> Iterator[Item]:
+    """The items, each drawn by a thread while the one before is worked on.
+
+    Args:
+        items: What drawing one raises, this raises in its place. Closed when this is.
+    """
+    ready: Queue[tuple[Item | None, BaseException | None]] = Queue(maxsize=1)
+    end = threading.Event()
+
+    def put(item: Item | None, error: BaseException | None = None) -> None:
+        while not end.is_set():
+            with contextlib.suppress(Full):
+                return ready.put((item, error), timeout=_LOOK_S)
+
+    def draw() -> None:
+        source = iter(items)
+        try:
+            for item in source:
+                put(item)
+                if end.is_set():
+                    break
+            put(None, StopIteration())
+        except BaseException as error:
+            put(None, error)
+        finally:
+            if isinstance(source, Generator):
+                source.close()
+
+    thread = threading.Thread(target=draw, name="in-background", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item  # type: ignore[misc]
+    finally:
+        end.set()
+        thread.join()
 
 
 def available_processors() -> int:

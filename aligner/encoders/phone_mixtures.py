@@ -114,10 +114,9 @@ class PhoneMixtures(Encoder):
         """As of every encoder; M is 1 for the pause and `states` for every other symbol."""
         n_states = 1 + (self.vocab_size - 1) * self.states_per_phone
         result = features.frames.new_empty(len(self.streams), len(features.frames), n_states)
-        is_pause = torch.arange(n_states, device=result.device) == 0
         for stream, own in zip(self.streams, result, strict=True):
             stream.log_likelihood(features.frames, own)  # type: ignore[operator]
-        settle_surplus_(result, is_pause, features.surplus)
+        settle_surplus_(result, features.surplus)
         return Emissions(result)
 
     def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:

@@ -13,15 +13,15 @@ from torch import Tensor
 _NOT_SILENT = -1000.0  # log-likelihood of a phone there, to a pause's 0: no gain elsewhere pays for one frame
 
 
-def settle_surplus_(emissions: Tensor, is_pause: Tensor, surplus: Tensor) -> None:
-    """Decide frames of surplus silence in the emissions, in place.
+def settle_surplus_(emissions: Tensor, surplus: Tensor) -> None:
+    """Decide frames of surplus silence in the emissions, in place. State 0 is the pause's.
 
     Args:
         emissions: `[R, F, M]`, of R feature streams.
-        is_pause: Which states are a pause's, bool `[M]`.
         surplus: Bool `[F]`, see `PackedFeatures`.
     """
-    emissions[:, surplus] = emissions.new_zeros(is_pause.shape).masked_fill(~is_pause, _NOT_SILENT)
+    emissions[..., 0].masked_fill_(surplus, 0.0)  # (an index of bools would wait for the GPU)
+    emissions[..., 1:].masked_fill_(surplus[:, None], _NOT_SILENT)
 
 
 def settle_surplus(scores: Tensor, is_pause: Tensor, speech: Tensor) -> Tensor:

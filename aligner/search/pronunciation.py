@@ -13,7 +13,7 @@ from torch import Tensor
 
 from aligner.encoders.base import Encoder
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, first_largest, ranges, rows_of, starts_of, sums_of
+from aligner.ragged import Indices, first_largest, ranges, rows_of, starts_of
 from aligner.search.forced_alignment import align_states, states_of, token_durations
 from aligner.search.viterbi import best_paths
 from aligner.text.packed import PackedTexts, PackedTokens
@@ -72,7 +72,7 @@ def rechoose(
     fits = states.least_frames <= candidates.lengths
     lengths = candidates.lengths[fits]
     paths = best_paths(emissions, candidates.starts[fits], lengths, states.rows(fits))
-    totals = sums_of(paths.log_likelihood.double().cpu().numpy(), lengths) + candidates.log_priors[fits]
+    totals = paths.totals().cpu().numpy() + candidates.log_priors[fits]
     slots, n_candidates = np.unique(candidates.slots[fits], return_counts=True)
     found = choice.copy()
     found[slots] = candidates.variants[fits][first_largest(totals, n_candidates)]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import mas
 from aligner.encoders.base import PackedStates
-from aligner.ragged import Indices, padded, ranges
+from aligner.ragged import Indices, padded
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,19 @@ class StatePaths:
         durations: `[B, T]`, frames of each state of the item's sequence.
         state_of_frame: `[F]`, the model's state of each frame.
         log_likelihood: `[F]`, the emission of each frame in its state.
+        lengths: `[B]`, frames of each item.
     """
 
     durations: Tensor
     state_of_frame: Tensor
     log_likelihood: Tensor
+    lengths: Tensor
+
+    def totals(self) -> Tensor:
+        """The log-likelihood of each path, float64 `[B]`."""
+        if not len(self.lengths):  # of which torch makes an error
+            return self.log_likelihood.double()
+        return torch.segment_reduce(self.log_likelihood.double(), "sum", lengths=self.lengths)
 
 
 def best_paths(emissions: Tensor, starts: Indices, lengths: Indices, states: PackedStates) -> StatePaths:
@@ -47,18 +55,20 @@ def best_paths(emissions: Tensor, starts: Indices, lengths: Indices, states: Pac
         return torch.from_numpy(values).to(emissions.device, non_blocking=True)
 
     sequences = on_device(padded(states.states, states.lengths))
+    first, n_frames = on_device(starts), on_device(lengths)
     # Every path has the same share of a frame's largest emission. Without it sums stay small: those of a
     # chapter would reach 1e7, where a step of float32 is 1.
     durations = mas.search_states(
         emissions - emissions.amax(1, keepdim=True),
         sequences,
         on_device(states.lengths),
-        on_device(lengths),
-        starts=on_device(starts),
+        n_frames,
+        starts=first,
         skippable=on_device(padded(states.skippable, states.lengths)),
         most_frames=int(lengths.max(initial=1)),
     )
-    n_frames = int(lengths.sum())
-    state_of_frame = torch.repeat_interleave(sequences.flatten(), durations.flatten(), output_size=n_frames)
-    frame = on_device(ranges(starts, lengths))
-    return StatePaths(durations, state_of_frame, emissions[frame, state_of_frame])
+    total = int(lengths.sum())
+    state_of_frame = torch.repeat_interleave(sequences.flatten(), durations.flatten(), output_size=total)
+    shift = (first + n_frames - n_frames.cumsum(0)).repeat_interleave(n_frames, output_size=total)
+    frame = torch.arange(total, device=emissions.device) + shift
+    return StatePaths(durations, state_of_frame, emissions[frame, state_of_frame], n_frames)

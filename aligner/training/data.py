@@ -23,7 +23,7 @@ from aligner.corpus.prepared import (
     load_info,
     load_utterances,
 )
-from aligner.corpus.read_ahead import read_ahead
+from aligner.corpus.read_ahead import in_background, read_ahead
 from aligner.errors import AlignerError, reason
 from aligner.text.packed import PackedTexts
 from aligner.text.vocabulary import Vocabulary
@@ -104,11 +104,15 @@ def collate(utterances: Sequence[Utterance], loaded: Sequence[Loaded], texts: Se
         loaded: What was read of each.
         texts: Of all of them, in any parts.
     """
-    audio = [torch.empty(0) if own.audio is None else own.audio for own in loaded]
+    lengths = [0 if own.audio is None else len(own.audio) for own in loaded]
+    audio = torch.zeros(len(loaded), max(lengths, default=0))
+    for row, own in zip(audio, loaded, strict=True):
+        if own.audio is not None:
+            row[: len(own.audio)] = own.audio
     return Batch(
         utterances=list(utterances),
-        audio=torch.nn.utils.rnn.pad_sequence(audio, batch_first=True) if audio else torch.empty(0, 0),
-        audio_lengths=torch.tensor([len(a) for a in audio], dtype=torch.int64),
+        audio=audio,
+        audio_lengths=torch.tensor(lengths, dtype=torch.int64),
         features={
             utterance.id: own.features
             for utterance, own in zip(utterances, loaded, strict=True)
@@ -261,6 +265,9 @@ class Batches:
         return len(self._plan)
 
     def __iter__(self) -> Iterator[Batch]:
+        return in_background(self._batches()) if self._data.num_workers != 0 else self._batches()
+
+    def _batches(self) -> Iterator[Batch]:
         data = self._data
         for ids, loaded in read_ahead(self._plan, self._load, data.num_workers):
             refused = {id: own.refused for id, own in zip(ids, loaded, strict=True) if own.refused}

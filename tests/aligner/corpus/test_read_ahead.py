@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aligner.corpus.read_ahead import read_ahead
+from aligner.corpus.read_ahead import in_background, read_ahead
 
 
 @pytest.mark.parametrize("threads", [0, 1, 3, None])
@@ -56,4 +56,37 @@ def test_no_thread_is_left_behind() -> None:
     ready = read_ahead([[n] for n in range(100)], lambda item: item, 3)
     next(ready)
     ready.close()
+    assert threading.active_count() == before
+
+
+def test_items_come_from_the_background_in_order() -> None:
+    assert list(in_background(range(20))) == list(range(20))
+    assert list(in_background([])) == []
+
+
+def test_an_error_in_the_background_is_raised_in_its_place() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise OSError("unreadable")
+
+    ready = in_background(items())
+    assert next(ready) == 1
+    with pytest.raises(OSError, match="unreadable"):
+        next(ready)
+
+
+def test_what_is_drawn_in_the_background_ends_with_its_reader() -> None:
+    before, closed = threading.active_count(), []
+
+    def endless() -> Iterator[int]:
+        try:
+            while True:
+                yield len(closed)
+        finally:
+            closed.append(True)
+
+    ready = in_background(endless())
+    next(ready)
+    ready.close()
+    assert closed == [True]
     assert threading.active_count() == before

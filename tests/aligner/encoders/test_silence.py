@@ -10,7 +10,7 @@ def test_surplus_frames_are_a_pauses_and_the_others_stay() -> None:
     emissions[:, 3] = torch.nan  # whatever stood there
     before = emissions.clone()
     surplus = torch.tensor([False, True, False, True, False, False])
-    settle_surplus_(emissions, torch.tensor([True, False, False, False]), surplus)
+    settle_surplus_(emissions, surplus)
     assert (emissions[:, surplus, 0] == 0).all()
     assert (emissions[:, surplus, 1:] < -100).all()
     assert torch.equal(emissions[:, ~surplus], before[:, ~surplus])
