@@ -21,7 +21,7 @@ from aligner.alignment import Alignment
 from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrection
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import read_audio, resample
-from aligner.corpus.recording import Recording
+from aligner.corpus.recording import Recording, padded_audio
 from aligner.devices import check_device
 from aligner.encoders import Encoder
 from aligner.errors import AlignerError, reason
@@ -310,9 +310,9 @@ class Aligner(nn.Module):
 
     def _padded(self, recordings: Sequence[Recording]) -> tuple[Tensor, Tensor]:
         """The audio `[B, N]`, on the aligner's device, and the samples of each recording `[B]`."""
-        audio = [recording.audio for recording in recordings]
-        padded = nn.utils.rnn.pad_sequence(audio, batch_first=True)
-        return padded.to(self.calibration.phone_weights.device), torch.tensor([len(own) for own in audio])
+        device = self.calibration.phone_weights.device
+        audio, lengths = padded_audio([own.audio for own in recordings], for_gpu=device.type == "cuda")
+        return audio.to(device, non_blocking=True), lengths
 
     def _alignments(
         self,

@@ -1,10 +1,12 @@
 """Recordings with their transcripts, in memory: what an aligner takes.
 
-N samples.
+B batch, N samples.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from aligner.corpus.prepared import Utterance, load_audio
@@ -56,3 +58,19 @@ def load_recording(
         text=utterance.text,
         path=str(utterance.audio),
     )
+
+
+def padded_audio(audio: Sequence[Tensor], *, for_gpu: bool = False) -> tuple[Tensor, Tensor]:
+    """The audio of a batch `[B, N]`, padded with 0, and the samples of each recording `[B]`.
+
+    Args:
+        audio: `[N]` each; possibly none.
+        for_gpu: Lay it in memory that goes to a GPU several times as fast, and that is used again and again
+            (new memory is given by the system page by page).
+    """
+    lengths = [len(own) for own in audio]
+    batch = torch.empty(len(audio), max(lengths, default=0), pin_memory=for_gpu)
+    for row, own in zip(batch, audio, strict=True):
+        row[: len(own)] = own
+        row[len(own) :] = 0.0
+    return batch, torch.tensor(lengths, dtype=torch.int64)

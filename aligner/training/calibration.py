@@ -5,6 +5,7 @@ removed and with a word added; a text that cannot be changed (of the user's own 
 none.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from aligner.aligner import Aligner, Decoded
 from aligner.confidence import utterance_evidence
 from aligner.corpus.prepared import Utterance
+from aligner.corpus.read_ahead import read_ahead
 from aligner.corpus.recording import Recording, load_recording
 from aligner.errors import AlignerError
 from aligner.text.transcript import Transcript
@@ -87,17 +89,19 @@ def _phones(text: Transcript) -> object:
 def _evidence(aligner: Aligner, utterances: Sequence[Utterance], texts: Sequence[Transcript]) -> Evidence:
     """Of the utterances whose text is not too long for them."""
     grid = aligner.frontend.grid
-    recordings = []
-    for utterance, text in zip(utterances, texts, strict=True):
-        try:
-            recording = load_recording(utterance, grid.sample_rate_hz, text)
-        except AlignerError:  # lost since it was trained on
-            continue
-        if text.min_tokens() <= grid.frame_count(len(recording.audio)):
-            recordings.append(recording)
+
+    def load(pair: tuple[Utterance, Transcript]) -> Recording | None:
+        with contextlib.suppress(AlignerError):  # lost since it was trained on
+            recording = load_recording(pair[0], grid.sample_rate_hz, pair[1])
+            if pair[1].min_tokens() <= grid.frame_count(len(recording.audio)):
+                return recording
+        return None
+
+    pairs = list(zip(utterances, texts, strict=True))
     phones, evidence = [np.empty(0)], [np.empty((0, 3))]
-    for start in range(0, len(recordings), _BATCH):
-        for found in _decoded(aligner, recordings[start : start + _BATCH]):
+    batches = [pairs[start : start + _BATCH] for start in range(0, len(pairs), _BATCH)]
+    for _, loaded in read_ahead(batches, load):
+        for found in _decoded(aligner, [recording for recording in loaded if recording is not None]):
             phones.append(found.goodness[found.tokens.is_phone])
             own = utterance_evidence(found.goodness, found.tokens, found.durations.joint, grid.hop_s)
             evidence.append(own)
@@ -106,6 +110,8 @@ def _evidence(aligner: Aligner, utterances: Sequence[Utterance], texts: Sequence
 
 def _decoded(aligner: Aligner, recordings: Sequence[Recording]) -> Iterator[Decoded]:
     """Those that can be decoded: another's text may fit the recording only in shorter pronunciations."""
+    if not recordings:
+        return
     try:
         yield aligner.decode(recordings)
     except Exception:

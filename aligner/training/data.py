@@ -24,6 +24,7 @@ from aligner.corpus.prepared import (
     load_utterances,
 )
 from aligner.corpus.read_ahead import in_background, read_ahead
+from aligner.corpus.recording import padded_audio
 from aligner.errors import AlignerError, reason
 from aligner.text.packed import PackedTexts
 from aligner.text.vocabulary import Vocabulary
@@ -31,7 +32,9 @@ from aligner.training.batches import batches_in_order, epoch_batches, of_process
 from aligner.training.feature_store import FeatureStore, StoreLimits
 from aligner.training.processes import gathered, world
 
-_BATCH_S, _GPU_BATCH_S = 200.0, 1600.0
+_BATCH_S = 200.0
+_GPU_BATCH_S_PER_GB, _USUAL_SYMBOLS = 50.0, 40  # phone mixtures take 6 MB a second with so many
+_NO_AUDIO = torch.empty(0)
 _NORMALISATION_HOURS = 2.0  # the mean and deviation of a channel do not change beyond
 
 
@@ -96,23 +99,28 @@ class Loaded:
     refused: str = ""
 
 
-def collate(utterances: Sequence[Utterance], loaded: Sequence[Loaded], texts: Sequence[PackedTexts]) -> Batch:
+def collate(
+    utterances: Sequence[Utterance],
+    loaded: Sequence[Loaded],
+    texts: Sequence[PackedTexts],
+    *,
+    for_gpu: bool = False,
+) -> Batch:
     """A batch: the audio of the utterances, padded, and their texts.
 
     Args:
         utterances: B of them, possibly none.
         loaded: What was read of each.
         texts: Of all of them, in any parts.
+        for_gpu: As of `padded_audio`.
     """
-    lengths = [0 if own.audio is None else len(own.audio) for own in loaded]
-    audio = torch.zeros(len(loaded), max(lengths, default=0))
-    for row, own in zip(audio, loaded, strict=True):
-        if own.audio is not None:
-            row[: len(own.audio)] = own.audio
+    audio, lengths = padded_audio(
+        [_NO_AUDIO if own.audio is None else own.audio for own in loaded], for_gpu=for_gpu
+    )
     return Batch(
         utterances=list(utterances),
         audio=audio,
-        audio_lengths=torch.tensor(lengths, dtype=torch.int64),
+        audio_lengths=lengths,
         features={
             utterance.id: own.features
             for utterance, own in zip(utterances, loaded, strict=True)
@@ -129,7 +137,8 @@ class AlignerData(lightning.LightningDataModule):
         data_dir: What `aligner prepare` wrote.
         sample_rate_hz: What the frontend takes; set by it.
         batch_duration_s: Seconds of audio in a batch at most, padding counted, give or take one utterance.
-            null: 200, or 1600 where a method of statistics trains on a GPU, which small batches do not fill.
+            null: 200, or 50 a gigabyte of a GPU's memory where a method of statistics trains on one, which
+            small batches do not fill.
         n_validation: Utterances that boundary errors are shown of during training, those with known times
             first. They are trained on as well, since nothing of them but audio and text is learnt from.
         num_workers: Threads that read audio beside the training; 0 for none, null for one a processor.
@@ -212,7 +221,7 @@ class AlignerData(lightning.LightningDataModule):
         """
         durations_s = {u.id: u.duration_s for u in evenly_spread_hours(self.utterances, hours)}
         own = of_process(durations_s, *world())
-        batch_s = self._batch_s(_BATCH_S if shares_batches else _GPU_BATCH_S)
+        batch_s = self._batch_s(large=not shares_batches)
         batches = epoch_batches(durations_s if shares_batches else own, batch_s, self.seed, number)
         plan = [[id for id in batch if id in own] for batch in batches]
         plan += [[] for _ in range(max(gathered(len(plan))) - len(plan))]
@@ -236,13 +245,22 @@ class AlignerData(lightning.LightningDataModule):
 
     def _in_order(self, utterances: Sequence[Utterance]) -> "Batches":
         durations_s = {utterance.id: utterance.duration_s for utterance in utterances}
-        return Batches(batches_in_order(durations_s, self._batch_s(_BATCH_S)), self, None)
+        return Batches(batches_in_order(durations_s, self._batch_s()), self, None)
 
-    def _batch_s(self, on_gpu_s: float) -> float:
+    def _batch_s(self, *, large: bool = False) -> float:
         if self.batch_duration_s is not None:
             return self.batch_duration_s
-        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return on_gpu_s if on_gpu else _BATCH_S
+        if not large or not self.on_gpu:
+            return _BATCH_S
+        device = self.trainer.strategy.root_device  # type: ignore[union-attr]
+        memory_gb = torch.cuda.get_device_properties(device).total_memory / 1e9
+        needed = 0.85 + 0.15 * len(self.symbols) / _USUAL_SYMBOLS  # by features, by scores of states
+        return max(_BATCH_S, _GPU_BATCH_S_PER_GB * memory_gb / needed)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU trains."""
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
 
 class Batches:
@@ -273,7 +291,8 @@ class Batches:
             refused = {id: own.refused for id, own in zip(ids, loaded, strict=True) if own.refused}
             ids = [id for id in ids if id not in refused]
             texts = [data.no_text, *(data.text_of(id) for id in ids)]
-            batch = collate([data.by_id[id] for id in ids], [own for own in loaded if not own.refused], texts)
+            usable = [own for own in loaded if not own.refused]
+            batch = collate([data.by_id[id] for id in ids], usable, texts, for_gpu=data.on_gpu)
             yield replace(batch, refused=refused)
 
     def _load(self, id: str) -> Loaded:

@@ -113,7 +113,7 @@ def pack_known(
     for id in ids:
         own = loaded[id] if id in loaded else store.get(id)
         assert own is not None, id
-        parts.append(own.to(device, non_blocking=True))
+        parts.append(own if own.device == device else own.to(device, non_blocking=True))
     return PackedFeatures.pack(parts)
 
 
