@@ -154,9 +154,8 @@ class Aligner(nn.Module):
         decoded, features = self._decode(recordings, audio, audio_lengths)
         tokens, frames = decoded.tokens, decoded.durations.boundaries_frames(decoded.tokens.lengths)
         durations_s = np.array([recording.duration_s for recording in recordings])
-        assert features.spoken is not None  # as of all that come from audio
         boundaries_s = self._boundaries.correct(
-            tokens, frames, audio, audio_lengths, features.spoken, durations_s
+            tokens, frames, audio, audio_lengths, features.surplus, durations_s
         )
         evidence = utterance_evidence(
             decoded.goodness, tokens, decoded.durations.joint, self.frontend.grid.hop_s

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.alignment import FrameGrid
-from aligner.boundaries.loudness import loud_part_db, loudness_db
+from aligner.boundaries.loudness import loudness_db, typical_levels_db, without_surplus
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.boundaries.refine import BoundaryRefiner
 from aligner.ragged import starts_of
@@ -42,7 +42,7 @@ class BoundaryCorrection:
         boundaries_frames: NDArray[np.float64],
         audio: Tensor,
         audio_lengths: Tensor,
-        spoken: Tensor,
+        surplus: Tensor,
         durations_s: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """The times in seconds around each token, `[N + B]`: of each utterance one more than it has tokens.
@@ -52,7 +52,7 @@ class BoundaryCorrection:
             boundaries_frames: `[N + B]`, around the tokens of each.
             audio: `[B, N]`, at the grid's sample rate.
             audio_lengths: `[B]`, samples of each.
-            spoken: Bool `[F]`, the frames that are speech, of one utterance after the other.
+            surplus: Bool `[F]`, the frames of surplus silence, of one utterance after the other.
             durations_s: `[B]`, of the recordings.
         """
         lengths = tokens.lengths + 1
@@ -64,13 +64,15 @@ class BoundaryCorrection:
         if self._pause_fraction:
             loudness, n_values = loudness_db(audio, audio_lengths, self._grid.sample_rate_hz)
             n_frames = self._grid.frame_count(audio_lengths)
-            speech_db = loud_part_db(loudness, n_values, spoken, n_frames, self._grid.hop_s)
+            counted = without_surplus(loudness, n_values, surplus, n_frames, self._grid.hop_s)
+            quiet_db, loud_db = typical_levels_db(loudness, counted)
             boundaries_s = fit_pauses_to_loudness(
                 tokens,
                 boundaries_s,
                 loudness.cpu().numpy(),
                 n_values.numpy(),
-                speech_db,
+                quiet_db[:, 0].cpu().numpy(),
+                loud_db[:, 0].cpu().numpy(),
                 self._pause_fraction,
             )
         return boundaries_s

@@ -13,8 +13,9 @@ from aligner.ragged import Indices, rows_of, starts_of
 STEP_S = 0.001  # a tenth of the frames of the search
 _WINDOW_S = 0.010  # a period of the lowest voices
 _PRE_EMPHASIS = 0.97  # without it a hiss is drowned by hum; the usual value of speech front ends
-# A pause that was found too long has some speech in it. Of the speech, clicks do not count.
-_QUIETEST, _LOUDEST = 0.2, 0.92
+# The quietest and loudest parts: single clicks and single gaps do not count.
+_QUIETEST, _LOUDEST = 0.05, 0.95
+_QUIET_IN_PAUSE = 0.2
 _DEEPEST_DB = 50.0  # recordings with less noise sound no different from digital silence
 
 
@@ -43,60 +44,48 @@ def loudness_db(audio: Tensor, audio_lengths: Tensor, sample_rate_hz: int) -> tu
     return power.add_(1e-9).log10_().mul_(10), n_values  # digital silence is -90 dB
 
 
-def loud_part_db(
-    loudness: Tensor, n_values: Tensor, spoken: Tensor, n_frames: Tensor, hop_s: float
-) -> NDArray[np.float64]:
-    """How loud the loud parts of each utterance's speech are, `[B]`.
+def without_surplus(
+    loudness: Tensor, n_values: Tensor, surplus: Tensor, n_frames: Tensor, hop_s: float
+) -> Tensor:
+    """Which values lie inside their utterance and in no surplus silence, bool `[B, P]`.
 
     Args:
-        loudness: `[B, P]`, in dB.
+        loudness: `[B, P]`.
         n_values: `[B]`, values of each utterance, on the host.
-        spoken: Bool `[F]`, the frames that are speech (`SpeechActivity`), of one utterance after the other.
+        surplus: Bool `[F]`, the frames of surplus silence, of one utterance after the other.
         n_frames: `[B]`, frames of each utterance.
         hop_s: Seconds from one frame to the next.
     """
     device = loudness.device
     value = torch.arange(loudness.shape[1], device=device)
-    inside = value < n_values.to(device)[:, None]
     lengths = n_frames.to(device)[:, None]
     frame = torch.minimum((value * (STEP_S / hop_s)).long(), lengths - 1)
-    speech = inside & spoken[frame + lengths.cumsum(0) - lengths]
-    speech = torch.where(speech.any(1, keepdim=True), speech, inside)
-    return torch.nanquantile(loudness.masked_fill(~speech, torch.nan), _LOUDEST, 1).double().cpu().numpy()
+    return (value < n_values.to(device)[:, None]) & ~surplus[frame + lengths.cumsum(0) - lengths]
 
 
-def threshold_db(
-    pause_db: NDArray[np.float32], lengths: Indices, speech_db: NDArray[np.float64], fraction: float
-) -> NDArray[np.float64]:
-    """The level a `fraction` of the way from a pause to the speech, `[n]`.
+def typical_levels_db(loudness: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+    """The levels of the quiet and of the loud parts of B utterances, `[B, 1]` each.
 
     Args:
-        pause_db: Levels in n pauses, one after the other.
+        loudness: `[B, P]` or, a value a frame, `[B, S]`, in dB.
+        counted: Which of them count, bool.
+    """
+    quantiles = torch.tensor([_QUIETEST, _LOUDEST], device=loudness.device)
+    quiet_db, loud_db = torch.nanquantile(
+        loudness.masked_fill(~counted, torch.nan), quantiles, 1, keepdim=True
+    )
+    return torch.maximum(quiet_db, loud_db - _DEEPEST_DB), loud_db
+
+
+def pause_levels_db(pause_db: NDArray[np.float32], lengths: Indices) -> NDArray[np.float64]:
+    """The level of each of n pauses, `[n]`: low, since one that was found too long has some speech in it.
+
+    Args:
+        pause_db: Levels in the pauses, one after the other.
         lengths: `[n]`, how many levels each pause has, at least 1.
-        speech_db: `[n]`, of the speech around each.
-        fraction: 0 for the pause's level, 1 for the speech's.
     """
     ordered = pause_db[np.lexsort((pause_db, rows_of(lengths)))]
-    place = _QUIETEST * (lengths - 1)
+    place = _QUIET_IN_PAUSE * (lengths - 1)
     below = starts_of(lengths) + place.astype(np.int64)
     above = np.minimum(below + 1, np.cumsum(lengths) - 1)
-    quiet_db = ordered[below] + (place % 1) * (ordered[above] - ordered[below])
-    low_db = np.maximum(quiet_db, speech_db - _DEEPEST_DB)
-    return low_db + fraction * (speech_db - low_db)
-
-
-def quantile_threshold_db(loudness: Tensor, counted: Tensor, fraction: float) -> Tensor:
-    """The level a `fraction` of the way from the quietest parts to the loudest, where nothing else is known.
-
-    Args:
-        loudness: Levels in dB of B utterances, `[B, S]`.
-        counted: Which of them count, bool `[B, S]`: those that are no surplus silence.
-        fraction: 0 for the quietest, 1 for the loudest.
-
-    Returns:
-        `[B, 1]`.
-    """
-    quantiles = torch.tensor([0.05, 0.95], device=loudness.device)
-    low_db, high_db = torch.nanquantile(loudness.masked_fill(~counted, torch.nan), quantiles, 1, keepdim=True)
-    low_db = torch.maximum(low_db, high_db - _DEEPEST_DB)
-    return low_db + fraction * (high_db - low_db)
+    return ordered[below] + (place % 1) * (ordered[above] - ordered[below])

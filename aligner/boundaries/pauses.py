@@ -7,12 +7,13 @@ it has tokens, the first and the last its own.
 import numpy as np
 from numpy.typing import NDArray
 
-from aligner.boundaries.loudness import STEP_S, threshold_db
+from aligner.boundaries.loudness import STEP_S, pause_levels_db
 from aligner.boundaries.meetings import Meetings
 from aligner.ragged import Indices, ranges, rows_of, starts_of
 from aligner.text.packed import PackedTokens
 
 _PAUSE_BESIDE_S = 0.15  # of a pause, beside the phone, its quietness is measured
+_OTHER_KIND_DB = 10.0  # louder than the quiet parts of its utterance, a pause is of another kind
 _LEAST_PHONE_S = 0.015  # what a phone beside a pause keeps at least: a frame and a half of the search
 
 
@@ -43,23 +44,25 @@ def fit_pauses_to_loudness(
     boundaries_s: NDArray[np.float64],
     level_db: NDArray[np.float32],
     n_values: Indices,
-    speech_db: NDArray[np.float64],
+    quiet_db: NDArray[np.float64],
+    loud_db: NDArray[np.float64],
     fraction: float,
 ) -> NDArray[np.float64]:
     """The boundaries with every pause extended over the quiet part of the phone on either side.
 
     Mixtures give the dying away of a word, and the silent closure of a stop that begins one, to the phone:
-    those frames differ from digital silence. People give them to the pause. What is quiet is measured by the
-    pause itself, beside the phone: the silence of another pause may be of another kind. If the quiet part
-    would leave less than 15 ms of the phone, the boundary stays where it is.
+    those frames differ from digital silence. People give them to the pause. A pause of another kind, louder
+    than the utterance's quiet parts (noise that was put in), says itself what is quiet beside it. If the
+    quiet part would leave less than 15 ms of the phone, the boundary stays where it is.
 
     Args:
         tokens: N tokens of B utterances.
         boundaries_s: `[N + B]`, around the tokens of each.
         level_db: Loudness `[B, P]`, one value a millisecond.
         n_values: `[B]`, how many of them each utterance has.
-        speech_db: `[B]`, how loud the loud parts of the speech are.
-        fraction: Quiet is what is below this part of the way from the pause to the speech, in dB.
+        quiet_db: `[B]`, the level of the quiet parts of each utterance (`loudness.typical_levels_db`).
+        loud_db: `[B]`, that of the loud parts.
+        fraction: Quiet is what is below this part of the way from the one to the other, in dB.
     """
     meetings = Meetings.of(tokens, boundaries_s)
     meetings = meetings.where(meetings.before_is_pause != meetings.after_is_pause)
@@ -71,7 +74,9 @@ def fit_pauses_to_loudness(
     start = np.clip(_milliseconds(pause_start), 0, last)
     length = np.clip(_milliseconds(pause_end), start + 1, last + 1) - start
     pause_db = level_db[np.repeat(row, length), ranges(start, length)]
-    threshold = threshold_db(pause_db, length, speech_db[row], fraction)
+    low_db = pause_levels_db(pause_db, length)
+    low_db = np.where(low_db > quiet_db[row] + _OTHER_KIND_DB, low_db, quiet_db[row])
+    threshold = low_db + fraction * (loud_db[row] - low_db)
 
     # Outwards from the edge, one millisecond further than the phone may lose
     sign = np.where(grows_right, 1, -1)

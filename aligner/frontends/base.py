@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from aligner.alignment import Count, FrameGrid, FrameRule
-from aligner.frontends.speech_activity import speech_activity
+from aligner.frontends.surplus_silence import surplus_silence
 from aligner.instantiate import Configurable
 
 _SMALLEST_STD = 1e-5  # a channel that never moves carries nothing: only its mean is taken off
@@ -114,7 +114,7 @@ class Frontend(Configurable, nn.Module):
 
     @torch.no_grad()
     def fit_normalisation(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Learn each channel's mean and deviation over the speech of a corpus.
+        """Learn each channel's mean and deviation over a corpus, but for surplus silence.
 
         Args:
             batches: `(audio, audio_lengths)`, as `forward` takes them.
@@ -127,8 +127,10 @@ class Frontend(Configurable, nn.Module):
             device = self.channel_mean.device
             audio, audio_lengths = audio.to(device), audio_lengths.to(device)
             features, lengths = self.raw(audio, audio_lengths)
-            spoken = speech_activity(audio, audio_lengths, self.grid).spoken
-            frames = features[spoken].double().cpu()
+            counted = frame_mask(lengths, features.shape[1]) & ~surplus_silence(
+                audio, audio_lengths, self.grid
+            )
+            frames = features[counted].double().cpu()
             if not len(frames):
                 continue
             # Chan's update: the naive sum of squares loses the variance of a channel far from 0

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from aligner.frontends.base import Frontend
-from aligner.frontends.speech_activity import speech_activity
+from aligner.frontends.surplus_silence import surplus_silence
 from aligner.ragged import Indices, inside, ranges, rows_of
 
 # What the corpus counts in an utterance's mean: a second; half of it makes words alone worse.
@@ -24,15 +24,13 @@ class PackedFeatures:
     """The features of B utterances, one after the other.
 
     Args:
-        frames: `[F, C]`. All channels of a frame of surplus silence (`SpeechActivity`) are 0: there is
+        frames: `[F, C]`. All channels of a frame of surplus silence (`surplus_silence`) are 0: there is
             nothing in it to learn or to compare.
         n_frames: `[B]`, each utterance's number of frames, S; on the host, where it decides shapes.
-        spoken: Bool `[F]`, the frames that are speech (`SpeechActivity`); None where nobody needs it.
     """
 
     frames: Tensor
     n_frames: Indices
-    spoken: Tensor | None = None
 
     @cached_property
     def lengths(self) -> Tensor:
@@ -49,16 +47,6 @@ class PackedFeatures:
         """Pack the features `[S, C]` of each utterance."""
         return cls(torch.cat(list(utterances)), np.array([len(item) for item in utterances]))
 
-    @classmethod
-    def cat(cls, parts: Sequence["PackedFeatures"]) -> "PackedFeatures":
-        """Those of several batches as one."""
-        spoken = [part.spoken for part in parts if part.spoken is not None]
-        return cls(
-            torch.cat([part.frames for part in parts]),
-            np.concatenate([part.n_frames for part in parts]),
-            torch.cat(spoken) if len(spoken) == len(parts) else None,
-        )
-
     def unpack(self) -> list[Tensor]:
         """The features `[S, C]` of each utterance."""
         return list(self.frames.split(self.n_frames.tolist()))
@@ -72,11 +60,11 @@ class PackedFeatures:
 
 
 def packed_features(frontend: Frontend, audio: Tensor, audio_lengths: Tensor) -> PackedFeatures:
-    """Features of a padded batch, the mean of each utterance's speech taken off.
+    """Features of a padded batch, each utterance's mean taken off.
 
-    That mean is the microphone and much of the speaker (cepstral mean normalisation). Silence has no part in
-    it: otherwise all phones would sound different in a recording with more of it. The corpus has a small one,
-    its mean being 0: that of a single word says more of its phones than of who speaks.
+    That mean is the microphone and much of the speaker (cepstral mean normalisation). Surplus silence has no
+    part in it: otherwise all phones would sound different in a recording with more of it. The corpus has a
+    small one, its mean being 0: that of a single word says more of its phones than of who speaks.
 
     Args:
         frontend: What computes them.
@@ -84,18 +72,16 @@ def packed_features(frontend: Frontend, audio: Tensor, audio_lengths: Tensor) ->
         audio_lengths: `[B]`, samples of each utterance.
     """
     features, _ = frontend(audio, audio_lengths)
-    activity = speech_activity(audio, audio_lengths, frontend.grid)
+    surplus = surplus_silence(audio, audio_lengths, frontend.grid)
     n_frames = frontend.frame_count(audio_lengths.cpu()).numpy()
     place = rows_of(n_frames) * features.shape[1] + ranges(np.zeros_like(n_frames), n_frames)
     inside = torch.from_numpy(place).to(features.device)
-    frames, spoken = features.flatten(0, 1)[inside], activity.spoken.flatten()[inside]
+    frames, surplus = features.flatten(0, 1)[inside], surplus.flatten()[inside, None]
     # Sums over each utterance's own frames: over padded rows they would depend on what shares the batch.
     lengths = torch.from_numpy(n_frames).to(features.device)
-    counted = spoken[:, None]
     sums, counts = (
         torch.segment_reduce(values.double(), "sum", lengths=lengths)
-        for values in (frames * counted, counted)
+        for values in (frames.masked_fill(surplus, 0.0), ~surplus)
     )
     mean = (sums / (counts + _CORPUS_FRAMES)).float().repeat_interleave(lengths, 0, output_size=len(frames))
-    frames = (frames - mean).masked_fill(activity.surplus.flatten()[inside, None], 0.0)
-    return PackedFeatures(frames, n_frames, spoken)
+    return PackedFeatures((frames - mean).masked_fill(surplus, 0.0), n_frames)

@@ -31,15 +31,15 @@ def usable_features(
         return _checked(frontend, audio, audio_lengths), {}
     except Exception:  # whatever a frontend raises; which recording it is for is found below
         pass
-    found: list[PackedFeatures] = []
+    found: list[Tensor] = []
     reasons: dict[int, str] = {}
     for place, length in enumerate(audio_lengths.tolist()):
         try:
             alone = audio[place : place + 1, :length], audio_lengths[place : place + 1]
-            found.append(_checked(frontend, *alone))
+            found += _checked(frontend, *alone).unpack()
         except Exception as error:
             reasons[place] = reason(error)
-    return (PackedFeatures.cat(found) if found else None), reasons
+    return (PackedFeatures.pack(found) if found else None), reasons
 
 
 def _checked(frontend: Frontend, audio: Tensor, audio_lengths: Tensor) -> PackedFeatures:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aligner.boundaries import PAUSE_FRACTION
-from aligner.boundaries.loudness import loudness_db, quantile_threshold_db
+from aligner.boundaries.loudness import loudness_db, typical_levels_db
 from aligner.encoders.base import PackedStates
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import inside, padded, starts_of, sums_of
@@ -49,7 +49,8 @@ def flat_states(
     shared = torch.where(shared.sum(1, keepdim=True) < n_needed, is_frame, shared)
 
     count, place = shared.sum(1, keepdim=True), shared.cumsum(1) - 1  # as if there were no surplus
-    loud = shared & (level_db >= quantile_threshold_db(level_db, shared, PAUSE_FRACTION))
+    quiet_db, loud_db = typical_levels_db(level_db, shared)
+    loud = shared & (level_db >= quiet_db + PAUSE_FRACTION * (loud_db - quiet_db))
     first_loud = torch.where(loud, place, count).amin(1, keepdim=True)
     last_loud = torch.where(loud, place, -1).amax(1, keepdim=True)
     ends = np.stack([states.states[starts_of(states.lengths)], states.states[np.cumsum(states.lengths) - 1]])

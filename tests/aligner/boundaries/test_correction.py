@@ -12,10 +12,10 @@ from torch import Tensor
 
 from aligner.alignment import FrameGrid
 from aligner.boundaries import BoundaryCorrection
-from aligner.boundaries.loudness import loud_part_db, loudness_db
+from aligner.boundaries.loudness import loudness_db, typical_levels_db, without_surplus
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.boundaries.refine import BoundaryRefiner
-from aligner.frontends.speech_activity import speech_activity
+from aligner.frontends.surplus_silence import surplus_silence
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import PAUSE, Tokens
 
@@ -58,17 +58,17 @@ def corrected(
     grid: FrameGrid = GRID,
 ) -> NDArray[np.float64]:
     correction = BoundaryCorrection(grid, shortest_pause_s, pause_fraction, refine)
-    spoken = spoken_in(*batch_of(audio), grid)
+    surplus = surplus_in(*batch_of(audio), grid)
     return correction.correct(
-        tokens_of(symbols), np.array(edges, np.float64), *batch_of(audio), spoken, np.array([duration_s])
+        tokens_of(symbols), np.array(edges, np.float64), *batch_of(audio), surplus, np.array([duration_s])
     )
 
 
-def spoken_in(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Tensor:
-    """The frames that are speech, of one utterance after the other."""
-    spoken = speech_activity(audio, audio_lengths, grid).spoken
+def surplus_in(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Tensor:
+    """The frames of surplus silence, of one utterance after the other."""
+    surplus = surplus_silence(audio, audio_lengths, grid)
     lengths = grid.frame_count(audio_lengths).tolist()
-    return torch.cat([own[:n] for own, n in zip(spoken, lengths, strict=True)])
+    return torch.cat([own[:n] for own, n in zip(surplus, lengths, strict=True)])
 
 
 def batch_of(audio: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,9 +171,10 @@ def test_a_correction_is_its_three_steps_one_after_the_other() -> None:
     expected = drop_short_pauses(tokens, boundaries_s, 0.05)
     expected = BoundaryRefiner(RATE_HZ).refine(tokens, expected, *batch_of(AUDIO))
     loudness, n_values = loudness_db(*batch_of(AUDIO), RATE_HZ)
-    spoken, n_frames = spoken_in(*batch_of(AUDIO), GRID), GRID.frame_count(batch_of(AUDIO)[1])
-    speech_db = loud_part_db(loudness, n_values, spoken, n_frames, GRID.hop_s)
-    expected = fit_pauses_to_loudness(tokens, expected, loudness.numpy(), n_values.numpy(), speech_db, 0.3)
+    surplus, n_frames = surplus_in(*batch_of(AUDIO), GRID), GRID.frame_count(batch_of(AUDIO)[1])
+    counted = without_surplus(loudness, n_values, surplus, n_frames, GRID.hop_s)
+    levels_db = (level[:, 0].numpy() for level in typical_levels_db(loudness, counted))
+    expected = fit_pauses_to_loudness(tokens, expected, loudness.numpy(), n_values.numpy(), *levels_db, 0.3)
     found = corrected(symbols, edges.tolist(), AUDIO, 0.6, 0.05, 0.3, True)
     assert found.tolist() == expected.tolist()
     assert edges.tolist() == [0, 10, 20, 22, 31.5, 31.5, 50, 61]  # not written to
@@ -199,6 +200,6 @@ def test_a_batch_has_the_times_of_its_utterances_one_by_one() -> None:
     lengths = torch.tensor([len(own) for _, _, own, _ in parts])
     edges = np.concatenate([np.array(own, np.float64) for _, own, _, _ in parts])
     together = BoundaryCorrection(GRID, 0.05, 0.3, True).correct(
-        tokens, edges, audio, lengths, spoken_in(audio, lengths, GRID), np.array([s for *_, s in parts])
+        tokens, edges, audio, lengths, surplus_in(audio, lengths, GRID), np.array([s for *_, s in parts])
     )
     assert together.tolist() == pytest.approx(np.concatenate(alone).tolist(), abs=1e-9)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from aligner.boundaries.loudness import loud_part_db, loudness_db, quantile_threshold_db, threshold_db
+from aligner.boundaries.loudness import loudness_db, pause_levels_db, typical_levels_db, without_surplus
 
 RATES_HZ = [16000, 22050, 44100]
 
@@ -22,9 +22,8 @@ def level_db(audio: Tensor, rate_hz: int) -> Tensor:
 
 
 def threshold(loudness: Tensor, fraction: float) -> float:
-    return quantile_threshold_db(
-        loudness[None], torch.ones(1, len(loudness), dtype=torch.bool), fraction
-    ).item()
+    quiet_db, loud_db = typical_levels_db(loudness[None], torch.ones(1, len(loudness), dtype=torch.bool))
+    return (quiet_db + fraction * (loud_db - quiet_db)).item()
 
 
 def sine(frequency_hz: float, rate_hz: int, amplitude: float = 0.1, duration_s: float = 0.2) -> Tensor:
@@ -88,44 +87,38 @@ def test_what_lies_beyond_an_utterances_end_does_not_matter() -> None:
         row[: len(own)] = own
     together, n_values = loudness_db(audio, lengths, 16000)
     n_frames = 1 + lengths // 160
-    speech = torch.arange(21) % 3 > 0
-    spoken = torch.cat([speech[:n] for n in n_frames])
-    speech_db = loud_part_db(together, n_values, spoken, n_frames, 0.01)
+    surplus = torch.arange(21) % 3 == 0
+    of_all = torch.cat([surplus[:n] for n in n_frames])
+    counted = without_surplus(together, n_values, of_all, n_frames, 0.01)
+    quiet_db, loud_db = typical_levels_db(together, counted)
     for row, own in enumerate(parts):
         alone = level_db(own, 16000)
         assert n_values[row] == len(alone)
         torch.testing.assert_close(together[row, : len(alone)], alone)
-        in_speech = alone[speech[torch.arange(len(alone)) // 10]]
-        assert speech_db[row] == pytest.approx(torch.quantile(in_speech, 0.92).item(), abs=1e-4)
+        kept = alone[~surplus[torch.arange(len(alone)) // 10]]
+        assert loud_db[row].item() == pytest.approx(torch.quantile(kept, 0.95).item(), abs=1e-4)
+        low_db = torch.quantile(kept, 0.05).item()
+        assert quiet_db[row].item() == pytest.approx(max(low_db, loud_db[row].item() - 50), abs=1e-4)
 
 
-def test_where_nothing_is_speech_all_of_it_counts() -> None:
-    loudness = torch.arange(200.0)[None]
-    none = torch.zeros(11, dtype=torch.bool)
-    found = loud_part_db(loudness, torch.tensor([101]), none, torch.tensor([11]), 0.01)
-    assert found.tolist() == pytest.approx([92])
-
-
-def test_a_threshold_lies_between_each_pause_and_its_speech() -> None:
-    """The pause's level is its quantile of 0.2, and at most 50 dB below the speech."""
+def test_a_pauses_level_is_its_quantile_of_a_fifth() -> None:
     generator = np.random.default_rng(0)
     pauses = [generator.normal(-60, 9, n).astype(np.float32) for n in (1, 2, 7, 150)]
-    speech_db = np.array([-5.0, -20.0, -30.0, -40.0])
-    lengths = np.array([len(own) for own in pauses])
-    found = threshold_db(np.concatenate(pauses), lengths, speech_db, 0.3)
-    low = [max(np.quantile(own, 0.2), speech - 50) for own, speech in zip(pauses, speech_db, strict=True)]
-    assert found == pytest.approx(0.7 * np.array(low) + 0.3 * speech_db, abs=1e-4)
+    found = pause_levels_db(np.concatenate(pauses), np.array([len(own) for own in pauses]))
+    assert found == pytest.approx([np.quantile(own, 0.2) for own in pauses], abs=1e-4)
 
 
 def test_digital_silence_counts_as_a_quiet_room() -> None:
-    for pause_db in (-60.0, -90.0, -200.0):
-        silence = np.full(150, pause_db, np.float32)
-        assert threshold_db(silence, np.array([150]), np.array([-10.0]), 0.3) == pytest.approx([-45])
+    for silence_db in (-60.0, -90.0, -200.0):
+        loudness = torch.cat([torch.full((50,), silence_db), torch.full((50,), -10.0)])
+        assert threshold(loudness, 0.3) == pytest.approx(-45)
 
 
-def test_the_loud_part_is_that_of_the_speech() -> None:
-    loudness = torch.cat([torch.full((9000,), -20.0), torch.full((1000,), -30.0)])[None]
-    spoken = torch.arange(1000) >= 900  # frames of 10 ms: the last second
-    for speech, level_db in ((spoken, -30), (~spoken, -20), (torch.zeros(1000).bool(), -20)):
-        found = loud_part_db(loudness, torch.tensor([10_000]), speech, torch.tensor([1000]), 0.01)
-        assert found.tolist() == pytest.approx([level_db])
+def test_surplus_silence_changes_no_level() -> None:
+    """However much of it there is."""
+    loudness = torch.cat([torch.full((9000,), -80.0), torch.full((500,), -40.0), torch.full((500,), -10.0)])[
+        None
+    ]
+    surplus = torch.arange(1000) < 900  # frames of 10 ms
+    counted = without_surplus(loudness, torch.tensor([10_000]), surplus, torch.tensor([1000]), 0.01)
+    assert [level.item() for level in typical_levels_db(loudness, counted)] == pytest.approx([-40, -10])

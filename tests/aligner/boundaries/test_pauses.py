@@ -17,7 +17,7 @@ from aligner.text.transcript import PAUSE, Tokens
 
 RATE_HZ = 16000
 FRACTION = 0.3
-LOUD_DB = -10.0
+QUIET_DB, LOUD_DB = -60.0, -10.0
 
 
 def tokens_of(symbols: str, optional: bool = True) -> PackedTokens:
@@ -37,7 +37,9 @@ def loudness(total_ms: int, *loud_ms: tuple[int, int]) -> Tensor:
 
 def fitted(tokens: PackedTokens, boundaries_s: NDArray[np.float64], loud: Tensor) -> NDArray[np.float64]:
     level_db, n_values = loud[None].numpy(), np.array([len(loud)])
-    return fit_pauses_to_loudness(tokens, boundaries_s, level_db, n_values, np.array([LOUD_DB]), FRACTION)
+    return fit_pauses_to_loudness(
+        tokens, boundaries_s, level_db, n_values, np.array([QUIET_DB]), np.array([LOUD_DB]), FRACTION
+    )
 
 
 def loudness_of(audio: Tensor) -> Tensor:
@@ -59,6 +61,21 @@ def test_pauses_grow_to_where_it_becomes_loud_on_both_sides() -> None:
     assert fitted_ms(".a.", [0, 100, 300, 400], loud) == [0, 120, 280, 400]
     assert fitted_ms(".a.", [0, 119, 281, 400], loud) == [0, 120, 280, 400]
     assert fitted_ms(".a.", [0, 60.4, 339.6, 400], loud) == [0, 120.4, 279.6, 400]
+
+
+@pytest.mark.parametrize("noise_db", [-45, -30])
+def test_noise_in_a_pause_says_itself_what_is_quiet_beside_it(noise_db: float) -> None:
+    """It is louder than the threshold that the utterance's own silence gives."""
+    loud = loudness(401, (120, 280))
+    loud[281:] = noise_db
+    assert fitted_ms(".a.", [0, 100, 300, 400], loud) == [0, 120, 280, 400]
+
+
+def test_a_pause_quieter_than_the_utterance_changes_nothing() -> None:
+    """Zeros beside the room's own noise, which is the pause's, too."""
+    loud = loudness(401, (120, 280))
+    loud[320:] = -90
+    assert fitted_ms(".a.", [0, 100, 320, 400], loud) == [0, 120, 280, 400]
 
 
 def test_a_pause_between_words_grows_both_ways() -> None:

@@ -1,13 +1,12 @@
-"""Where an utterance is spoken and where it is silent, whatever silence lies around and between.
+"""Silence that an utterance has more of than its speech needs.
 
 What is measured of an utterance (the mean of its features, thresholds of loudness, where training starts) has
-to come from its speech: two seconds or a minute of silence more must not change it.
+to come from its speech and the pauses in it: two seconds or a minute of silence more must not change it.
 
 B batch, N samples, S speech frames.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -37,27 +36,14 @@ _MARGIN_S = 0.4  # of a silence beside speech: what a pause is learnt from, and 
 _NOISE_DB = 3.0  # what is within this of the levels of a silence, in all bands, and joins it, belongs to it
 
 
-@dataclass(frozen=True)
-class SpeechActivity:
-    """What is heard in each frame of a batch; false beyond each utterance's end.
-
-    Args:
-        spoken: `[B, S]`: speech, but for its weakest parts. All frames of an utterance where nothing stands
-            out.
-        surplus: `[B, S]`: so deep inside a silence that no phone reaches there. Some 0.4 s on either side of
-            speech are surplus only if they are as quiet as the silence that they belong to.
-    """
-
-    spoken: Tensor
-    surplus: Tensor
-
-
-def speech_activity(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> SpeechActivity:
-    """Find speech and silence in a padded batch, without a loop over utterances or frames.
+def surplus_silence(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Tensor:
+    """Which frames of a padded batch are so deep inside a silence that no phone reaches there, bool `[B, S]`.
 
     Silence is what stays far below the speech for a second, or changes so little for that long that it can
-    only be noise, hum or a tone. The level of speech is the mean of what is not much below it and not such
-    noise: more silence does not change it. Clicks do not count.
+    only be noise, hum or a tone. Some 0.4 s on either side of speech are surplus only if they are as quiet as
+    the silence that they belong to. The level of speech is the mean of what is not much below it and not such
+    noise: more silence does not change it. Clicks do not count. Nothing is surplus where nothing stands out,
+    or beyond an utterance's end. There is no loop over utterances or frames.
 
     Args:
         audio: `[B, N]`. Samples beyond a length may hold anything.
@@ -70,7 +56,7 @@ def speech_activity(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Sp
     lengths = grid.frame_count(audio_lengths)
     inside = torch.arange(level_db.shape[1], device=audio.device) < lengths[:, None]
     if not inside.shape[1]:
-        return SpeechActivity(inside, inside)
+        return inside
 
     def frames(seconds: float) -> int:
         return max(1, round(seconds / grid.hop_s))
@@ -98,9 +84,7 @@ def speech_activity(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Sp
     surplus = surplus | _runs_with(surplus, _without_short_holes(surplus | faint, inside))
     known = inside & ~surplus & ~faint
     loud = (level_db > speech_db - _RANGE_DB) & (steady_db > speech_db - _QUIET_DB)
-    spoken = known & countable & loud
-    none = ~spoken.any(1, keepdim=True)
-    return SpeechActivity(torch.where(none, inside, spoken), surplus & ~none)
+    return surplus & (known & countable & loud).any(1, keepdim=True)
 
 
 def frame_levels_db(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Tensor:
