@@ -27,6 +27,7 @@ _QUIET_DB = 25.0  # releases of last stops are 20 dB below vowels; silence that 
 _QUIET_S = 1.0
 _FLAT_DB = 5.0  # noise, hum and tones change less than this in...
 _FLAT_S = 0.7  # ...this long, and speech does not
+_SHORT_FLAT_S, _EVEN_DB = 0.35, 3.0  # or so little in this long: no fricative lasts as long
 _ENDLESS_S = 3.0  # and however loud it is, in this long
 _HUM_DB = 6.0  # and it is this far below speech: sung and synthetic vowels may be as even
 _ROUGH_DB = 12.0  # deep noises (wind, traffic) change as much as this, but not in the highest band...
@@ -78,6 +79,9 @@ def surplus_silence(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Te
     below = -_highest(-steady_db, inside, reach) < speech_db - _HUM_DB
     far_below = _highest(steady_db, inside, reach) < speech_db - _ROUGH_HUM_DB
     hum = _dilated((flat & (below | endless)) | (rough & far_below), reach - frames(_MARGIN_S))
+    short = frames(_SHORT_FLAT_S / 2)
+    low = _highest(steady_db, inside, short) < speech_db - _HUM_DB
+    hum |= inside & low & (_spread(steady_db, inside, short) < _EVEN_DB)
     nearby = frames(_NEARBY_S)
     surplus = _bridged(inside & (quiet | hum), inside, level_db, steady_db, nearby)
     faint = _like(surplus, [level_db, *bands_db], nearby)

@@ -110,8 +110,17 @@ def test_a_second_of_noise_between_words_is_surplus(level_db: float) -> None:
     assert surplus[first + MARGIN_FRAMES : first + 100 - MARGIN_FRAMES].all()
 
 
+@pytest.mark.parametrize("level_db", [-45, -55])
+def test_half_a_second_of_even_noise_between_words_is_surplus(level_db: float) -> None:
+    surplus = found(torch.cat([speech(), white(0.5, level_db), speech()]))
+    first = len(speech()) // 160
+    assert surplus[first + MARGIN_FRAMES : first + 50 - MARGIN_FRAMES].all()
+    assert not surplus[: first - MARGIN_FRAMES].any()
+    assert not surplus[first + 50 + MARGIN_FRAMES :].any()
+
+
 def test_pauses_of_speech_are_no_surplus() -> None:
-    for pause_s in (0.1, 0.3, 0.6):
+    for pause_s in (0.1, 0.2, 0.3):
         surplus = found(torch.cat([speech(), white(pause_s, -75), speech()]))
         assert not surplus.any()
 
