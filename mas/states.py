@@ -76,12 +76,11 @@ def _search_states_op(
     if B == 0 or T == 0:
         return torch.zeros((B, T), dtype=torch.int64, device=states.device)
     state_durations = backend_function(states.device, backend, "state_durations")
-    rows, row_starts = packed(emissions, starts)
-    if rows.numel() == 0:
+    if emissions.numel() == 0:
         durations = torch.full((B, T), -1, dtype=torch.int64, device=states.device)
     else:
         most = emissions.shape[-2] if most_frames is None else min(most_frames, emissions.shape[-2])
-        durations = state_durations(rows, row_starts, states, text_lengths, speech_lengths, skippable, most)
+        durations = state_durations(emissions, starts, states, text_lengths, speech_lengths, skippable, most)
     if check and any_failed(durations):
         raise ValueError(
             explain_states(
@@ -89,27 +88,6 @@ def _search_states_op(
             )
         )
     return durations
-
-
-def packed(emissions: Tensor, starts: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Emissions as rows `[F, M]`, and the row of each item's first frame, int64 `[B]`.
-
-    Emissions `[B, S, M]` are copied only if their strides allow no such view.
-
-    Args:
-        emissions: As in `search_states`.
-        starts: As in `search_states`.
-    """
-    if starts is not None:
-        return emissions, starts.long()
-    B, S, M = emissions.shape
-    stride_b, stride_s, stride_m = emissions.stride()
-    if stride_s == 0 or stride_b % stride_s or stride_b // stride_s > 2**31:
-        emissions = emissions.contiguous()
-        stride_b, stride_s, stride_m = emissions.stride()
-    step = stride_b // max(1, stride_s)
-    rows = emissions.as_strided(((B - 1) * step + S, M), (stride_s, stride_m))
-    return rows, torch.arange(B, device=emissions.device) * step
 
 
 _library = torch.library.Library("mas", "FRAGMENT")

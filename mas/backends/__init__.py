@@ -7,11 +7,12 @@ because of values in the tensors, and it never waits for the GPU. `reference.py`
 
 Each also has a function `state_durations(emissions, starts, states, text_lengths, speech_lengths,
 skippable=None, most_frames=None)`: the same search where frame j of item b scores
-`emissions[starts[b] + j, states[b, i]]` in token i. It gets emissions `[F, M]` of any float type and strides,
-with at least one element, int64 starts `[B]`, int32 or int64 states `[B, T]`, and the rest as above. An item
-has no path either if its frames are not all among the F, or more than `most_frames`, or if a state within its
-text length is not among the M. The result depends on nothing else of the emissions than what a path of the
-item can visit, and `[B, T, S]` is never held.
+`emissions[starts[b] + j, states[b, i]]` in token i, or `emissions[b, j, states[b, i]]`. It gets emissions
+`[F, M]` with int64 or int32 starts `[B]`, or `[B, S, M]` with None (`packed_emissions.py` makes the one of
+the other); they have any float type and strides and at least one element. It gets int32 or int64 states
+`[B, T]`, and the rest as above. An item has no path either if its frames are not all among the F, or more
+than `most_frames`, or if a state within its text length is not among the M. The result depends on nothing
+else of the emissions than what a path of the item can visit, and `[B, T, S]` is never held.
 
 B batch, T text tokens, S speech frames, F packed frames, M states.
 """

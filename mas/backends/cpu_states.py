@@ -23,6 +23,7 @@ from mas.backends.cpu_stretches import (
     room_for_columns,
 )
 from mas.backends.cpu_threads import threads
+from mas.backends.packed_emissions import packed
 
 _CELLS_WORTH_A_THREAD = 30_000  # below this, starting a thread costs more than its work
 _SIZES = Sizes()
@@ -32,7 +33,7 @@ _Result = TypeVar("_Result")
 
 def state_durations(
     emissions: Tensor,
-    starts: Tensor,
+    starts: Tensor | None,
     states: Tensor,
     text_lengths: Tensor,
     speech_lengths: Tensor,
@@ -45,14 +46,15 @@ def state_durations(
     times the number of its scores to the power of 2/3 (a chapter: 40 MB).
 
     Args:
-        emissions: `[F, M]`, any float type and strides, on the CPU.
-        starts: `[B]`.
+        emissions: `[F, M]`, or `[B, S, M]` without starts; any float type and strides, on the CPU.
+        starts: `[B]`, or None.
         states: `[B, T]`.
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
         most_frames: An item with more has no path; by default F.
     """
+    emissions, starts = packed(emissions, starts)
     if most_frames is not None:
         starts = starts.where(speech_lengths <= most_frames, -1)
     B, T = states.shape

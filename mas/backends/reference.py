@@ -24,6 +24,8 @@ monotonic_align/core.pyx. Skipping is the optional state of hidden Markov models
 import torch
 from torch import Tensor
 
+from mas.backends.packed_emissions import packed
+
 _NEG_INF = float("-inf")
 
 
@@ -51,7 +53,7 @@ def durations(
 
 def state_durations(
     emissions: Tensor,
-    starts: Tensor,
+    starts: Tensor | None,
     states: Tensor,
     text_lengths: Tensor,
     speech_lengths: Tensor,
@@ -63,14 +65,15 @@ def state_durations(
     An item has no path either if its frames are not all among the F, or a state not among the M.
 
     Args:
-        emissions: `[F, M]`, any float type.
-        starts: `[B]`; item b is made of the frames from starts[b] on.
+        emissions: `[F, M]`, or `[B, S, M]` without starts; any float type.
+        starts: `[B]`; item b is made of the frames from starts[b] on, or None.
         states: `[B, T]`.
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
         most_frames: An item with more has no path; by default F.
     """
+    emissions, starts = packed(emissions, starts)
     T = states.shape[1]
     F, M = emissions.shape
     most = F if most_frames is None else most_frames

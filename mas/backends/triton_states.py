@@ -18,6 +18,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from mas.backends.packed_emissions import packed
+
 _BLOCK = 4096  # tokens
 _DISTANCE = 512  # frames, for texts of several blocks
 _WORD = 16  # frames in a word of steps
@@ -25,7 +27,7 @@ _WORD = 16  # frames in a word of steps
 
 def state_durations(
     emissions: Tensor,
-    starts: Tensor,
+    starts: Tensor | None,
     states: Tensor,
     text_lengths: Tensor,
     speech_lengths: Tensor,
@@ -37,14 +39,15 @@ def state_durations(
     Memory: 2 to 3 bytes times `sqrt(F) * B * T`; for texts of more than 4096 tokens `B * T * F / 128` bytes.
 
     Args:
-        emissions: `[F, M]`, any float type and strides.
-        starts: `[B]`.
+        emissions: `[F, M]`, or `[B, S, M]` without starts; any float type and strides.
+        starts: `[B]`, or None.
         states: `[B, T]`.
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
         most_frames: An item with more has no path; by default F. Memory depends on it.
     """
+    emissions, starts = packed(emissions, starts)
     (B, T), F, device = (
         states.shape,
         max(1, len(emissions) if most_frames is None else most_frames),

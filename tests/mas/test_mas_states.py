@@ -95,7 +95,7 @@ def test_one_speech_for_all_items() -> None:
 
 
 def test_emissions_are_not_copied_where_a_view_will_do() -> None:
-    from mas.states import packed
+    from mas.backends.packed_emissions import packed
 
     emissions = torch.randn(3, 12, 6)
     for view in (emissions, emissions[:, 1:10], emissions[:, :, 1:4], emissions[:1].expand(3, -1, -1)):

@@ -63,17 +63,17 @@ class Shape(NamedTuple):
 class Scores(NamedTuple):
     """Where the score of a token and frame lies."""
 
-    values: Tensor  # [B, T, S], or with `states` [F, M]
+    values: Tensor  # [B, T, S]; with `states` [B, S, M], with `starts`, too, [F, M]
     states: Tensor | None  # [B, T]
     starts: Tensor | None  # [B]
     most_frames: int  # of an item
 
     def items(self, which: slice) -> "Scores":
         """The same for some items."""
-        if self.states is None:
-            return self._replace(values=self.values[which])
         return self._replace(
-            states=self.states[which], starts=None if self.starts is None else self.starts[which]
+            values=self.values[which] if self.starts is None else self.values,
+            states=None if self.states is None else self.states[which],
+            starts=None if self.starts is None else self.starts[which],
         )
 
 
@@ -93,7 +93,7 @@ def durations(
 
 def state_durations(
     emissions: Tensor,
-    starts: Tensor,
+    starts: Tensor | None,
     states: Tensor,
     text_lengths: Tensor,
     speech_lengths: Tensor,
@@ -105,17 +105,18 @@ def state_durations(
     Memory: two bits for each token and frame; for long items a column of Q every 1024 frames.
 
     Args:
-        emissions: `[F, M]`, any float type and strides.
-        starts: int64 `[B]`.
+        emissions: `[F, M]`, or `[B, S, M]` without starts; any float type and strides.
+        starts: `[B]`, or None.
         states: `[B, T]`.
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
         most_frames: An item with more has no path; by default F. Memory depends on it.
     """
-    F = emissions.shape[0]
+    F = emissions.shape[-2]
+    starts = None if starts is None else starts.long().contiguous()
     most_frames = F if most_frames is None else max(1, min(F, most_frames))
-    scores = Scores(emissions, states.contiguous(), starts.contiguous(), most_frames)
+    scores = Scores(emissions, states.contiguous(), starts, most_frames)
     return _durations(scores, text_lengths, speech_lengths, skippable)
 
 
@@ -171,8 +172,9 @@ class _Search:
             stride_b, stride_slot, stride_j = scores.values.stride()
             S, M = scores.most_frames, 0
         else:
-            stride_b, (stride_j, stride_slot) = 0, scores.values.stride()
-            S, M = scores.values.shape
+            *first, stride_j, stride_slot = scores.values.stride()
+            stride_b = first[0] if first else 0
+            S, M = scores.values.shape[-2:]
         self._states = M
         self._arguments = Arguments(
             scores=scores.values.data_ptr(), stride_b=stride_b, stride_j=stride_j, stride_slot=stride_slot,
