@@ -18,6 +18,7 @@ from aligner.errors import AlignerError
 from aligner.formats import MANIFEST
 from aligner.formats.atomic import atomic_write
 from aligner.formats.folder import output_folder
+from aligner.formats.gzip_file import compressed
 from aligner.formats.manifest import SHARDS
 
 
@@ -122,7 +123,7 @@ def merge_shards(out: str | Path, of: int) -> dict[str, str] | None:
             failed: dict[str, str] = {}
             for shard in shards:
                 failed |= json.loads(shard.failures(out).read_text(encoding="utf-8"))
-            with atomic_write(out / MANIFEST) as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
+            with atomic_write(out / MANIFEST) as raw, compressed(raw) as packed:
                 for line in _merged([shard.manifest(out) for shard in shards]):
                     packed.write(line)
             shutil.rmtree(out / SHARDS)

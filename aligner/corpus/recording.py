@@ -70,7 +70,8 @@ def padded_audio(audio: Sequence[Tensor], *, for_gpu: bool = False) -> tuple[Ten
     """
     lengths = [len(own) for own in audio]
     batch = torch.empty(len(audio), max(lengths, default=0), pin_memory=for_gpu)
-    for row, own in zip(batch, audio, strict=True):
-        row[: len(own)] = own
+    rows = batch.numpy()  # torch would give each of many small copies to all of its threads
+    for row, own in zip(rows, audio, strict=True):
+        row[: len(own)] = own.numpy()
         row[len(own) :] = 0.0
     return batch, torch.tensor(lengths, dtype=torch.int64)

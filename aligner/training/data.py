@@ -34,6 +34,7 @@ from aligner.training.processes import gathered, world
 
 _BATCH_S = 200.0
 _GPU_BATCH_S_PER_GB, _USUAL_SYMBOLS = 50.0, 40  # phone mixtures take 6 MB a second with so many
+_STEPS, _LEAST_STEP_S, _MOST_STEP_S = 100, 50.0, 400.0  # an epoch, if the corpus is large enough
 _NO_AUDIO = torch.empty(0)
 _NORMALISATION_HOURS = 2.0  # the mean and deviation of a channel do not change beyond
 
@@ -137,8 +138,8 @@ class AlignerData(lightning.LightningDataModule):
         data_dir: What `aligner prepare` wrote.
         sample_rate_hz: What the frontend takes; set by it.
         batch_duration_s: Seconds of audio in a batch at most, padding counted, give or take one utterance.
-            null: 200, or 50 a gigabyte of a GPU's memory where a method of statistics trains on one, which
-            small batches do not fill.
+            null: for a method of gradients a hundredth of the corpus, 50 to 400; for one of statistics 200,
+            or 50 a gigabyte of a GPU's memory, which small batches do not fill.
         n_validation: Utterances that boundary errors are shown of during training, those with known times
             first. They are trained on as well, since nothing of them but audio and text is learnt from.
         num_workers: Threads that read audio beside the training; 0 for none, null for one a processor.
@@ -221,7 +222,7 @@ class AlignerData(lightning.LightningDataModule):
         """
         durations_s = {u.id: u.duration_s for u in evenly_spread_hours(self.utterances, hours)}
         own = of_process(durations_s, *world())
-        batch_s = self._batch_s(large=not shares_batches)
+        batch_s = self._step_s() if shares_batches else self._batch_s(large=True)
         batches = epoch_batches(durations_s if shares_batches else own, batch_s, self.seed, number)
         plan = [[id for id in batch if id in own] for batch in batches]
         plan += [[] for _ in range(max(gathered(len(plan))) - len(plan))]
@@ -246,6 +247,11 @@ class AlignerData(lightning.LightningDataModule):
     def _in_order(self, utterances: Sequence[Utterance]) -> "Batches":
         durations_s = {utterance.id: utterance.duration_s for utterance in utterances}
         return Batches(batches_in_order(durations_s, self._batch_s()), self, None)
+
+    def _step_s(self) -> float:
+        """Of a batch that is a step of an optimizer: in a small corpus small ones, to have steps enough."""
+        total_s = sum(utterance.duration_s for utterance in self.utterances)
+        return self.batch_duration_s or min(max(total_s / _STEPS, _LEAST_STEP_S), _MOST_STEP_S)
 
     def _batch_s(self, *, large: bool = False) -> float:
         if self.batch_duration_s is not None:
