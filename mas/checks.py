@@ -3,12 +3,15 @@
 B batch, T text tokens, S speech frames, F packed frames, M states.
 """
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+Lengths = Tensor | Sequence[int] | NDArray[Any]  # one an item
 Layout = Literal["BTS", "BST"]
 # Which public function was called, with which layout. It decides what an error advises about swapped axes.
 Caller = Literal[
@@ -48,28 +51,40 @@ def check_tensors(**arguments: object) -> None:
             raise TypeError(f"{name}: a torch.Tensor is needed, not {type(value).__name__}")
 
 
-def check_lengths(scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Checked lengths, moved to the device of the scores.
+def check_lengths(scores: Tensor, text_lengths: Lengths, speech_lengths: Lengths) -> tuple[Tensor, Tensor]:
+    """Checked lengths, as tensors on the device of the scores.
 
     Args:
         scores: The scores, or any tensor whose first axis is the batch.
-        text_lengths: `[B]`, int64 or int32.
-        speech_lengths: `[B]`, int64 or int32.
+        text_lengths: `[B]` integers.
+        speech_lengths: `[B]` integers.
 
     Raises:
+        TypeError: Neither a tensor nor a list, a tuple or a NumPy array.
         ValueError: A wrong shape or type.
     """
-    check_tensors(text_lengths=text_lengths, speech_lengths=speech_lengths)
     B, device = scores.shape[0], scores.device
     return (
-        _check_lengths("text_lengths", text_lengths, B, device),
-        _check_lengths("speech_lengths", speech_lengths, B, device),
+        lengths_tensor("text_lengths", text_lengths, B, device),
+        lengths_tensor("speech_lengths", speech_lengths, B, device),
     )
 
 
-def _check_lengths(name: str, lengths: Tensor, B: int, device: torch.device) -> Tensor:
+def lengths_tensor(name: str, lengths: Lengths, B: int, device: torch.device) -> Tensor:
+    """One of the two of `check_lengths`. Errors call it `name`."""
+    if isinstance(lengths, (list, tuple, np.ndarray)):
+        try:
+            lengths = torch.tensor(lengths, dtype=torch.int64 if len(lengths) == 0 else None)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"{name}: one integer an item is needed ({error})") from error
+    if not isinstance(lengths, Tensor):
+        kinds = "a torch.Tensor, a list or a NumPy array of integers"
+        raise TypeError(f"{name}: {kinds} is needed, not {type(lengths).__name__}")
     if lengths.dim() != 1 or lengths.shape[0] != B:
-        raise ValueError(f"{name} has shape {tuple(lengths.shape)}; one length an item is needed: ({B},)")
+        message = f"{name} has shape {tuple(lengths.shape)}; one length an item is needed: ({B},)"
+        if lengths.dim() > 1:
+            message += "; of a mask that is padded at its end, pass the number of its ones"
+        raise ValueError(message)
     if lengths.dtype not in _INTEGERS:
         raise ValueError(f"{name} is {lengths.dtype}; lengths are int64 or int32")
     return lengths if lengths.device == device else lengths.to(device)
@@ -134,6 +149,30 @@ def check_states(emissions: Tensor, states: Tensor, starts: Tensor | None) -> Te
     if starts.dtype not in _INTEGERS:
         raise ValueError(f"starts is {starts.dtype}; rows are int64 or int32")
     return starts if starts.device == emissions.device else starts.to(emissions.device)
+
+
+def check_ctc(log_probs: Tensor, targets: Tensor, blank: int) -> None:
+    """Raises TypeError or ValueError unless the three fit each other.
+
+    Args:
+        log_probs: `[B, S, V]`, floats.
+        targets: `[B, L]`, int64 or int32.
+        blank: 0 to V - 1.
+    """
+    check_tensors(log_probs=log_probs, targets=targets)
+    if log_probs.dim() != 3:
+        raise ValueError(f"log_probs have shape {tuple(log_probs.shape)}; batch, frames, labels are needed")
+    if log_probs.dtype not in FLOATS:
+        raise ValueError(f"log_probs are {log_probs.dtype}; use float32, float16 or bfloat16")
+    if targets.dim() != 2 or len(targets) != len(log_probs):
+        raise ValueError(
+            f"targets have shape {tuple(targets.shape)}; one row of labels an item is needed: "
+            f"({len(log_probs)}, L)"
+        )
+    if targets.dtype not in _INTEGERS:
+        raise ValueError(f"targets are {targets.dtype}; use int64 or int32")
+    if not 0 <= blank < log_probs.shape[2]:
+        raise ValueError(f"blank {blank} is none of the {log_probs.shape[2]} labels of log_probs")
 
 
 def any_failed(durations: Tensor) -> bool:
@@ -238,6 +277,50 @@ def explain_states(
     if _texts_are_longer(text_lengths, speech_lengths):
         message += ". Most texts are longer than their speech; are the two lengths swapped?"
     return message
+
+
+def explain_forced_align(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Tensor,
+    target_lengths: Tensor,
+    blank: int,
+    durations: Tensor,
+) -> str:
+    """As `explain`, for `forced_align`.
+
+    Args:
+        log_probs: `[B, S, V]`.
+        targets: `[B, L]`.
+        input_lengths: `[B]`, frames.
+        target_lengths: `[B]`, labels.
+        blank: The blank's place among the V.
+        durations: `[B, 2L + 1]`; rows of -1 mark the items to explain.
+    """
+    S, V = log_probs.shape[1:]
+    L = targets.shape[1]
+
+    def why(b: int, labels: int, frames: int) -> str:
+        if labels == 0:
+            return "its target is empty"
+        if not 1 <= labels <= L:
+            return f"target length {labels} is not within the targets' 1 to {L} labels"
+        if not 1 <= frames <= S:
+            return f"input length {frames} is not within log_probs' 1 to {S} frames"
+        own = targets[b, :labels]
+        wrong = ((own < 0) | (own >= V) | (own == blank)).nonzero()
+        if len(wrong):
+            i = int(wrong[0])
+            of_blank = f"the blank, {blank}" if own[i] == blank else f"none of the labels 0 to {V - 1}"
+            return f"target {int(own[i])} at place {i} is {of_blank}"
+        repeats = int((own[1:] == own[:-1]).sum())
+        if labels + repeats > frames:
+            blanks = f" and {repeats} blanks between equal ones" if repeats else ""
+            return f"{labels} labels{blanks} cannot share {frames} frames (each needs at least one)"
+        used = torch.cat([own.long(), own.new_tensor([blank]).long()]).unique()
+        return _why_not_finite(log_probs[b, :frames].index_select(1, used))
+
+    return _named(why, target_lengths, input_lengths, durations)
 
 
 def _named(

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mas.checks import GLOW_TTS_IMPORT, VITS_IMPORT, Caller, Layout, any_failed, explain
+from mas.ctc import forced_align as forced_align  # torchaudio's
 from mas.path import dense_path
 from mas.search import search_for
 

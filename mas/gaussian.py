@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from mas.checks import any_failed, check_lengths, check_skippable, explain
+from mas.checks import Lengths, any_failed, check_lengths, check_skippable, explain
 from mas.search import Backend, available_backends
 
 Precision = Literal["ieee", "bf16x3", "tf32x3", "tf32"]
@@ -65,8 +65,8 @@ def gaussian_search(
     mean: Tensor,
     log_scale: Tensor | None,
     speech: Tensor,
-    text_lengths: Tensor,
-    speech_lengths: Tensor,
+    text_lengths: Lengths,
+    speech_lengths: Lengths,
     *,
     skippable: Tensor | None = None,
     precision: Precision = "ieee",

@@ -16,6 +16,7 @@ from mas.checks import (
     FLOATS,
     Caller,
     Layout,
+    Lengths,
     any_failed,
     check_layout,
     check_lengths,
@@ -29,8 +30,8 @@ Backend = Literal["reference", "cpu", "triton", "hopper"]
 
 def search(
     scores: Tensor,
-    text_lengths: Tensor,
-    speech_lengths: Tensor,
+    text_lengths: Lengths,
+    speech_lengths: Lengths,
     *,
     layout: Layout = "BTS",
     skippable: Tensor | None = None,

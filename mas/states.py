@@ -6,15 +6,15 @@ B items, T text tokens, S speech frames, F packed frames (those of all items one
 import torch
 from torch import Tensor
 
-from mas.checks import any_failed, check_lengths, check_skippable, check_states, explain_states
+from mas.checks import Lengths, any_failed, check_lengths, check_skippable, check_states, explain_states
 from mas.search import Backend, backend_function
 
 
 def search_states(
     emissions: Tensor,
     states: Tensor,
-    text_lengths: Tensor,
-    speech_lengths: Tensor,
+    text_lengths: Lengths,
+    speech_lengths: Lengths,
     *,
     starts: Tensor | None = None,
     most_frames: int | None = None,
