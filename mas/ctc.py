@@ -89,7 +89,7 @@ def _forced_align_op(
     B, S, V = log_probs.shape
     if B == 0:
         return targets.new_empty((B, S))
-    states, n_states, skippable = _topology(targets, target_lengths, blank)
+    states, n_states, skippable = topology(targets, target_lengths, blank)
     durations = torch.ops.mas.search_states.default(
         log_probs, states, None, n_states, input_lengths, None, skippable, backend, False
     )
@@ -97,13 +97,16 @@ def _forced_align_op(
         raise ValueError(
             explain_forced_align(log_probs, targets, input_lengths, target_lengths, blank, durations)
         )
-    frame = torch.arange(S, device=targets.device).expand(B, S).contiguous()
-    place = torch.searchsorted(durations.clamp(min=0).cumsum(1), frame, right=True)
-    and_padding = torch.cat([states, states.new_full((B, 1), blank)], 1)
-    return and_padding.gather(1, place).masked_fill(durations[:, :1] < 0, -1)
+    starts = durations.cumsum(1) - durations
+    at = torch.where(durations > 0, starts, S)  # S: a place for states without frames, not looked at
+    every = torch.arange(states.shape[1], device=states.device).expand_as(at)
+    state = torch.zeros((B, S + 1), dtype=torch.int64, device=states.device).scatter_(1, at, every)
+    paths = states.gather(1, state[:, :S].cummax(1)[0])
+    paths = paths.masked_fill(torch.arange(S, device=paths.device) >= input_lengths[:, None], blank)
+    return paths.masked_fill(durations[:, :1] < 0, -1)
 
 
-def _topology(targets: Tensor, target_lengths: Tensor, blank: int) -> tuple[Tensor, Tensor, Tensor]:
+def topology(targets: Tensor, target_lengths: Tensor, blank: int) -> tuple[Tensor, Tensor, Tensor]:
     """States `[B, 2L + 1]`, of each item how many, and which may be skipped.
 
     No item has a path with a target length outside of 1 to L, or a blank among its targets: it gets a number

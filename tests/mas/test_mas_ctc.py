@@ -95,7 +95,9 @@ def test_on_ties_no_other_path_is_better() -> None:
         S, V = log_probs.shape[1:]
         best = max(
             sum(log_probs[0, j, v].item() for j, v in enumerate(path))
-            for path in itertools.product(range(V) if V**S < 3000 else {blank, *targets[0].tolist()}, repeat=S)
+            for path in itertools.product(
+                range(V) if V**S < 3000 else {blank, *targets[0].tolist()}, repeat=S
+            )
             if [v for v, _ in itertools.groupby(path) if v != blank] == targets[0].tolist()
         )
         assert scores.sum() == best
