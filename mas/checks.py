@@ -179,11 +179,13 @@ def any_failed(durations: Tensor) -> bool:
     """Whether some item has no path. This is the only place where `mas` waits for the GPU.
 
     Args:
-        durations: `[B, T]`, with a row of -1 for an item without a path; B and T are at least 1.
+        durations: `[B, T]`, with a row of -1 for an item without a path; with no tokens no item has one.
 
     Raises:
         ValueError: A CUDA graph is being captured, in which nothing may wait.
     """
+    if durations.numel() == 0:
+        return len(durations) > 0
     if durations.is_cuda and torch.cuda.is_current_stream_capturing():
         raise ValueError("mas: inside a CUDA graph pass check=False")
     return durations.select(1, 0).amin().item() < 0
@@ -210,11 +212,13 @@ def explain(
     _, T, S = scores.shape
 
     def why(b: int, tokens: int, frames: int) -> str:
+        if caller.startswith("maximum_path") and not (tokens and frames):
+            return "it has no tokens or no frames (a mask is padded after an item, not before it)"
         if not 1 <= tokens <= T:
             return f"text length {tokens} is not within the scores' 1 to {T} tokens"
         if not 1 <= frames <= S:
             return f"speech length {frames} is not within the scores' 1 to {S} frames"
-        return _why_not_fitting(skippable, b, tokens, frames) or _why_not_finite(scores[b, :tokens, :frames])
+        return _why_not_fitting(skippable, b, tokens, frames) or why_not_finite(scores[b, :tokens, :frames])
 
     message = _named(why, text_lengths, speech_lengths, durations)
     advice = _ADVICE_IF_SWAPPED[caller]
@@ -271,7 +275,7 @@ def explain_states(
         rows = emissions[b] if starts is None else emissions
         # Not the score of every token: of a chapter that would be 40 GB.
         used = rows[start : start + frames].index_select(1, own.unique().long())
-        return _why_not_fitting(skippable, b, tokens, frames) or _why_not_finite(used)
+        return _why_not_fitting(skippable, b, tokens, frames) or why_not_finite(used)
 
     message = _named(why, text_lengths, speech_lengths, durations)
     if _texts_are_longer(text_lengths, speech_lengths):
@@ -318,7 +322,7 @@ def explain_forced_align(
             blanks = f" and {repeats} blanks between equal ones" if repeats else ""
             return f"{labels} labels{blanks} cannot share {frames} frames (each needs at least one)"
         used = torch.cat([own.long(), own.new_tensor([blank]).long()]).unique()
-        return _why_not_finite(log_probs[b, :frames].index_select(1, used))
+        return why_not_finite(log_probs[b, :frames].index_select(1, used))
 
     return _named(why, target_lengths, input_lengths, durations)
 
@@ -327,7 +331,7 @@ def _named(
     why: Callable[[int, int, int], str], text_lengths: Tensor, speech_lengths: Tensor, durations: Tensor
 ) -> str:
     """Names the items without a path, each with its reason: why(b, tokens, frames)."""
-    bad = (durations[:, 0] < 0).nonzero()[:, 0].tolist()
+    bad = (durations[:, :1] < 0).all(1).nonzero()[:, 0].tolist()
     reasons = [
         f"item {b}: {why(b, int(text_lengths[b]), int(speech_lengths[b]))}" for b in bad[:_NAMED_ITEMS]
     ]
@@ -353,7 +357,7 @@ def _why_not_fitting(skippable: Tensor | None, b: int, tokens: int, frames: int)
     return None
 
 
-def _why_not_finite(used: Tensor) -> str:
+def why_not_finite(used: Tensor) -> str:
     """Why the scores of an item, of any shape, give no path."""
     if bool(used.isnan().any()):
         return "scores hold NaN"

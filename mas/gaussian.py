@@ -169,7 +169,7 @@ def _gaussian_search_op(
         durations = torch.ops.mas.search(
             scores, text_lengths, speech_lengths, skippable, "gaussian_search", backend, False
         )
-    if check and durations.numel() and any_failed(durations):
+    if check and any_failed(durations):
         scores = _score_matrix(mean, log_scale, speech, precision)
         raise ValueError(
             explain(scores, text_lengths, speech_lengths, skippable, durations, "gaussian_search")

@@ -6,7 +6,7 @@ B batch, T text tokens, S speech frames.
 import torch
 from torch import Tensor
 
-from mas.checks import Layout, check_layout
+from mas.checks import Layout, check_layout, check_tensors
 
 
 def dense_path(
@@ -21,9 +21,20 @@ def dense_path(
         dtype: The type of the result.
 
     Raises:
-        ValueError: An unknown layout.
+        TypeError: Durations are no tensor.
+        ValueError: An unknown layout, fewer than no frames, or durations of another shape or type.
     """
     check_layout(layout)
+    check_tensors(durations=durations)
+    if durations.dim() != 2:
+        message = f"durations have shape {tuple(durations.shape)}; batch and text are needed"
+        raise ValueError(message + "; drop the second axis with squeeze(1)" * (durations.dim() == 3))
+    if durations.is_floating_point() or durations.is_complex() or durations.dtype == torch.bool:
+        raise ValueError(
+            f"durations are {durations.dtype}; whole numbers of frames are integers: use .long()"
+        )
+    if n_frames < 0:
+        raise ValueError(f"n_frames is {n_frames}; a path has 0 frames or more")
     return torch.ops.mas.dense_path(durations, n_frames, layout == "BST", dtype)
 
 

@@ -46,10 +46,9 @@ def search(
     Args:
         scores: `[B, T, S]`, or `[B, S, T]` with `layout="BST"`; float32, float16, bfloat16 or float64 (which
             is rounded to float32); any strides. Sums are float32 for all of them. Never written to.
-        text_lengths: `[B]`, int64 or int32: the number of tokens of each item. Scores beyond it are never
-            read, and durations beyond it are 0.
-        speech_lengths: `[B]`, int64 or int32: the number of frames of each item. Scores beyond it are never
-            read.
+        text_lengths: `[B]`, a tensor (int64 or int32), a list or a NumPy array: the tokens of each item.
+            Scores beyond it are never read, and durations beyond it are 0.
+        speech_lengths: `[B]`, as `text_lengths`: the frames of each item. Scores beyond it are never read.
         layout: The order of the axes of `scores`: batch, text, speech or batch, speech, text.
         skippable: `[B, T]` bool: tokens that may get no frame (optional pauses). No two may be neighbours.
         backend: By default the fastest one that serves `scores.device`; see `available_backends`.
@@ -73,8 +72,8 @@ def search(
 def search_for(
     caller: Caller,
     scores: Tensor,
-    text_lengths: Tensor,
-    speech_lengths: Tensor,
+    text_lengths: Lengths,
+    speech_lengths: Lengths,
     layout: Layout = "BTS",
     skippable: Tensor | None = None,
     backend: Backend | None = None,
@@ -84,7 +83,10 @@ def search_for(
     check_layout(layout)
     check_tensors(scores=scores)
     if scores.dim() != 3:
-        raise ValueError(f"scores have shape {tuple(scores.shape)}; batch, text and speech are needed")
+        message = f"scores have shape {tuple(scores.shape)}; batch, text and speech are needed"
+        if scores.dim() == 4 and scores.shape[1] == 1:
+            message += "; drop the second axis with squeeze(1)"
+        raise ValueError(message)
     if layout == "BST":
         scores = scores.transpose(1, 2)
     if scores.dtype not in FLOATS:
@@ -183,9 +185,7 @@ def _search_op(
     unused. So `caller` comes in here: the error depends on it.
     """
     B, T, S = scores.shape
-    if B == 0 or T == 0:
-        return torch.zeros((B, T), dtype=torch.int64, device=scores.device)
-    if S == 0:
+    if B * T * S == 0:
         durations = torch.full((B, T), -1, dtype=torch.int64, device=scores.device)
     else:
         function = backend_function(scores.device, backend, "durations")

@@ -34,8 +34,8 @@ def search_states(
             emissions of an item's own states are read.
         states: `[B, T]`, int64 or int32: the column of `emissions` that scores each token. States beyond the
             text length may be anything.
-        text_lengths: `[B]`, int64 or int32: the number of tokens of each item.
-        speech_lengths: `[B]`, int64 or int32: the number of frames of each item.
+        text_lengths: `[B]`, a tensor (int64 or int32), a list or a NumPy array: the tokens of each item.
+        speech_lengths: `[B]`, as `text_lengths`: the frames of each item.
         starts: `[B]`, int64 or int32, with packed emissions only: item b is made of the rows starts[b] to
             starts[b] + speech_lengths[b] - 1. Items may overlap.
         most_frames: No item has more frames, or it cannot be aligned. With packed emissions on a GPU this
@@ -72,13 +72,10 @@ def _search_states_op(
     check: bool,
 ) -> Tensor:
     """`torch.ops.mas.search_states`: one opaque operation, as `torch.ops.mas.search`."""
-    B, T = states.shape
-    if B == 0 or T == 0:
-        return torch.zeros((B, T), dtype=torch.int64, device=states.device)
-    state_durations = backend_function(states.device, backend, "state_durations")
-    if emissions.numel() == 0:
-        durations = torch.full((B, T), -1, dtype=torch.int64, device=states.device)
+    if states.numel() == 0 or emissions.numel() == 0:
+        durations = torch.full(states.shape, -1, dtype=torch.int64, device=states.device)
     else:
+        state_durations = backend_function(states.device, backend, "state_durations")
         most = emissions.shape[-2] if most_frames is None else min(most_frames, emissions.shape[-2])
         durations = state_durations(emissions, starts, states, text_lengths, speech_lengths, skippable, most)
     if check and any_failed(durations):

@@ -23,7 +23,7 @@ from torch import Tensor
 
 import mas
 from mas.compat import forced_align
-from mas.ctc import topology
+from mas.compat.ctc import topology
 
 # WhisperX: 30 s in frames of 20 ms, wav2vec2's 29 letters. Then batches, a subword alphabet, five minutes.
 SHAPES = [

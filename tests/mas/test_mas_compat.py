@@ -1,13 +1,17 @@
 """Drop-in replacements against what they replace, on the same tensors."""
 
+import re
+from collections.abc import Callable
+
 import monotonic_alignment_search
 import numpy as np
 import pytest
 import torch
+from monotonic_alignment_search import core
 from search_cases import random_batch
 
 import mas
-from mas.compat import b_mas, glow_tts, super_mas, vits
+from mas.compat import b_mas, glow_tts, monotonic_align, super_mas, vits
 
 
 def _value_and_mask(seed: int = 0, T: int = 11, S: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
@@ -74,14 +78,152 @@ def test_wrong_axes_name_the_right_import() -> None:
         mas.maximum_path(value, mask[:, :, :-1])
 
 
-def test_items_without_a_path() -> None:
+def _their_core(value: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The Cython code itself, for scores that multiplication by a mask would spread."""
+    values, paths = value.numpy().copy(), np.zeros(value.shape, np.int32)
+    core.maximum_path_c(paths, values, mask[:, :, 0].sum(1).int().numpy(), mask[:, 0].sum(1).int().numpy())
+    return torch.from_numpy(paths)
+
+
+_DROP_INS: dict[str, Callable] = {
+    "mas": mas.maximum_path,
+    "glow_tts": glow_tts.maximum_path,
+    "super_mas": super_mas.maximum_path,
+    "monotonic_align": monotonic_align.maximum_path,
+    "vits": lambda value, mask, **check: vits.maximum_path(value.mT, mask.mT, **check).mT,
+}
+
+
+@pytest.mark.parametrize("drop_in", _DROP_INS.values(), ids=_DROP_INS)
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_scores_that_allow_no_path_end_no_training_run(drop_in: Callable, bad: float) -> None:
+    kind = "NaN" if bad != bad else r"\+inf"
+    for seed in range(5):
+        value, mask = _value_and_mask(seed)
+        clean = drop_in(value, mask)
+        draw = torch.rand(value.shape, generator=torch.Generator().manual_seed(seed))
+        value[3][draw[3] < 0.1 * seed] = bad
+        value[3, 0, 0] = bad
+        with pytest.warns(UserWarning, match=rf"mas: item 3: scores hold {kind}; .* check=True"):
+            path = drop_in(value, mask)
+        assert torch.equal(path.int(), _their_core(value, mask))
+        assert path[3].sum() == mask[3, 0].sum()
+        others = torch.arange(12) != 3
+        assert torch.equal(path[others], clean[others])
+        with pytest.raises(ValueError, match=f"1 of 12 items cannot be aligned: item 3: scores hold {kind}"):
+            drop_in(value, mask, check=True)
+        path = drop_in(value, mask, check=False)
+        assert not path[3].any()
+        assert torch.equal(path[others], clean[others])
+
+
+@pytest.mark.parametrize("drop_in", _DROP_INS.values(), ids=_DROP_INS)
+def test_lengths_that_allow_no_path_are_errors_unless_asked(drop_in: Callable) -> None:
     value, mask = _value_and_mask()
-    value[3, 0, 0] = float("nan")
-    with pytest.raises(ValueError, match="1 of 12 items cannot be aligned: item 3: scores hold NaN"):
-        mas.maximum_path(value, mask)
-    path = mas.maximum_path(value, mask, check=False)
-    assert not path[3].any()
-    assert path[4].sum() == mask[4, 0].sum()
+    mask[5] = 0
+    mask[5, :11, :4] = 1
+    for check in ("lengths", True):
+        with pytest.raises(ValueError, match="1 of 12 .* item 5: 11 tokens cannot share 4 frames"):
+            drop_in(value, mask, check=check)
+    assert not drop_in(value, mask, check=False)[5].any()
+    with pytest.raises(ValueError, match="check 'all': use \"lengths\", True or False"):
+        drop_in(value, mask, check="all")
+
+
+def test_b_mas_checks_as_the_others() -> None:
+    value, mask = _value_and_mask()
+    tokens, frames = mask[:, :, 0].sum(1).int().numpy(), mask[:, 0].sum(1).int().numpy()
+    log_p = value.mT.contiguous()[:, None].numpy()
+    clean = b_mas(log_p, tokens, frames)
+    log_p[3, 0, frames[3] // 2] = np.nan
+    with pytest.warns(UserWarning, match="item 3: scores hold NaN"):
+        path = b_mas(log_p, tokens, frames)
+    assert (path[3].sum(2)[0, : frames[3]] == 1).all()
+    assert np.array_equal(np.delete(path, 3, 0), np.delete(clean, 3, 0))
+    with pytest.raises(ValueError, match="item 3: scores hold NaN"):
+        b_mas(log_p, tokens, frames, check=True)
+    assert not b_mas(log_p, tokens, frames, check=False)[3].any()
+
+
+@pytest.mark.parametrize("sides", ["text", "speech", "both"])
+def test_masks_padded_at_their_start_are_refused(sides: str) -> None:
+    value, mask = _value_and_mask()
+    axes = {"text": [1], "speech": [2], "both": [1, 2]}[sides]
+    flipped = mask.flip(axes)
+    padded = [b for b in range(12) if not torch.equal(flipped[b], mask[b])]
+    with pytest.raises(ValueError, match=f"{len(padded)} of 12 .* item {padded[0]}: it has no tokens or no "):
+        mas.maximum_path(value, flipped)
+    with pytest.raises(ValueError, match="padded after an item, not before it"):
+        vits.maximum_path(value.mT, flipped.mT)
+    path = mas.maximum_path(value, flipped, check=False)
+    assert [b for b in range(12) if not path[b].any()] == padded
+
+
+def test_empty_axes() -> None:
+    assert mas.maximum_path(torch.zeros(0, 3, 5), torch.zeros(0, 3, 5)).shape == (0, 3, 5)
+    assert vits.maximum_path(torch.zeros(0, 0, 5), torch.zeros(0, 0, 5)).shape == (0, 0, 5)
+    for shape in ((2, 0, 5), (2, 3, 0)):
+        for check in ("lengths", True, False):
+            with pytest.raises(ValueError, match=re.escape(f"value has shape {shape}; an item needs tokens")):
+                mas.maximum_path(torch.zeros(shape), torch.zeros(shape), check=check)
+        with pytest.raises(ValueError, match="an item needs tokens and frames"):
+            b_mas(np.zeros(shape, np.float32)[:, None], np.array([1, 1]), np.array([1, 1]))
+
+
+def test_resemble_ais_package_as_styletts2_uses_it() -> None:
+    value, mask = _value_and_mask(T=9, S=40)
+    tokens, frames = mask[:, :, 0].sum(1).int(), mask[:, 0].sum(1).int()
+    for dtype in (torch.float32, torch.float16, torch.float64):
+        found = monotonic_align.mask_from_lens(value.to(dtype), tokens, frames)
+        assert found.dtype == dtype
+        assert torch.equal(found.float(), mask)
+        path = monotonic_align.maximum_path(
+            value.to(dtype), mask
+        )  # theirs gives value's type, not value * mask's
+        assert path.dtype == dtype
+        assert torch.equal(path.int(), _their_core(value.to(dtype).float(), mask))
+    theirs = monotonic_alignment_search.maximum_path(value, torch.ones_like(value))
+    assert torch.equal(monotonic_align.maximum_path(value), theirs)
+    assert torch.equal(monotonic_align.maximum_path(value, topology="1-step-alt"), theirs)
+    assert monotonic_align.mask_from_len(tokens).shape == (12, int(tokens.max()))
+    with pytest.raises(ValueError, match="topology '2-step'"):
+        monotonic_align.maximum_path(value, mask, topology="2-step")
+    with pytest.raises(ValueError, match="output_scores"):
+        monotonic_align.maximum_path(value, mask, "1-step", True)
+
+
+def test_the_core_of_styletts2s_own_maximum_path() -> None:
+    value, mask = _value_and_mask()
+    values, paths = value.numpy().copy(), np.zeros(value.shape, np.int32)
+    tokens, frames = mask.sum(1)[:, 0].int().numpy(), mask.sum(2)[:, 0].int().numpy()
+    monotonic_align.maximum_path_c(paths, values, tokens, frames)
+    assert np.array_equal(paths, _their_core(value, mask).numpy())
+    assert np.array_equal(values, value.numpy())
+    values[3] = np.nan
+    with pytest.raises(ValueError, match="item 3: scores hold NaN"):
+        monotonic_align.maximum_path_c(paths, values, tokens, frames, check=True)
+    with pytest.raises(ValueError, match="path has shape"):
+        monotonic_align.maximum_path_c(paths[:, :3], values, tokens, frames)
+
+
+def test_one_import_replaces_each() -> None:
+    """Both ways that trainers import: the module, and the function out of it."""
+    value, mask = _value_and_mask()
+    expected = mas.maximum_path(value, mask)
+    for name, turned in (
+        ("glow_tts", False),
+        ("vits", True),
+        ("super_mas", False),
+        ("monotonic_align", False),
+    ):
+        for statement in (
+            f"from mas.compat import {name} as monotonic_align; maximum_path = monotonic_align.maximum_path",
+            f"from mas.compat.{name} import maximum_path",
+        ):
+            names: dict = {}
+            exec(statement, names)
+            path = names["maximum_path"](*((value.mT, mask.mT) if turned else (value, mask)))
+            assert torch.equal(path.mT if turned else path, expected)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.2, 0.6, 1.0])
@@ -110,10 +252,6 @@ def test_one_item_of_minus_infinity_leaves_the_others_as_they_are() -> None:
     rest = torch.arange(len(value)) != 3
     assert torch.equal(after[rest], before[rest])
     assert after[3].sum() == mask[3, 0].sum()
-    with pytest.raises(ValueError, match="NaN"):
-        mas.maximum_path(value.where(torch.arange(12)[:, None, None] != 5, torch.nan), mask)
-    with pytest.raises(ValueError, match=r"\+inf"):
-        mas.maximum_path(value.where(torch.arange(12)[:, None, None] != 5, torch.inf), mask)
 
 
 def test_compiles_without_graph_breaks() -> None:

@@ -43,8 +43,10 @@ def test_paths_are_torchaudios() -> None:
             continue
         for backend in ("cpu", "reference"):
             found = forced_align(log_probs, targets, blank=blank, backend=backend)
-            assert torch.equal(found[0], paths) and found[0].dtype == paths.dtype, seed
-            assert torch.equal(found[1], scores) and found[1].dtype == scores.dtype, seed
+            assert torch.equal(found[0], paths), seed
+            assert found[0].dtype == paths.dtype, seed
+            assert torch.equal(found[1], scores), seed
+            assert found[1].dtype == scores.dtype, seed
     assert 10 < refused < 300
 
 
@@ -77,8 +79,10 @@ def test_a_batch_is_its_items(padding: int) -> None:
     for b, (own, target, blank) in enumerate(items):
         path, score = torchaudios(own, target, blank=blank)
         n = own.shape[1]
-        assert torch.equal(paths[b, :n], path[0]) and torch.equal(scores[b, :n], score[0])
-        assert not paths[b, n:].any() and not scores[b, n:].any()
+        assert torch.equal(paths[b, :n], path[0])
+        assert torch.equal(scores[b, :n], score[0])
+        assert not paths[b, n:].any()
+        assert not scores[b, n:].any()
         assert merge_tokens(paths[b], scores[b]) == merge_tokens(path[0], score[0])
 
 
@@ -114,7 +118,8 @@ def test_other_types_add_up_in_float32(dtype: torch.dtype) -> None:
     paths, scores = forced_align(log_probs, targets, frames, labels)
     expected = forced_align(log_probs.float(), targets, frames, labels)
     assert scores.dtype == dtype
-    assert torch.equal(paths, expected[0]) and torch.equal(scores.float(), expected[1])
+    assert torch.equal(paths, expected[0])
+    assert torch.equal(scores.float(), expected[1])
 
 
 @pytest.mark.parametrize(
@@ -148,9 +153,11 @@ def test_items_without_a_path_are_named(change: dict, message: str) -> None:
         forced_align(log_probs, targets, frames, labels)
     paths, scores = forced_align(log_probs, targets, frames, labels, check=False)
     named = int(re.search(r"item (\d)", message).group(1))  # type: ignore[union-attr]
-    assert (paths[named] == -1).all() and (scores[named] == -torch.inf).all()
+    assert (paths[named] == -1).all()
+    assert (scores[named] == -torch.inf).all()
     others = [b for b in range(3) if b != named]
-    assert (paths[others] >= 0).all() and scores[others].isfinite().all()
+    assert (paths[others] >= 0).all()
+    assert scores[others].isfinite().all()
 
 
 def test_empty_batches_and_targets() -> None:
@@ -189,7 +196,8 @@ def test_scores_have_a_gradient_and_nothing_is_written_to() -> None:
     paths, scores = forced_align(log_probs, targets, blank=blank)
     scores.sum().backward()
     one_hot = torch.nn.functional.one_hot(paths.long(), log_probs.shape[2]).float()
-    assert log_probs.grad is not None and torch.equal(log_probs.grad, one_hot)
+    assert log_probs.grad is not None
+    assert torch.equal(log_probs.grad, one_hot)
     assert torch.equal(log_probs.detach(), before)
 
 
@@ -210,4 +218,5 @@ def test_triton_finds_the_same_paths(triton_device: str) -> None:
     _, batch = _batch(ties=True)
     expected = forced_align(*batch)
     found = forced_align(*(t.to(triton_device) for t in batch), backend="triton")
-    assert torch.equal(found[0].cpu(), expected[0]) and torch.equal(found[1].cpu(), expected[1])
+    assert torch.equal(found[0].cpu(), expected[0])
+    assert torch.equal(found[1].cpu(), expected[1])

@@ -1,8 +1,10 @@
 """`mas.search`: its contract, whatever the backend."""
 
 import re
+from collections.abc import Callable
 
 import monotonic_alignment_search
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -100,8 +102,60 @@ def test_many_bfloat16_frames() -> None:
 def test_empty_batches() -> None:
     none = torch.zeros(0, dtype=torch.int64)
     assert mas.search(torch.zeros(0, 3, 6), none, none).shape == (0, 3)
+    assert mas.search(torch.zeros(0, 0, 6), [], []).shape == (0, 0)
     with pytest.raises(ValueError, match="speech length 0 is not within"):
         mas.search(torch.zeros(1, 3, 0), torch.tensor([3]), torch.tensor([0]))
+    with pytest.raises(
+        ValueError, match="2 of 2 .* item 0: text length 3 is not within the scores' 1 to 0 to"
+    ):
+        mas.search(torch.zeros(2, 0, 6), [3, 3], [6, 6])
+    assert mas.search(torch.zeros(2, 0, 6), [3, 3], [6, 6], check=False).shape == (2, 0)
+    with pytest.raises(ValueError, match="text length 0 is not within the scores' 1 to 0 tokens"):
+        mas.gaussian_search(torch.zeros(1, 0, 4), None, torch.zeros(1, 6, 4), [0], [6])
+    with pytest.raises(ValueError, match="speech length 0 is not within"):
+        mas.gaussian_search(torch.zeros(1, 2, 4), None, torch.zeros(1, 0, 4), [2], [0])
+    # Without channels every score is the same.
+    assert mas.gaussian_search(torch.zeros(1, 3, 0), None, torch.zeros(1, 6, 0), [3], [6]).tolist() == [
+        [1, 1, 4]
+    ]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, lambda n: np.array(n, np.int32)])
+def test_lengths_that_are_no_tensors(kind: Callable) -> None:
+    batch = random_batch(5, 8, 9, 30)
+    text, speech = kind(batch.text_lengths.tolist()), kind(batch.speech_lengths.tolist())
+    assert torch.equal(mas.search(batch.scores, text, speech), mas.search(*batch[:3]))
+    states = torch.arange(9).expand(8, 9)
+    expected = mas.search_states(batch.scores.mT, states, *batch[1:3])
+    assert torch.equal(mas.search_states(batch.scores.mT, states, text, speech), expected)
+    mean, frames = batch.scores[:, :, :4], batch.scores.mT[:, :, :4]
+    expected = mas.gaussian_search(mean, None, frames, *batch[1:3])
+    assert torch.equal(mas.gaussian_search(mean, None, frames, text, speech), expected)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "error", "message"),
+    [
+        ([7], ValueError, "text_lengths has shape (1,); one length an item is needed: (2,)"),
+        ([7.0, 6.0], ValueError, "text_lengths is torch.float32; lengths are int64 or int32"),
+        ([True, True], ValueError, "text_lengths is torch.bool"),
+        (np.array([7, 6], np.int16), ValueError, "text_lengths is torch.int16"),
+        (np.ones((2, 7)), ValueError, "of a mask that is padded at its end, pass the number of its ones"),
+        (torch.ones(2, 7, dtype=torch.bool), ValueError, "text_lengths has shape (2, 7); one length an item"),
+        (["7", "6"], TypeError, "text_lengths: one integer an item is needed"),
+        ([[7], [6, 5]], TypeError, "text_lengths: one integer an item is needed"),
+        ([None, 7], TypeError, "text_lengths: one integer an item is needed"),
+        (
+            7,
+            TypeError,
+            "text_lengths: a torch.Tensor, a list or a NumPy array of integers is needed, not int",
+        ),
+        (None, TypeError, "not NoneType"),
+    ],
+)
+def test_lengths_that_are_none(lengths: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        mas.search(torch.zeros(2, 7, 20), lengths, [20, 20])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -160,6 +214,11 @@ def test_swapped_axes_are_recognised() -> None:
     ("arguments", "message"),
     [
         ({"scores": torch.zeros(7, 20)}, "scores have shape (7, 20)"),
+        (
+            {"scores": torch.zeros(2, 1, 7, 20)},
+            "scores have shape (2, 1, 7, 20); batch, text and speech are "
+            "needed; drop the second axis with squeeze(1)",
+        ),
         ({"scores": torch.zeros(2, 7, 20, dtype=torch.int32)}, "scores are torch.int32"),
         ({"text_lengths": torch.tensor([7])}, "text_lengths has shape (1,)"),
         ({"speech_lengths": torch.tensor([20.0, 20.0])}, "speech_lengths is torch.float32"),
@@ -212,3 +271,26 @@ def test_dense_path() -> None:
     assert torch.equal(mas.dense_path(durations, 4, layout="BST", dtype=torch.bool), path.mT)
     with pytest.raises(ValueError, match="layout 'BS'"):
         mas.dense_path(durations, 4, layout="BS")  # type: ignore[arg-type]
+
+
+def test_dense_path_of_nothing_and_of_the_wrong_thing() -> None:
+    none = torch.zeros(0, 3, dtype=torch.int64)
+    for layout, shape in (("BTS", (0, 3, 5)), ("BST", (0, 5, 3))):
+        assert mas.dense_path(none, 5, layout=layout).shape == shape
+    assert mas.dense_path(torch.zeros(2, 0, dtype=torch.int64), 5).shape == (2, 0, 5)
+    assert mas.dense_path(torch.ones(2, 3, dtype=torch.int32), 0).shape == (2, 3, 0)
+    for wrong, message in (
+        (
+            torch.ones(2, 1, 3).long(),
+            "durations have shape (2, 1, 3); batch and text are needed; drop the second",
+        ),
+        (torch.ones(3).long(), "durations have shape (3,); batch and text are needed"),
+        (torch.ones(2, 3), "durations are torch.float32; whole numbers of frames are integers: use .long()"),
+        (torch.ones(2, 3, dtype=torch.bool), "durations are torch.bool"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            mas.dense_path(wrong, 5)
+    with pytest.raises(ValueError, match="n_frames is -1"):
+        mas.dense_path(torch.ones(2, 3).long(), -1)
+    with pytest.raises(TypeError, match="durations: a torch.Tensor is needed, not list"):
+        mas.dense_path([[1, 2]], 3)  # type: ignore[arg-type]

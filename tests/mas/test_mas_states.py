@@ -125,10 +125,9 @@ def test_empty_batches() -> None:
     assert mas.search_states(torch.zeros(0, 6, 2), none.view(0, 3), none, none).shape == (0, 3)
     assert mas.search_states(torch.zeros(6, 2), none.view(0, 3), none, none, starts=none).shape == (0, 3)
     no_tokens = torch.zeros(2, 0, dtype=torch.int64)
-    assert mas.search_states(torch.zeros(2, 6, 2), no_tokens, none.new_zeros(2), none.new_zeros(2)).shape == (
-        2,
-        0,
-    )
+    with pytest.raises(ValueError, match="2 of 2 .* item 0: text length 0 is not within the states' 1 to 0"):
+        mas.search_states(torch.zeros(2, 6, 2), no_tokens, [0, 0], [6, 6])
+    assert mas.search_states(torch.zeros(2, 6, 2), no_tokens, [0, 0], [6, 6], check=False).shape == (2, 0)
     length = torch.tensor([1])
     with pytest.raises(ValueError, match="speech length 1 is not within the emissions' 1 to 0 frames"):
         mas.search_states(torch.zeros(1, 0, 2), torch.zeros(1, 3, dtype=torch.int64), length, length)

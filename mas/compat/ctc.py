@@ -23,7 +23,7 @@ def forced_align(
     backend: Backend | None = None,
     check: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """The label of each frame on the best path, and its log-probability. As torchaudio's, but for a batch too.
+    """The label of each frame on the best path, and its log-probability: torchaudio's, but for batches too.
 
     Replaces `torchaudio.functional.forced_align`. Sums are float32 for every type. On equal scores a path
     stays rather than moves and moves rather than skips, and ends in the last blank. torchaudio ends in the
