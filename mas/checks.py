@@ -30,7 +30,7 @@ _ADVICE_IF_SWAPPED: dict[str, str] = {
 }
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
-_INTEGERS = (torch.int64, torch.int32)
+INTEGERS = (torch.int64, torch.int32)
 _NAMED_ITEMS = 8  # an error names at most this many items, so that it stays readable
 
 
@@ -85,7 +85,7 @@ def lengths_tensor(name: str, lengths: Lengths, B: int, device: torch.device) ->
         if lengths.dim() > 1:
             message += "; of a mask that is padded at its end, pass the number of its ones"
         raise ValueError(message)
-    if lengths.dtype not in _INTEGERS:
+    if lengths.dtype not in INTEGERS:
         raise ValueError(f"{name} is {lengths.dtype}; lengths are int64 or int32")
     return lengths if lengths.device == device else lengths.to(device)
 
@@ -127,7 +127,7 @@ def check_states(emissions: Tensor, states: Tensor, starts: Tensor | None) -> Te
         raise ValueError(f"emissions are {emissions.dtype}; use float32, float16 or bfloat16")
     if states.dim() != 2:
         raise ValueError(f"states have shape {tuple(states.shape)}; batch and text are needed")
-    if states.dtype not in _INTEGERS:
+    if states.dtype not in INTEGERS:
         raise ValueError(f"states are {states.dtype}; use int64 or int32")
     if states.device != emissions.device:
         raise ValueError(f"states are on {states.device}, the emissions are on {emissions.device}")
@@ -146,33 +146,9 @@ def check_states(emissions: Tensor, states: Tensor, starts: Tensor | None) -> Te
         raise ValueError(f"emissions have shape {tuple(emissions.shape)}; with starts, use [F, M]")
     if starts.shape != (B,):
         raise ValueError(f"starts has shape {tuple(starts.shape)}; one row an item is needed: ({B},)")
-    if starts.dtype not in _INTEGERS:
+    if starts.dtype not in INTEGERS:
         raise ValueError(f"starts is {starts.dtype}; rows are int64 or int32")
     return starts if starts.device == emissions.device else starts.to(emissions.device)
-
-
-def check_ctc(log_probs: Tensor, targets: Tensor, blank: int) -> None:
-    """Raises TypeError or ValueError unless the three fit each other.
-
-    Args:
-        log_probs: `[B, S, V]`, floats.
-        targets: `[B, L]`, int64 or int32.
-        blank: 0 to V - 1.
-    """
-    check_tensors(log_probs=log_probs, targets=targets)
-    if log_probs.dim() != 3:
-        raise ValueError(f"log_probs have shape {tuple(log_probs.shape)}; batch, frames, labels are needed")
-    if log_probs.dtype not in FLOATS:
-        raise ValueError(f"log_probs are {log_probs.dtype}; use float32, float16 or bfloat16")
-    if targets.dim() != 2 or len(targets) != len(log_probs):
-        raise ValueError(
-            f"targets have shape {tuple(targets.shape)}; one row of labels an item is needed: "
-            f"({len(log_probs)}, L)"
-        )
-    if targets.dtype not in _INTEGERS:
-        raise ValueError(f"targets are {targets.dtype}; use int64 or int32")
-    if not 0 <= blank < log_probs.shape[2]:
-        raise ValueError(f"blank {blank} is none of the {log_probs.shape[2]} labels of log_probs")
 
 
 def any_failed(durations: Tensor) -> bool:
@@ -198,6 +174,7 @@ def explain(
     skippable: Tensor | None,
     durations: Tensor,
     caller: str,
+    added: Callable[[int, Tensor], Tensor] | None = None,
 ) -> str:
     """The error message for items without a path: which items, why, and what to change.
 
@@ -208,6 +185,7 @@ def explain(
         skippable: Bool `[B, T]` or None.
         durations: `[B, T]`; rows of -1 mark the items to explain.
         caller: A `Caller`. If the axes seem to be swapped, the advice depends on it.
+        added: Given an item's place and scores, the scores that were searched, with bias and noise.
     """
     _, T, S = scores.shape
 
@@ -218,9 +196,13 @@ def explain(
             return f"text length {tokens} is not within the scores' 1 to {T} tokens"
         if not 1 <= frames <= S:
             return f"speech length {frames} is not within the scores' 1 to {S} frames"
-        return _why_not_fitting(skippable, b, tokens, frames) or why_not_finite(scores[b, :tokens, :frames])
+        used = scores[b, :tokens, :frames]
+        what = "scores"
+        if added is not None:
+            used, what = added(b, used), "scores, bias and noise together"
+        return _why_not_fitting(skippable, b, tokens, frames) or why_not_finite(used, what)
 
-    message = _named(why, text_lengths, speech_lengths, durations)
+    message = named(why, text_lengths, speech_lengths, durations)
     advice = _ADVICE_IF_SWAPPED[caller]
     text, speech = int(text_lengths.max()), int(speech_lengths.max())
     if (text > T or speech > S) and text <= S and speech <= T:
@@ -277,57 +259,13 @@ def explain_states(
         used = rows[start : start + frames].index_select(1, own.unique().long())
         return _why_not_fitting(skippable, b, tokens, frames) or why_not_finite(used)
 
-    message = _named(why, text_lengths, speech_lengths, durations)
+    message = named(why, text_lengths, speech_lengths, durations)
     if _texts_are_longer(text_lengths, speech_lengths):
         message += ". Most texts are longer than their speech; are the two lengths swapped?"
     return message
 
 
-def explain_forced_align(
-    log_probs: Tensor,
-    targets: Tensor,
-    input_lengths: Tensor,
-    target_lengths: Tensor,
-    blank: int,
-    durations: Tensor,
-) -> str:
-    """As `explain`, for `forced_align`.
-
-    Args:
-        log_probs: `[B, S, V]`.
-        targets: `[B, L]`.
-        input_lengths: `[B]`, frames.
-        target_lengths: `[B]`, labels.
-        blank: The blank's place among the V.
-        durations: `[B, 2L + 1]`; rows of -1 mark the items to explain.
-    """
-    S, V = log_probs.shape[1:]
-    L = targets.shape[1]
-
-    def why(b: int, labels: int, frames: int) -> str:
-        if labels == 0:
-            return "its target is empty"
-        if not 1 <= labels <= L:
-            return f"target length {labels} is not within the targets' 1 to {L} labels"
-        if not 1 <= frames <= S:
-            return f"input length {frames} is not within log_probs' 1 to {S} frames"
-        own = targets[b, :labels]
-        wrong = ((own < 0) | (own >= V) | (own == blank)).nonzero()
-        if len(wrong):
-            i = int(wrong[0])
-            of_blank = f"the blank, {blank}" if own[i] == blank else f"none of the labels 0 to {V - 1}"
-            return f"target {int(own[i])} at place {i} is {of_blank}"
-        repeats = int((own[1:] == own[:-1]).sum())
-        if labels + repeats > frames:
-            blanks = f" and {repeats} blanks between equal ones" if repeats else ""
-            return f"{labels} labels{blanks} cannot share {frames} frames (each needs at least one)"
-        used = torch.cat([own.long(), own.new_tensor([blank]).long()]).unique()
-        return why_not_finite(log_probs[b, :frames].index_select(1, used))
-
-    return _named(why, target_lengths, input_lengths, durations)
-
-
-def _named(
+def named(
     why: Callable[[int, int, int], str], text_lengths: Tensor, speech_lengths: Tensor, durations: Tensor
 ) -> str:
     """Names the items without a path, each with its reason: why(b, tokens, frames)."""
@@ -357,10 +295,10 @@ def _why_not_fitting(skippable: Tensor | None, b: int, tokens: int, frames: int)
     return None
 
 
-def why_not_finite(used: Tensor) -> str:
+def why_not_finite(used: Tensor, what: str = "scores") -> str:
     """Why the scores of an item, of any shape, give no path."""
     if bool(used.isnan().any()):
-        return "scores hold NaN"
+        return f"{what} hold NaN"
     if bool(used.isposinf().any()):
-        return "scores hold +inf"
+        return f"{what} hold +inf"
     return "the best path's score is not finite in float32 (-inf on every path, or too large to add up)"

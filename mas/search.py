@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from mas.added import Added, check_added
 from mas.checks import (
     FLOATS,
     Caller,
@@ -26,6 +27,7 @@ from mas.checks import (
 )
 
 Backend = Literal["reference", "cpu", "triton", "hopper"]
+_ADDS_NOTHING = ("hopper",)  # backends without bias and noise
 
 
 def search(
@@ -35,6 +37,10 @@ def search(
     *,
     layout: Layout = "BTS",
     skippable: Tensor | None = None,
+    bias: Tensor | None = None,
+    bias_scale: float | Tensor = 1.0,
+    noise_scale: float | Tensor = 0.0,
+    seed: int | Tensor | None = None,
     backend: Backend | None = None,
     check: bool = True,
 ) -> Tensor:
@@ -51,7 +57,16 @@ def search(
         speech_lengths: `[B]`, as `text_lengths`: the frames of each item. Scores beyond it are never read.
         layout: The order of the axes of `scores`: batch, text, speech or batch, speech, text.
         skippable: `[B, T]` bool: tokens that may get no frame (optional pauses). No two may be neighbours.
-        backend: By default the fastest one that serves `scores.device`; see `available_backends`.
+        bias: Added to the scores as they are read, such as the log of a prior: of their shape, any float type
+            and strides. It is never copied whole, unless it is float64.
+        bias_scale: Multiplies `bias`: a number, or floats of no axis or `[B]`, for which nothing waits.
+        noise_scale: The standard deviation, in units of the scores, of normal noise that is added to them, as
+            VITS2 does: a number, or floats of no axis or `[B]`, as `0.01 * scores.std()`. Its schedule is the
+            caller's; without noise, at the number 0, the search is as fast as ever.
+        seed: Of the noise: an integer or an int64 tensor of one element. The same seed gives the same noise
+            on every backend (`mas/added.py` defines it). By default one is drawn from torch's generator.
+        backend: By default the fastest one that serves `scores.device`; see `available_backends`. "hopper"
+            adds neither bias nor noise: with them the default is "triton".
         check: Raise an error for items that cannot be aligned. On a GPU this costs one word read back.
             Without it nothing waits for the GPU (CUDA graphs need that), and an item that cannot be aligned
             gets a row of -1.
@@ -66,7 +81,12 @@ def search(
     monotonic_align.
     """
     caller: Caller = "search BTS" if layout == "BTS" else "search BST"
-    return search_for(caller, scores, text_lengths, speech_lengths, layout, skippable, backend, check)
+    scores = _text_first(scores, layout)
+    if bias is not None:
+        check_tensors(bias=bias)
+        bias = bias.transpose(1, 2) if layout == "BST" and bias.dim() == 3 else bias
+    added = check_added(scores, bias, bias_scale, noise_scale, seed)
+    return _searched(caller, scores, text_lengths, speech_lengths, skippable, added, backend, check)
 
 
 def search_for(
@@ -75,11 +95,15 @@ def search_for(
     text_lengths: Lengths,
     speech_lengths: Lengths,
     layout: Layout = "BTS",
-    skippable: Tensor | None = None,
-    backend: Backend | None = None,
     check: bool = True,
 ) -> Tensor:
     """As `search`, for another public function: errors advise what suits `caller`."""
+    scores = _text_first(scores, layout)
+    return _searched(caller, scores, text_lengths, speech_lengths, None, None, None, check)
+
+
+def _text_first(scores: Tensor, layout: Layout) -> Tensor:
+    """Checked scores, `[B, T, S]`."""
     check_layout(layout)
     check_tensors(scores=scores)
     if scores.dim() != 3:
@@ -87,22 +111,31 @@ def search_for(
         if scores.dim() == 4 and scores.shape[1] == 1:
             message += "; drop the second axis with squeeze(1)"
         raise ValueError(message)
-    if layout == "BST":
-        scores = scores.transpose(1, 2)
     if scores.dtype not in FLOATS:
         raise ValueError(f"scores are {scores.dtype}; use float32, float16 or bfloat16")
+    scores = scores.detach() if scores.requires_grad else scores
+    return scores.transpose(1, 2) if layout == "BST" else scores
+
+
+def _searched(
+    caller: Caller,
+    scores: Tensor,
+    text_lengths: Lengths,
+    speech_lengths: Lengths,
+    skippable: Tensor | None,
+    added: Added | None,
+    backend: Backend | None,
+    check: bool,
+) -> Tensor:
     text_lengths, speech_lengths = check_lengths(scores, text_lengths, speech_lengths)
-    if skippable is not None:
-        check_skippable(scores, skippable)
-    if scores.requires_grad:
-        scores = scores.detach()
+    check_skippable(scores, skippable)
     return torch.ops.mas.search.default(
-        scores, text_lengths, speech_lengths, skippable, caller, backend or "", check
+        scores, text_lengths, speech_lengths, skippable, caller, backend or "", check, *(added or ())
     )
 
 
 def available_backends(device: torch.device | str) -> list[Backend]:
-    """Backends that serve scores on a device, fastest first.
+    """Backends that serve scores on a device, fastest first. "hopper" adds neither bias nor noise.
 
     Args:
         device: Such as "cuda" or "cpu".
@@ -145,22 +178,28 @@ def _hopper_serves(device: torch.device) -> bool:
     return hopper.serves(device)
 
 
-def backend_function(device: torch.device, backend: str, name: str) -> Callable[..., Tensor]:
+def backend_function(
+    device: torch.device, backend: str, name: str, adds: bool = False
+) -> Callable[..., Tensor]:
     """A function of a backend, which is imported when it is first needed.
 
     Args:
         device: Where the scores are.
         backend: A `Backend`; "" is the fastest one that serves the device.
         name: Of the function, as in `backends/__init__.py`.
+        adds: Whether it must take `added`.
 
     Raises:
-        ValueError: The backend does not serve the device.
+        ValueError: The backend does not serve the device, or adds nothing.
     """
     available = available_backends(device)
+    usable = [name for name in available if not (adds and name in _ADDS_NOTHING)]
     if not backend:
-        backend = available[0]
+        backend = usable[0]
     elif backend not in available:
         raise ValueError(f"backend {backend!r} does not serve {device}; use one of {available}")
+    elif backend not in usable:
+        raise ValueError(f"backend {backend!r} adds neither bias nor noise; use one of {usable}")
     return _function(backend, name)
 
 
@@ -177,6 +216,10 @@ def _search_op(
     caller: str,
     backend: str,
     check: bool,
+    bias: Tensor | None = None,
+    bias_scale: Tensor | None = None,
+    noise_scale: Tensor | None = None,
+    seed: Tensor | None = None,
 ) -> Tensor:
     """`torch.ops.mas.search`: one opaque operation, so that torch.compile need not look inside.
 
@@ -185,20 +228,28 @@ def _search_op(
     unused. So `caller` comes in here: the error depends on it.
     """
     B, T, S = scores.shape
+    added = None
+    if bias is not None or noise_scale is not None:
+        added = Added(bias, bias_scale, noise_scale, seed)
     if B * T * S == 0:
         durations = torch.full((B, T), -1, dtype=torch.int64, device=scores.device)
-    else:
+    elif added is None:
         function = backend_function(scores.device, backend, "durations")
         durations = function(scores, text_lengths, speech_lengths, skippable)
+    else:
+        function = backend_function(scores.device, backend, "durations", adds=True)
+        durations = function(scores, text_lengths, speech_lengths, skippable, added=added)
     if check and any_failed(durations):
-        raise ValueError(explain(scores, text_lengths, speech_lengths, skippable, durations, caller))
+        to_item = None if added is None else added.to_item
+        raise ValueError(explain(scores, text_lengths, speech_lengths, skippable, durations, caller, to_item))
     return durations
 
 
 _library = torch.library.Library("mas", "DEF")
 _library.define(
     "search(Tensor scores, Tensor text_lengths, Tensor speech_lengths, Tensor? skippable, str caller, "
-    "str backend, bool check) -> Tensor",
+    "str backend, bool check, Tensor? bias=None, Tensor? bias_scale=None, Tensor? noise_scale=None, "
+    "Tensor? seed=None) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
 _library.impl("search", _search_op, "CPU")

@@ -4,6 +4,7 @@ Each has a function `durations(scores, text_lengths, speech_lengths, skippable=N
 `[B, T, S]` of any float type and strides, int32 or int64 lengths `[B]` on the same device, and bool `[B, T]`
 or None. It returns int64 durations `[B, T]`, with a row of -1 for an item without a path. It never raises
 because of values in the tensors, and it never waits for the GPU. `reference.py` defines the right result.
+All but `hopper` also take `added=`, an `Added` of bias and noise, which they add as they read the scores.
 
 Each also has a function `state_durations(emissions, starts, states, text_lengths, speech_lengths,
 skippable=None, most_frames=None)`: the same search where frame j of item b scores

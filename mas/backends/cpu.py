@@ -7,11 +7,15 @@ side by side, so that the compiler can vectorise, and one column of Q stays in t
 cell only two bits are kept, move and skip: 16 frames of one token in a 32-bit word.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mas.added import Added
+from mas.backends.cpu_added import add_noise, add_scaled, row_key
 from mas.backends.cpu_states import state_durations
 from mas.backends.cpu_threads import compiled, threads
 
@@ -31,6 +35,7 @@ def durations(
     skippable: Tensor | None = None,
     *,
     ties_move: bool = False,
+    added: Added | None = None,
 ) -> Tensor:
     """Durations int64 `[B, T]`, as `reference.durations`, by at most `torch.get_num_threads()` threads.
 
@@ -40,20 +45,17 @@ def durations(
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
         ties_move: On a tie of stay and move, move (NeMo's rule, for `mas.compat.b_mas` only).
+        added: What is added to the scores, or None.
     """
     B, T, S = scores.shape
-    scores = scores.float()
-    if scores.stride(1) != 1 and scores.stride(2) != 1:
-        scores = scores.contiguous()
-    span = 1 + sum((n - 1) * stride for n, stride in zip(scores.shape, scores.stride(), strict=True))
-    flat = scores.as_strided((span,), (1,)).numpy()
+    flat, strides = _flat(scores)
     tokens, frames = text_lengths.long().numpy(), speech_lengths.long().numpy()
     may_skip = np.empty((0, 0), np.bool_) if skippable is None else skippable.contiguous().numpy()
-    strides = np.array(scores.stride())
+    extra = _extra(added)
     result = np.empty((B, T), np.int64)
 
     def align(items: NDArray[np.int64]) -> None:
-        _align_items(flat, strides, T, S, tokens, frames, may_skip, ties_move, items, result)
+        _align_items(flat, strides, T, S, tokens, frames, may_skip, ties_move, extra, items, result)
 
     cells = tokens * frames
     n_threads = min(B, torch.get_num_threads(), 1 + int(cells.sum()) // _CELLS_WORTH_A_THREAD)
@@ -68,8 +70,39 @@ def durations(
     return torch.from_numpy(result)
 
 
+class _Extra(NamedTuple):
+    """`Added` as arrays; empty ones where there is no bias, or no noise."""
+
+    bias: NDArray[np.float32]  # the bias's memory, with
+    strides: NDArray[np.int64]  # of B, T and S
+    bias_scale: NDArray[np.float32]  # [B]
+    noise_scale: NDArray[np.float32]  # [B]
+    seed: NDArray[np.int64]  # [1]
+
+
+def _extra(added: Added | None) -> _Extra:
+    none, nothing = np.empty(0, np.float32), np.empty(0, np.int64)
+    bias, strides, bias_scale, noise_scale, seed = none, nothing, none, none, nothing
+    if added is not None and added.bias is not None and added.bias_scale is not None:
+        (bias, strides), bias_scale = _flat(added.bias), added.bias_scale.numpy()
+    if added is not None and added.noise_scale is not None and added.seed is not None:
+        noise_scale, seed = added.noise_scale.numpy(), added.seed.numpy()
+    return _Extra(bias, strides, bias_scale, noise_scale, seed)
+
+
+def _flat(matrix: Tensor) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """The memory of a matrix `[B, T, S]`, as float32, and its strides; copied only if it must be."""
+    matrix = matrix.float()
+    if matrix.stride(1) != 1 and matrix.stride(2) != 1:
+        matrix = matrix.contiguous()
+    span = 1 + sum((n - 1) * stride for n, stride in zip(matrix.shape, matrix.stride(), strict=True))
+    return matrix.as_strided((span,), (1,)).numpy(), np.array(matrix.stride())
+
+
 @compiled
-def _align_items(flat, strides, T, S, text_lengths, speech_lengths, skippable, ties_move, items, result):
+def _align_items(
+    flat, strides, T, S, text_lengths, speech_lengths, skippable, ties_move, extra, items, result
+):
     """Writes `result[b]` for each b in `items`. flat: the scores' memory, with `strides` of B, T and S."""
     T_most, S_most = 1, 1
     for b in items:
@@ -77,6 +110,9 @@ def _align_items(flat, strides, T, S, text_lengths, speech_lengths, skippable, t
     tile = np.empty(
         (_TILE, T_most + _ROWS), np.float32
     )  # more columns: rows of a power of two would share cache sets
+    biased, noisy = extra.bias_scale.shape[0] > 0, extra.noise_scale.shape[0] > 0
+    bias_tile = np.empty(tile.shape if biased else (0, 0), np.float32)
+    keys = np.empty(T_most if noisy else 0, np.uint32)
     Q = np.empty((2, T_most + 2), np.float32)
     steps = np.empty(((S_most + _WORD - 1) // _WORD, T_most), np.uint32)
     before, after = np.empty(T_most, np.int64), np.empty(T_most, np.int64)
@@ -88,9 +124,12 @@ def _align_items(flat, strides, T, S, text_lengths, speech_lengths, skippable, t
         fits = 1 <= tokens <= T and 1 <= frames <= S
         if fits and _plan(tokens, frames, skippable, b, before, after, skips):
             may_end_early = tokens > 1 and may_skip and skippable[b, tokens - 1]
+            if noisy:
+                for i in range(tokens):
+                    keys[i] = row_key(extra.seed[0], b, i)
             _search_forward(
                 flat, strides[0] * b, strides[1], strides[2], tokens, frames,
-                before, after, may_skip, skips, ties_move, tile, Q, steps,
+                before, after, may_skip, skips, ties_move, extra, b, keys, tile, bias_tile, Q, steps,
             )  # fmt: skip
             last = _last(Q[0, 2 : tokens + 2], may_end_early)
         if last < 0:
@@ -122,7 +161,8 @@ def _plan(tokens, frames, skippable, b, before, after, skips):
 
 @compiled
 def _search_forward(
-    flat, first, stride_i, stride_j, tokens, frames, before, after, may_skip, skips, ties_move, tile, Q, steps
+    flat, first, stride_i, stride_j, tokens, frames, before, after, may_skip, skips, ties_move,
+    extra, b, keys, tile, bias_tile, Q, steps,
 ):  # fmt: skip
     """Fills `steps`, and leaves the last column in Q[0].
 
@@ -141,6 +181,12 @@ def _search_forward(
         while tile_high < tokens and before[tile_high] <= j0 + width - 1:
             tile_high += 1
         _transpose(flat, first + j0 * stride_j, stride_i, stride_j, low, tile_high, width, tile)
+        if extra.bias_scale.shape[0]:
+            bias_b, bias_i, bias_j = extra.strides[0], extra.strides[1], extra.strides[2]
+            _transpose(extra.bias, b * bias_b + j0 * bias_j, bias_i, bias_j, low, tile_high, width, bias_tile)
+            add_scaled(tile, bias_tile, extra.bias_scale[b], low, tile_high, width)
+        if extra.noise_scale.shape[0]:
+            add_noise(tile, keys, extra.noise_scale[b], j0, low, tile_high, width)
         for k in range(width):
             j = j0 + k
             word, bit = j // _WORD, np.uint32(j % _WORD)

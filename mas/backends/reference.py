@@ -1,7 +1,7 @@
 """The search in plain PyTorch: slow, easy to read, and the definition of the right result.
 
 B batch, T text tokens, S speech frames, F packed frames, M states; i counts tokens, j counts frames; x[i, j]
-is the score of frame j in token i.
+is the score of frame j in token i, with bias and noise as `mas/added.py` says.
 
 Q[i, j] is the best score of all paths that are in token i at frame j. It is added up in float32, in frame
 order:
@@ -24,13 +24,19 @@ monotonic_align/core.pyx. Skipping is the optional state of hidden Markov models
 import torch
 from torch import Tensor
 
+from mas.added import Added
 from mas.backends.packed_emissions import packed
 
 _NEG_INF = float("-inf")
 
 
 def durations(
-    scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor, skippable: Tensor | None = None
+    scores: Tensor,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    skippable: Tensor | None = None,
+    *,
+    added: Added | None = None,
 ) -> Tensor:
     """Durations int64 `[B, T]`: 0 in the padding, a row of -1 for an item without a path.
 
@@ -39,12 +45,15 @@ def durations(
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
+        added: What is added to the scores, or None.
     """
     result = torch.zeros(scores.shape[:2], dtype=torch.int64)
     for b, (tokens, frames) in enumerate(zip(text_lengths.tolist(), speech_lengths.tolist(), strict=True)):
         may_skip = torch.zeros(scores.shape[1], dtype=torch.bool) if skippable is None else skippable[b].cpu()
         if 1 <= tokens <= scores.shape[1] and 1 <= frames <= scores.shape[2]:
-            path = best_path(scores[b, :tokens, :frames].detach().float().cpu(), may_skip[:tokens])
+            x = scores[b, :tokens, :frames].detach()
+            x = x.float().cpu() if added is None else added.to_item(b, x)
+            path = best_path(x, may_skip[:tokens])
         else:
             path = None
         result[b] = -1 if path is None else torch.bincount(path, minlength=scores.shape[1])

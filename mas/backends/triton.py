@@ -12,13 +12,20 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from mas.added import Added
+from mas.backends.triton_added import read_scores, row_keys
 from mas.backends.triton_states import shifted, state_durations
 
 __all__ = ["durations", "state_durations"]
 
 
 def durations(
-    scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor, skippable: Tensor | None = None
+    scores: Tensor,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    skippable: Tensor | None = None,
+    *,
+    added: Added | None = None,
 ) -> Tensor:
     """Durations int64 `[B, T]`, as `reference.durations`. Never waits for the GPU.
 
@@ -29,9 +36,13 @@ def durations(
         text_lengths: `[B]`.
         speech_lengths: `[B]`.
         skippable: Bool `[B, T]` or None.
+        added: What is added to the scores, or None.
     """
     if scores.dtype == torch.float64:
         scores = scores.float()
+    bias, bias_scale, noise_scale, seed = added or (None, None, None, None)
+    # Where there is none, any address: it is not read. Triton has no kernels that read float64 as float32.
+    of_bias = scores if bias is None else bias.float() if bias.dtype == torch.float64 else bias
     B, T, S = scores.shape
     frames_a_word = 32 if skippable is None else 16
     words = triton.cdiv(S, frames_a_word)
@@ -44,8 +55,10 @@ def durations(
     with torch.cuda.device_of(scores):
         _search_forward_kernel[(B,)](
             scores, *scores.stride(), text_lengths, speech_lengths, may_skip, T, S, steps, words, last,
-            result, BLOCK=block, SKIPS=skippable is not None, WORD=frames_a_word,
-            num_warps=min(16, max(1, block // 128)),
+            result, of_bias, *of_bias.stride(), scores if bias_scale is None else bias_scale,
+            scores if noise_scale is None else noise_scale, scores if seed is None else seed,
+            BLOCK=block, SKIPS=skippable is not None, WORD=frames_a_word, BIAS=bias is not None,
+            NOISE=noise_scale is not None, num_warps=min(16, max(1, block // 128)), enable_fp_fusion=False,
         )  # fmt: skip
         _search_backward_kernel[(B,)](
             steps, words, last, speech_lengths, T, result,
@@ -57,7 +70,8 @@ def durations(
 @triton.jit
 def _search_forward_kernel(
     scores, stride_b, stride_i, stride_j, text_lengths, speech_lengths, skippable, T, S, steps, words, last,
-    result, BLOCK: tl.constexpr, SKIPS: tl.constexpr, WORD: tl.constexpr,
+    result, bias, bias_stride_b, bias_stride_i, bias_stride_j, bias_scales, noise_scales, seed,
+    BLOCK: tl.constexpr, SKIPS: tl.constexpr, WORD: tl.constexpr, BIAS: tl.constexpr, NOISE: tl.constexpr,
 ):  # fmt: skip
     """Writes `steps` `[B, words, T]`, the `last` token `[B]` (-1: no path), 0 or -1 to `result`."""
     NEG_INF: tl.constexpr = float("-inf")
@@ -90,16 +104,29 @@ def _search_forward_kernel(
     frames = tl.where(fits, frames, 0)
 
     cell = scores + b * stride_b + i.to(tl.int64) * stride_i
-    Q = tl.load(cell, mask=spoken & starts & (after < frames), other=NEG_INF).to(tl.float32)
-    column = steps + b * words * T + i
+    bias_cell = bias + b * bias_stride_b + i.to(tl.int64) * bias_stride_i
     stride_j = tl.full([], 1, tl.int64) * stride_j  # an argument of 1 arrives as a constant
+    bias_stride_j = tl.full([], 1, tl.int64) * bias_stride_j
+    bias_scale, noise_scale, keys = 1.0, 0.0, i
+    if BIAS:
+        bias_scale = tl.load(bias_scales + b)
+    if NOISE:
+        noise_scale = tl.load(noise_scales + b)
+        keys = row_keys(tl.load(seed), b, i)
+    mask = spoken & starts & (after < frames)
+    Q = read_scores(cell, bias_cell, mask, bias_scale, noise_scale, keys, 0, BIAS, NOISE)
+    column = steps + b * words * T + i
     word = tl.zeros([BLOCK], tl.int32)
-    x = tl.load(cell + stride_j, mask=spoken & (before <= 1) & (after < frames - 1), other=NEG_INF).to(
-        tl.float32
-    )
+    mask = spoken & (before <= 1) & (after < frames - 1)
+    x = read_scores(
+        cell + stride_j, bias_cell + bias_stride_j, mask, bias_scale, noise_scale, keys, 1, BIAS, NOISE
+    )  # fmt: skip
     for j in range(1, frames):
-        next_visitable = spoken & (before <= j + 1) & (after < frames - 1 - j)
-        x_next = tl.load(cell + (j + 1) * stride_j, mask=next_visitable, other=NEG_INF).to(tl.float32)
+        mask = spoken & (before <= j + 1) & (after < frames - 1 - j)
+        x_next = read_scores(
+            cell + (j + 1) * stride_j, bias_cell + (j + 1) * bias_stride_j, mask, bias_scale, noise_scale,
+            keys, j + 1, BIAS, NOISE,
+        )  # fmt: skip
         move = shifted(Q, 1, i)
         best = tl.maximum(Q, move, propagate_nan=tl.PropagateNan.ALL)
         word |= (move > Q).to(tl.int32) << (j % WORD)

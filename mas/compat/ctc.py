@@ -9,7 +9,16 @@ each of which may get no frame, but for a blank between two equal labels.
 import torch
 from torch import Tensor
 
-from mas.checks import Lengths, any_failed, check_ctc, explain_forced_align, lengths_tensor
+from mas.checks import (
+    FLOATS,
+    INTEGERS,
+    Lengths,
+    any_failed,
+    check_tensors,
+    lengths_tensor,
+    named,
+    why_not_finite,
+)
 from mas.search import Backend
 
 
@@ -56,7 +65,7 @@ def forced_align(
     Source: Graves et al., "Connectionist Temporal Classification", 2006, with max for sum; the interface is
     pytorch/audio, torchaudio/functional/functional.py.
     """
-    check_ctc(log_probs, targets, blank)
+    _check(log_probs, targets, blank)
     (B, S, _), device = log_probs.shape, log_probs.device
     targets = targets.to(device)
     frames = _lengths("input_lengths", input_lengths, B, S, device)
@@ -94,9 +103,7 @@ def _forced_align_op(
         log_probs, states, None, n_states, input_lengths, None, skippable, backend, False
     )
     if check and any_failed(durations):
-        raise ValueError(
-            explain_forced_align(log_probs, targets, input_lengths, target_lengths, blank, durations)
-        )
+        raise ValueError(_explain(log_probs, targets, input_lengths, target_lengths, blank, durations))
     starts = durations.cumsum(1) - durations
     at = torch.where(durations > 0, starts, S)  # S: a place for states without frames, not looked at
     every = torch.arange(states.shape[1], device=states.device).expand_as(at)
@@ -122,6 +129,74 @@ def topology(targets: Tensor, target_lengths: Tensor, blank: int) -> tuple[Tenso
     skippable[:, ::2] = outer
     n_states = torch.where(target_lengths > 0, 2 * target_lengths + 1, 0)
     return states, n_states, skippable
+
+
+def _check(log_probs: Tensor, targets: Tensor, blank: int) -> None:
+    """Raises TypeError or ValueError unless the three fit each other.
+
+    Args:
+        log_probs: `[B, S, V]`, floats.
+        targets: `[B, L]`, int64 or int32.
+        blank: 0 to V - 1.
+    """
+    check_tensors(log_probs=log_probs, targets=targets)
+    if log_probs.dim() != 3:
+        raise ValueError(f"log_probs have shape {tuple(log_probs.shape)}; batch, frames, labels are needed")
+    if log_probs.dtype not in FLOATS:
+        raise ValueError(f"log_probs are {log_probs.dtype}; use float32, float16 or bfloat16")
+    if targets.dim() != 2 or len(targets) != len(log_probs):
+        raise ValueError(
+            f"targets have shape {tuple(targets.shape)}; one row of labels an item is needed: "
+            f"({len(log_probs)}, L)"
+        )
+    if targets.dtype not in INTEGERS:
+        raise ValueError(f"targets are {targets.dtype}; use int64 or int32")
+    if not 0 <= blank < log_probs.shape[2]:
+        raise ValueError(f"blank {blank} is none of the {log_probs.shape[2]} labels of log_probs")
+
+
+def _explain(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Tensor,
+    target_lengths: Tensor,
+    blank: int,
+    durations: Tensor,
+) -> str:
+    """The error message for items without a path, as `mas.checks.explain`.
+
+    Args:
+        log_probs: `[B, S, V]`.
+        targets: `[B, L]`.
+        input_lengths: `[B]`, frames.
+        target_lengths: `[B]`, labels.
+        blank: The blank's place among the V.
+        durations: `[B, 2L + 1]`; rows of -1 mark the items to explain.
+    """
+    S, V = log_probs.shape[1:]
+    L = targets.shape[1]
+
+    def why(b: int, labels: int, frames: int) -> str:
+        if labels == 0:
+            return "its target is empty"
+        if not 1 <= labels <= L:
+            return f"target length {labels} is not within the targets' 1 to {L} labels"
+        if not 1 <= frames <= S:
+            return f"input length {frames} is not within log_probs' 1 to {S} frames"
+        own = targets[b, :labels]
+        wrong = ((own < 0) | (own >= V) | (own == blank)).nonzero()
+        if len(wrong):
+            i = int(wrong[0])
+            of_blank = f"the blank, {blank}" if own[i] == blank else f"none of the labels 0 to {V - 1}"
+            return f"target {int(own[i])} at place {i} is {of_blank}"
+        repeats = int((own[1:] == own[:-1]).sum())
+        if labels + repeats > frames:
+            blanks = f" and {repeats} blanks between equal ones" if repeats else ""
+            return f"{labels} labels{blanks} cannot share {frames} frames (each needs at least one)"
+        used = torch.cat([own.long(), own.new_tensor([blank]).long()]).unique()
+        return why_not_finite(log_probs[b, :frames].index_select(1, used))
+
+    return named(why, target_lengths, input_lengths, durations)
 
 
 _library = torch.library.Library("mas", "FRAGMENT")
