@@ -32,7 +32,7 @@ def _case(seed: int, ties: bool = False) -> tuple[Tensor, Tensor, int]:
 
 def test_paths_are_torchaudios() -> None:
     refused = 0
-    for seed in range(600):
+    for seed in range(300):
         log_probs, targets, blank = _case(seed)
         try:
             paths, scores = torchaudios(log_probs, targets, blank=blank)
@@ -47,7 +47,7 @@ def test_paths_are_torchaudios() -> None:
             assert found[0].dtype == paths.dtype, seed
             assert torch.equal(found[1], scores), seed
             assert found[1].dtype == scores.dtype, seed
-    assert 10 < refused < 300
+    assert 10 < refused < 150
 
 
 def _batch(ties: bool = False) -> tuple[list[tuple[Tensor, Tensor, int]], tuple[Tensor, ...]]:

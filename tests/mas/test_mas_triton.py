@@ -85,11 +85,14 @@ from mas.backends import triton_path as paths
 cases = (80, False, "*fp32"), (90, True, "*bf16"), (100, True, "*fp16"), (100, False, "*fp32")
 for arch, skips, scores in cases:
     constants = dict(SKIPS=skips, WORD=16 if skips else 32)
+    added = dict(BIAS=arch > 80, NOISE=skips)
     types = dict(scores=scores, stride_b="i64", stride_i="i32", stride_j="i32", text_lengths="*i64",
                  speech_lengths="*i32", skippable="*i1", T="i32", S="i32", steps="*i32", words="i32",
-                 last="*i32", result="*i64")
-    options = dict(target=GPUTarget("cuda", arch, 32), options=dict(num_warps=4))
-    triton.compile(ASTSource(backend._search_forward_kernel, types, constants | dict(BLOCK=512)), **options)
+                 last="*i32", result="*i64", bias="*bf16", bias_stride_b="i64", bias_stride_i="i32",
+                 bias_stride_j="i32", bias_scales="*fp32", noise_scales="*fp32", seed="*i64")
+    options = dict(target=GPUTarget("cuda", arch, 32), options=dict(num_warps=4, enable_fp_fusion=False))
+    source = ASTSource(backend._search_forward_kernel, types, constants | added | dict(BLOCK=512))
+    assert "fma" not in triton.compile(source, **options).asm["ptx"]  # products are rounded first
     types = {name: types[name] for name in ("steps", "words", "last", "speech_lengths", "T", "result")}
     triton.compile(ASTSource(backend._search_backward_kernel, types, constants), **options)
     types = dict(durations="*i64", path="*fp32", T="i32", S="i32")
