@@ -3,6 +3,7 @@
 B batch, T text tokens, S speech frames, C channels.
 """
 
+import contextlib
 import math
 from types import ModuleType
 from typing import Literal, NamedTuple, get_args
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mas.checks import Lengths, any_failed, check_lengths, check_skippable, explain
+from mas.devices import on_the_cpu
 from mas.search import Backend, available_backends
 
 Precision = Literal["ieee", "bf16x3", "tf32x3", "tf32"]
@@ -35,7 +37,8 @@ def log_likelihood(mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> Te
     Source: Kim et al., "Glow-TTS", 2020, equation 3.
     """
     _check_shapes(mean, log_scale, speech)
-    with torch.autocast(mean.device.type, enabled=False):
+    autocast = torch.amp.is_autocast_available(mean.device.type)  # not for "meta"
+    with torch.autocast(mean.device.type, enabled=False) if autocast else contextlib.nullcontext():
         if mean.dtype != torch.float64:
             mean, speech = mean.float(), speech.float()
             log_scale = None if log_scale is None else log_scale.float()
@@ -214,6 +217,7 @@ _library.define(
 )
 _library.impl("gaussian_search", _gaussian_search_op, "CPU")
 _library.impl("gaussian_search", _gaussian_search_op, "CUDA")
+_library.impl("gaussian_search", on_the_cpu(_gaussian_search_op), "CompositeExplicitAutograd")
 
 
 @torch.library.register_fake("mas::gaussian_search")

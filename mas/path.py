@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mas.checks import Layout, check_layout, check_tensors
+from mas.devices import on_the_cpu
 
 
 def dense_path(
@@ -70,6 +71,7 @@ _library.define(
 )
 _library.impl("dense_path", _dense_path, "CPU")
 _library.impl("dense_path", _dense_path_cuda, "CUDA")
+_library.impl("dense_path", on_the_cpu(_dense_path), "CompositeExplicitAutograd")
 
 
 @torch.library.register_fake("mas::dense_path")

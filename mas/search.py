@@ -25,6 +25,7 @@ from mas.checks import (
     check_tensors,
     explain,
 )
+from mas.devices import on_the_cpu
 
 Backend = Literal["reference", "cpu", "triton", "hopper"]
 _ADDS_NOTHING = ("hopper",)  # backends without bias and noise
@@ -137,15 +138,18 @@ def _searched(
 def available_backends(device: torch.device | str) -> list[Backend]:
     """Backends that serve scores on a device, fastest first. "hopper" adds neither bias nor noise.
 
+    Those of the CPU serve every other device ("mps", "xpu", ...), too: scores are copied to the CPU and
+    durations back, which is said once. On "meta" there is nothing to search: results only have a shape.
+
     Args:
         device: Such as "cuda" or "cpu".
     """
     device = torch.device(device)
     if device.type == "cuda":
         return list(_cuda_backends(device))
-    if device.type == "cpu":
-        return ["cpu", "triton", "reference"] if _triton_interprets() else ["cpu", "reference"]
-    return ["reference"]
+    if device.type == "meta":
+        return []
+    return ["cpu", "triton", "reference"] if _triton_interprets() else ["cpu", "reference"]
 
 
 @functools.cache
@@ -254,6 +258,7 @@ _library.define(
 )
 _library.impl("search", _search_op, "CPU")
 _library.impl("search", _search_op, "CUDA")
+_library.impl("search", on_the_cpu(_search_op), "CompositeExplicitAutograd")
 
 
 @torch.library.register_fake("mas::search")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mas.checks import Lengths, any_failed, check_lengths, check_skippable, check_states, explain_states
+from mas.devices import on_the_cpu
 from mas.search import Backend, backend_function
 
 
@@ -95,6 +96,7 @@ _library.define(
 )
 _library.impl("search_states", _search_states_op, "CPU")
 _library.impl("search_states", _search_states_op, "CUDA")
+_library.impl("search_states", on_the_cpu(_search_states_op), "CompositeExplicitAutograd")
 
 
 @torch.library.register_fake("mas::search_states")

@@ -19,6 +19,7 @@ from mas.checks import (
     named,
     why_not_finite,
 )
+from mas.devices import on_the_cpu
 from mas.search import Backend
 
 
@@ -207,6 +208,7 @@ _library.define(
 )
 _library.impl("forced_align", _forced_align_op, "CPU")
 _library.impl("forced_align", _forced_align_op, "CUDA")
+_library.impl("forced_align", on_the_cpu(_forced_align_op), "CompositeExplicitAutograd")
 
 
 @torch.library.register_fake("mas::forced_align")

@@ -22,6 +22,7 @@ from mas.checks import (
     explain,
     why_not_finite,
 )
+from mas.devices import on_the_cpu
 from mas.path import dense_path
 from mas.search import search_for
 
@@ -202,6 +203,7 @@ _library.define(
 )
 _library.impl("repair", repaired, "CPU")
 _library.impl("repair", repaired, "CUDA")
+_library.impl("repair", on_the_cpu(repaired), "CompositeExplicitAutograd")
 
 
 @torch.library.register_fake("mas::repair")

@@ -1,0 +1,34 @@
+"""Devices that no backend serves, such as Apple's `mps` or Intel's `xpu`: the CPU does their work."""
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+
+def on_the_cpu(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """An operation for tensors of any device: they are copied to the CPU, and its result back.
+
+    Says so once for each kind of device. PyTorch takes it (as `CompositeExplicitAutograd`) for every device
+    without a kernel of its own.
+
+    Args:
+        operation: As it is for tensors on the CPU. The first tensor among its arguments says where the result
+            belongs.
+    """
+
+    @functools.wraps(operation)
+    def run(*arguments: Any) -> Tensor:
+        device = next(value.device for value in arguments if isinstance(value, Tensor))
+        _say(device.type)
+        result = operation(*(value.cpu() if isinstance(value, Tensor) else value for value in arguments))
+        return result.to(device)
+
+    return run
+
+
+@functools.cache
+def _say(device_type: str) -> None:
+    warnings.warn(f"mas: no backend runs on {device_type}; the CPU does the search", stacklevel=3)
