@@ -51,7 +51,7 @@ def durations(
     flat, strides = _flat(scores)
     tokens, frames = text_lengths.long().numpy(), speech_lengths.long().numpy()
     may_skip = np.empty((0, 0), np.bool_) if skippable is None else skippable.contiguous().numpy()
-    extra = _extra(added)
+    extra = _NOTHING if added is None else _extra(added)
     result = np.empty((B, T), np.int64)
 
     def align(items: NDArray[np.int64]) -> None:
@@ -80,14 +80,18 @@ class _Extra(NamedTuple):
     seed: NDArray[np.int64]  # [1]
 
 
-def _extra(added: Added | None) -> _Extra:
-    none, nothing = np.empty(0, np.float32), np.empty(0, np.int64)
-    bias, strides, bias_scale, noise_scale, seed = none, nothing, none, none, nothing
-    if added is not None and added.bias is not None and added.bias_scale is not None:
-        (bias, strides), bias_scale = _flat(added.bias), added.bias_scale.numpy()
-    if added is not None and added.noise_scale is not None and added.seed is not None:
-        noise_scale, seed = added.noise_scale.numpy(), added.seed.numpy()
-    return _Extra(bias, strides, bias_scale, noise_scale, seed)
+_NO_FLOATS, _NO_INTEGERS = np.empty(0, np.float32), np.empty(0, np.int64)
+_NOTHING = _Extra(_NO_FLOATS, _NO_INTEGERS, _NO_FLOATS, _NO_FLOATS, _NO_INTEGERS)
+
+
+def _extra(added: Added) -> _Extra:
+    extra = _NOTHING
+    if added.bias is not None and added.bias_scale is not None:
+        bias, strides = _flat(added.bias)
+        extra = extra._replace(bias=bias, strides=strides, bias_scale=added.bias_scale.numpy())
+    if added.noise_scale is not None and added.seed is not None:
+        extra = extra._replace(noise_scale=added.noise_scale.numpy(), seed=added.seed.numpy())
+    return extra
 
 
 def _flat(matrix: Tensor) -> tuple[NDArray[np.float32], NDArray[Any]]:

@@ -69,14 +69,14 @@ def maximum_path(
             other_import = VITS_IMPORT if layout == "BTS" else GLOW_TTS_IMPORT
             message += f". In one of them text and speech are swapped; for value's order, {other_import}"
         raise ValueError(message)
-    if len(value) and value.numel() == 0:
-        raise ValueError(f"value has shape {tuple(value.shape)}; an item needs tokens and frames")
-    lengths = _count(mask[:, :, :1].flatten(1)), _count(mask[:, :1].flatten(1))
+    dtype = dtype or (torch.result_type(value, mask) if layout == "BTS" else value.dtype)
+    if value.numel() == 0:
+        if len(value):
+            raise ValueError(f"value has shape {tuple(value.shape)}; an item needs tokens and frames")
+        return torch.zeros(value.shape, dtype=dtype, device=value.device)
+    lengths = _count(mask[:, :, 0]), _count(mask[:, 0, :])
     text_lengths, speech_lengths = lengths if layout == "BTS" else lengths[::-1]
-    own_type = torch.result_type(value, mask) if layout == "BTS" else value.dtype
-    return path_of_lengths(
-        value, text_lengths, speech_lengths, layout=layout, dtype=dtype or own_type, check=check
-    )
+    return path_of_lengths(value, text_lengths, speech_lengths, layout=layout, dtype=dtype, check=check)
 
 
 def path_of_lengths(
