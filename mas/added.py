@@ -20,6 +20,7 @@ skeeto/hash-prospector. Normal numbers from a sum: Teichroew, in Knuth, TAOCP vo
 """
 
 import math
+import numbers
 from typing import NamedTuple
 
 import torch
@@ -78,7 +79,7 @@ def check_added(
 
     Raises:
         TypeError: Bias is no tensor, or a scale or the seed neither a number nor a tensor.
-        ValueError: Wrong shapes, types or devices, or numbers out of range.
+        ValueError: Wrong shapes, types or devices, numbers out of range, or a bias_scale without a bias.
     """
     B, device = scores.shape[0], scores.device
     if bias is not None:
@@ -93,6 +94,8 @@ def check_added(
         if bias.device != device:
             raise ValueError(f"bias is on {bias.device}, the scores are on {device}")
         bias = bias.detach()
+    elif isinstance(bias_scale, Tensor) or bias_scale != 1:
+        raise ValueError("bias_scale is given, but no bias")
     noisy = isinstance(noise_scale, Tensor) or noise_scale != 0
     if bias is None and not noisy:
         return None
@@ -114,7 +117,7 @@ def _scales(
                 f"{name} is {scale.dtype} of shape {tuple(scale.shape)}; floats, () or ({B},), are needed"
             )
         return scale.detach().to(device, torch.float32).expand(B).contiguous()
-    if isinstance(scale, bool) or not isinstance(scale, (int, float)):
+    if isinstance(scale, bool) or not isinstance(scale, numbers.Real):
         raise TypeError(f"{name}: a number or a tensor is needed, not {type(scale).__name__}")
     if not least <= scale < math.inf or scale == -math.inf:
         raise ValueError(
@@ -131,10 +134,11 @@ def _seed(seed: int | Tensor | None, device: torch.device) -> Tensor:
         if seed.numel() != 1 or seed.dtype != torch.int64:
             raise ValueError(f"seed is {seed.dtype} of shape {tuple(seed.shape)}; one int64 is needed")
         return seed.to(device).reshape(1)
-    if isinstance(seed, bool) or not isinstance(seed, int):
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
         raise TypeError(f"seed: an integer or a tensor is needed, not {type(seed).__name__}")
     if not -(2**63) <= seed < 2**64:
         raise ValueError(f"seed is {seed}; it must fit in 64 bits")
+    seed = int(seed)
     return torch.full((1,), seed - 2**64 if seed >= 2**63 else seed, dtype=torch.int64, device=device)
 
 

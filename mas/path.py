@@ -22,7 +22,7 @@ def dense_path(
         dtype: The type of the result.
 
     Raises:
-        TypeError: Durations are no tensor.
+        TypeError: Durations are no tensor, or n_frames is no integer.
         ValueError: An unknown layout, fewer than no frames, or durations of another shape or type.
     """
     check_layout(layout)
@@ -34,6 +34,8 @@ def dense_path(
         raise ValueError(
             f"durations are {durations.dtype}; whole numbers of frames are integers: use .long()"
         )
+    if not isinstance(n_frames, (int, torch.SymInt)):
+        raise TypeError(f"n_frames: an integer is needed, not {type(n_frames).__name__}")
     if n_frames < 0:
         raise ValueError(f"n_frames is {n_frames}; a path has 0 frames or more")
     return torch.ops.mas.dense_path(durations, n_frames, layout == "BST", dtype)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mas.checks import Lengths
 from mas.compat import paths
 
 _SAME_PATHS = ("1-step", "1-step-alt")
@@ -70,7 +71,7 @@ def maximum_path_c(
     path[:] = found.numpy()
 
 
-def mask_from_lens(similarity: Tensor, symbol_lens: Tensor, mel_lens: Tensor) -> Tensor:
+def mask_from_lens(similarity: Tensor, symbol_lens: Lengths, mel_lens: Lengths) -> Tensor:
     """A mask `[B, T, S]` in similarity's type: 1 within the lengths of each item.
 
     Args:
@@ -83,12 +84,13 @@ def mask_from_lens(similarity: Tensor, symbol_lens: Tensor, mel_lens: Tensor) ->
     return (tokens[:, :, None] & frames[:, None, :]).to(similarity)
 
 
-def mask_from_len(lens: Tensor, max_len: int | None = None) -> Tensor:
+def mask_from_len(lens: Lengths, max_len: int | None = None) -> Tensor:
     """A mask `[B, max_len]`, bool: True within the length of each item.
 
     Args:
         lens: `[B]` integers.
         max_len: By default the longest of them.
     """
+    lens = torch.as_tensor(lens)
     longest = int(lens.max()) if max_len is None else max_len
     return torch.arange(longest, device=lens.device) < lens[:, None]

@@ -19,6 +19,7 @@ from mas.checks import (
     Lengths,
     any_failed,
     check_lengths,
+    check_tensors,
     explain,
     why_not_finite,
 )
@@ -54,11 +55,13 @@ def maximum_path(
             False nothing waits for the GPU, and any such item gets a path of zeros.
 
     Raises:
+        TypeError: Something other than tensors.
         ValueError: Value and mask do not fit each other, or have no tokens or no frames. If `check`, also for
             items that cannot be aligned, which the error names, as `mas.search`; but never for -inf.
 
     Source: jaywalnut310/glow-tts and jaywalnut310/vits, monotonic_align/__init__.py.
     """
+    check_tensors(value=value, mask=mask)
     if value.shape != mask.shape or value.dim() != 3:
         message = (
             f"value has shape {tuple(value.shape)}, mask {tuple(mask.shape)}; the same three axes are needed"

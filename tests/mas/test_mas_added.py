@@ -5,6 +5,7 @@ import math
 import re
 import sys
 
+import numpy as np
 import pytest
 import torch
 from search_cases import Batch, random_batch
@@ -67,6 +68,14 @@ def test_triton_adds_the_same(triton_device: str, skips: bool) -> None:
             there = {k: v.to(triton_device) if isinstance(v, torch.Tensor) else v for k, v in options.items()}
             found = _search(batch.to(triton_device), backend="triton", **there)
             assert torch.equal(found.cpu(), expected), (seed, options.keys())
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    batch = random_batch(3, 8, 9, 40)
+    bias = _bias(batch)
+    expected = _search(batch, bias=bias, bias_scale=0.5, noise_scale=0.25, seed=5)
+    scales = {"bias_scale": np.float64(0.5), "noise_scale": np.float32(0.25)}
+    assert torch.equal(_search(batch, bias=bias, seed=np.int32(5), **scales), expected)
 
 
 def test_what_is_added_is_what_it_says() -> None:
@@ -215,6 +224,8 @@ def test_items_without_a_path_are_named(options: dict, message: str) -> None:
             ValueError,
             "bias_scale is inf; a finite",
         ),
+        ({"bias_scale": 2.0}, ValueError, "bias_scale is given, but no bias"),
+        ({"noise_scale": True}, TypeError, "noise_scale: a number or a tensor is needed, not bool"),
         ({"noise_scale": 1.0, "seed": 2**64}, ValueError, "seed is 18446744073709551616; it must fit"),
         ({"noise_scale": 1.0, "seed": 1.5}, TypeError, "seed: an integer or a tensor is needed, not float"),
         ({"noise_scale": 1.0, "seed": torch.tensor([1, 2])}, ValueError, "seed is torch.int64 of shape (2,)"),
@@ -251,3 +262,64 @@ def test_compiles_without_graph_breaks() -> None:
         assert torch.equal(durations(*batch, bias, scale, step), expected)
     added = (bias, torch.ones(4), torch.ones(4), torch.tensor([5]))
     torch.library.opcheck(torch.ops.mas.search, (*batch, "search BTS", "", True, *added))
+
+
+# What only a GPU can show.
+
+
+@pytest.fixture(scope="session")
+def gpu() -> str:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA GPU")
+    return "cuda"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("skips", [False, True])
+@pytest.mark.parametrize("shape", [(16, 128, 512), (5, 333, 1777), (3, 1000, 1001), (64, 1, 3000)])
+def test_a_gpu_adds_what_the_cpu_does(gpu: str, shape: tuple[int, int, int], skips: bool) -> None:
+    """Without `backend`, so that on Hopper the search goes to Triton by itself."""
+    batch = random_batch(11, *shape, skips=skips)
+    for options in _options(batch, 11):
+        expected = _search(batch, backend="cpu", **options)
+        there = {k: v.to(gpu) if isinstance(v, torch.Tensor) else v for k, v in options.items()}
+        assert torch.equal(_search(batch.to(gpu), **there).cpu(), expected), options.keys()
+        turned = batch.to(gpu)._replace(scores=batch.scores.mT.contiguous().to(gpu))
+        if "bias" in there:
+            there["bias"] = there["bias"].mT.contiguous()
+        assert torch.equal(_search(turned, layout="BST", **there).cpu(), expected), options.keys()
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
+def test_nothing_waits_for_the_gpu_and_no_matrix_is_copied(gpu: str) -> None:
+    batch = random_batch(12, 8, 512, 2048).to(gpu)
+    bias = torch.randn_like(batch.scores)
+    _search(batch, bias=bias, noise_scale=0.01 * batch.scores.std())
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        _search(batch, bias=bias, bias_scale=0.5, noise_scale=0.01 * batch.scores.std(), seed=3)
+        _search(batch, noise_scale=0.1)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert torch.cuda.max_memory_allocated() - before < batch.scores.nbytes / 4  # std has some of its own
+
+
+@pytest.mark.gpu
+def test_a_cuda_graph_takes_new_seeds_and_scales(gpu: str) -> None:
+    batch = random_batch(13, 8, 100, 300).to(gpu)
+    seed, scale = torch.tensor([1], device=gpu), torch.tensor(1.0, device=gpu)
+    _search(batch, noise_scale=scale, seed=seed)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        durations = _search(batch, noise_scale=scale, seed=seed)
+    for step in range(3):
+        seed.fill_(step)
+        scale.fill_(1.0 - 0.3 * step)
+        graph.replay()
+        expected = _search(batch.to("cpu"), noise_scale=scale.cpu(), seed=step)
+        assert torch.equal(durations.cpu(), expected)

@@ -76,6 +76,13 @@ def test_wrong_axes_name_the_right_import() -> None:
         mas.maximum_path(value, mask[:, None])
     with pytest.raises(ValueError, match="the same three axes are needed"):
         mas.maximum_path(value, mask[:, :, :-1])
+    with pytest.raises(ValueError, match=r"value has shape \(12, 1, 11, 40\).*squeeze\(1\)"):
+        mas.maximum_path(value[:, None], mask[:, None])
+    for wrong in ((value.numpy(), mask), (value, None), (value, mask.tolist())):
+        with pytest.raises(
+            TypeError, match=r"(value|mask): a torch.Tensor is needed, not (ndarray|NoneType|list)"
+        ):
+            mas.maximum_path(*wrong)  # type: ignore[arg-type]
 
 
 def _their_core(value: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -185,6 +192,7 @@ def test_resemble_ais_package_as_styletts2_uses_it() -> None:
     theirs = monotonic_alignment_search.maximum_path(value, torch.ones_like(value))
     assert torch.equal(monotonic_align.maximum_path(value), theirs)
     assert torch.equal(monotonic_align.maximum_path(value, topology="1-step-alt"), theirs)
+    assert torch.equal(monotonic_align.mask_from_lens(value, tokens.tolist(), frames.numpy()), mask)
     assert monotonic_align.mask_from_len(tokens).shape == (12, int(tokens.max()))
     with pytest.raises(ValueError, match="topology '2-step'"):
         monotonic_align.maximum_path(value, mask, topology="2-step")

@@ -220,3 +220,27 @@ def test_triton_finds_the_same_paths(triton_device: str) -> None:
     found = forced_align(*(t.to(triton_device) for t in batch), backend="triton")
     assert torch.equal(found[0].cpu(), expected[0])
     assert torch.equal(found[1].cpu(), expected[1])
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_gpu_finds_the_cpus_paths_and_waits_for_nothing_unless_it_checks(dtype: torch.dtype) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA GPU")
+    draw = torch.Generator().manual_seed(0)
+    log_probs = torch.randn(16, 700, 29, generator=draw).log_softmax(2).to(dtype)
+    targets = torch.randint(1, 29, (16, 150), generator=draw)
+    frames, labels = torch.linspace(700, 400, 16).long(), torch.linspace(150, 1, 16).long()
+    expected = forced_align(log_probs, targets, frames, labels)
+    there = [t.cuda() for t in (log_probs, targets, frames, labels)]
+    for backend in (None, "triton"):
+        found = forced_align(*there, backend=backend)  # type: ignore[arg-type]
+        assert torch.equal(found[0].cpu(), expected[0])
+        assert torch.equal(found[1].cpu(), expected[1])
+    torch.cuda.synchronize()
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        forced_align(*there, check=False)  # type: ignore[arg-type]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

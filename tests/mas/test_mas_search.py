@@ -294,3 +294,5 @@ def test_dense_path_of_nothing_and_of_the_wrong_thing() -> None:
         mas.dense_path(torch.ones(2, 3).long(), -1)
     with pytest.raises(TypeError, match="durations: a torch.Tensor is needed, not list"):
         mas.dense_path([[1, 2]], 3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="n_frames: an integer is needed, not float"):
+        mas.dense_path(torch.ones(2, 3).long(), 3.0)  # type: ignore[arg-type]
