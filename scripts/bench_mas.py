@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 
 import mas
+from mas.added import check_added
 from mas.backends import cpu
 from mas.checks import Layout
 from mas.search import Backend
@@ -55,6 +56,8 @@ class Case(NamedTuple):
     batches: list[tuple[Tensor, Tensor, Tensor]]  # scores in `layout`, text_lengths, speech_lengths
     layout: Layout = "BTS"
     dense: bool = False
+    bias: Tensor | None = None  # of the only batch
+    noise_scale: float = 0.0
 
 
 class Timing(NamedTuple):
@@ -83,6 +86,9 @@ def cases(device: str, shapes: list[tuple[int, int, int]]) -> Iterator[Case]:
     for B, T, S in shapes[1:2]:
         yield full_case(f"{B},{T},{S} bfloat16", device, B, T, S, dtype=torch.bfloat16)
         yield full_case(f"{B},{T},{S} BST dense path (VITS)", device, B, T, S, layout="BST", dense=True)
+        case = full_case(f"{B},{T},{S} noise", device, B, T, S)._replace(noise_scale=0.1)
+        yield case
+        yield case._replace(name=f"{B},{T},{S} bias and noise", bias=torch.randn_like(case.batches[0][0]))
     yield Case("1000 utterances in batches of 32", training_batches(device))
 
 
@@ -118,11 +124,13 @@ def contenders(
     case: Case, device: str, super_mas: Callable | None
 ) -> Iterator[tuple[str, Callable[[], list[Tensor]]]]:
     """Names and calls; a call gives durations or, for a dense case, paths of each batch."""
-    backends = [name for name in mas.available_backends(device) if name != "reference"]
-    for backend in backends:
-        yield f"mas {backend}", functools.partial(run_mas, case, backend)
+    adds = case.bias is not None or case.noise_scale > 0
+    without = ("reference", "hopper") if adds else ("reference",)
+    for backend in mas.available_backends(device):
+        if backend not in without:
+            yield f"mas {backend}", functools.partial(run_mas, case, backend)
     own_kind = all(scores.dtype == torch.float32 for scores, _, _ in case.batches) and case.layout == "BTS"
-    if case.dense or not own_kind:
+    if case.dense or adds or not own_kind:
         return
     masks = [mask_of(*batch) for batch in case.batches]
     try:
@@ -140,8 +148,9 @@ def run_mas(case: Case, backend: Backend) -> list[Tensor]:
     results = []
     for scores, text_lengths, speech_lengths in case.batches:
         durations = mas.search(
-            scores, text_lengths, speech_lengths, layout=case.layout, backend=backend, check=False
-        )
+            scores, text_lengths, speech_lengths, layout=case.layout, bias=case.bias,
+            noise_scale=case.noise_scale, seed=0, backend=backend, check=False,
+        )  # fmt: skip
         if case.dense:
             n_frames = scores.shape[2 if case.layout == "BTS" else 1]
             durations = mas.dense_path(durations, n_frames, layout=case.layout)
@@ -163,8 +172,10 @@ def mask_of(scores: Tensor, text_lengths: Tensor, speech_lengths: Tensor) -> Ten
 def expected_durations(case: Case) -> list[Tensor]:
     results = []
     for scores, text_lengths, speech_lengths in case.batches:
-        text_first = scores if case.layout == "BTS" else scores.mT
-        results.append(cpu.durations(text_first.cpu(), text_lengths.cpu(), speech_lengths.cpu()))
+        text_first = (scores if case.layout == "BTS" else scores.mT).cpu()
+        bias = None if case.bias is None else case.bias.cpu()
+        added = check_added(text_first, bias, 1.0, case.noise_scale, 0)
+        results.append(cpu.durations(text_first, text_lengths.cpu(), speech_lengths.cpu(), added=added))
     return results
 
 
@@ -225,7 +236,8 @@ def floor_ms(case: Case, read: float, written: float) -> float:
     total = 0.0
     for scores, text_lengths, speech_lengths in case.batches:
         visitable = int((text_lengths * (speech_lengths - text_lengths + 1)).sum())
-        total += visitable * scores.element_size() / read
+        matrices = 1 if case.bias is None else 2
+        total += matrices * visitable * scores.element_size() / read
         if case.dense:
             total += scores.numel() * 4 / written
     return total
