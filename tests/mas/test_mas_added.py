@@ -192,7 +192,11 @@ def test_minus_infinity_in_the_bias_forbids() -> None:
             {"bias": 0.0, "bias_scale": torch.tensor([0, torch.nan, 0])},
             "item 1: scores, bias and noise together",
         ),
-        ({"noise_scale": torch.tensor([0, torch.inf, 0])}, "item 1: scores, bias and noise together hold"),
+        (
+            {"noise_scale": torch.tensor([0, torch.nan, 0])},
+            "item 1: scores, bias and noise together hold NaN",
+        ),
+        ({"noise_scale": torch.tensor([0, torch.inf, 0])}, "1 of 3 items cannot be aligned: item 1: "),
     ],
 )
 def test_items_without_a_path_are_named(options: dict, message: str) -> None:

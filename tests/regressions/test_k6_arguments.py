@@ -21,10 +21,14 @@ from aligner.text.transcript import Transcript
 @pytest.mark.parametrize("wrong", [np.ones((1, 2, 3), np.float32), [[[1.0]]], 3, None])
 def test_mas_says_which_argument_is_no_tensor(wrong: Any) -> None:
     scores, states, lengths = torch.zeros(1, 2, 3), torch.zeros(1, 2, dtype=torch.long), torch.tensor([1])
-    calls: dict[str, Any] = {
-        "scores": lambda: mas.search(wrong, lengths, lengths),
+    for name, call in {
         "text_lengths": lambda: mas.search(scores, wrong, lengths),
         "speech_lengths": lambda: mas.search(scores, lengths, wrong),
+    }.items():  # lists and arrays of integers are lengths, too; these are of the wrong shape
+        with pytest.raises((TypeError, ValueError), match=f"^{name}(: a torch.Tensor, a list or| has shape)"):
+            call()
+    calls: dict[str, Any] = {
+        "scores": lambda: mas.search(wrong, lengths, lengths),
         "emissions": lambda: mas.search_states(wrong, states, lengths, lengths),
         "states": lambda: mas.search_states(scores, wrong, lengths, lengths),
     }
