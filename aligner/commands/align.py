@@ -89,8 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Align, export, list the utterances with the lowest confidence; returns the figures."""
-    from aligner.align_corpus import align_corpus
-    from aligner.align_shards import Shard, merge_shards, own_gpu
+    from aligner.align_shards import Shard, merge_shards
     from aligner.formats import ExportSettings
     from aligner.formats.folder import output_folder
 
@@ -99,26 +98,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     roots = {name: args.out / name for name in args.format}
     if args.batch_duration is not None and args.batch_duration <= 0:
         raise AlignerError(f"--batch-duration {args.batch_duration}: must be above 0")
-    started_s, lists = time.perf_counter(), AlignmentLists()
-    checkpoint, device = find_checkpoint(args.checkpoint), read_device(args)
+    started_s = time.perf_counter()
     shard = Shard.parse(args.shard) if args.shard else None
-    if shard and device == "cuda":
-        device = own_gpu()
-    if roots:
-        _check_names(args.data, roots, settings, args.overwrite or (args.out / _EXPORTING).exists())
-    with output_folder(args.out, shard.name if shard else ""), progress_bar("aligning") as on_progress:
-        corpus = align_corpus(
-            checkpoint,
-            args.data,
-            args.out,
-            device=device,
-            batch_duration_s=args.batch_duration,
-            trust=args.trust,
-            shard=shard,
-            on_progress=on_progress,
-            on_aligned=lists.add,
-        )
-    lists.complete = not shard and lists.ids == corpus.aligned
+    corpus, lists = _align(args, shard, roots, settings)
     if shard:
         failed = merge_shards(args.out, shard.of)
         if failed is None:
@@ -151,6 +133,36 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "hours": round(corpus.audio_s / 3600, 4),
         "seconds": round(seconds, 1),
     }
+
+
+def _align(
+    args: argparse.Namespace, shard: "Shard | None", roots: dict[str, Path], settings: "ExportSettings"
+) -> tuple["AlignedCorpus", AlignmentLists]:
+    """Align what is not aligned yet; returns what became of all, and the lists of what was aligned now."""
+    from aligner.align_corpus import align_corpus
+    from aligner.align_shards import own_gpu
+    from aligner.formats.folder import output_folder
+
+    checkpoint, device = find_checkpoint(args.checkpoint), read_device(args)
+    if shard and device == "cuda":
+        device = own_gpu()
+    if roots:
+        _check_names(args.data, roots, settings, args.overwrite or (args.out / _EXPORTING).exists())
+    lists = AlignmentLists()
+    with output_folder(args.out, shard.name if shard else ""), progress_bar("aligning") as on_progress:
+        corpus = align_corpus(
+            checkpoint,
+            args.data,
+            args.out,
+            device=device,
+            batch_duration_s=args.batch_duration,
+            trust=args.trust,
+            shard=shard,
+            on_progress=on_progress,
+            on_aligned=lists.add,
+        )
+    lists.complete = not shard and lists.ids == corpus.aligned
+    return corpus, lists
 
 
 def _shard_summary(shard: "Shard", corpus: "AlignedCorpus", seconds: float) -> dict[str, Any]:

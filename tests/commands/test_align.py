@@ -236,3 +236,14 @@ def test_a_phone_that_lasts_seconds_is_told(
         capsys.readouterr().err
     )
     assert table(out / "suspects.tsv") == [["id", "what"], [long.id, "phone 'f' 2.4 s"]]
+
+
+def test_lists_are_the_same_whether_they_are_made_on_the_way_or_of_the_manifest(
+    tiny_corpus: Path, checkpoint: Path, aligned: Path, tmp_path: Path
+) -> None:
+    """`aligned` wrote formats, for which the manifest is read again; so does a run with nothing to do."""
+    out = tmp_path / "aligned"
+    for _ in range(2):
+        assert align(checkpoint, tiny_corpus, out) == 0
+        for name in ("confidence.tsv", "suspects.tsv"):
+            assert (out / name).read_bytes() == (aligned / name).read_bytes()
