@@ -36,7 +36,9 @@ def ranges(starts: Indices, lengths: Indices) -> Indices:
         starts: The first of each row.
         lengths: How many of them each row has.
     """
-    return np.repeat(starts - starts_of(lengths), lengths) + np.arange(lengths.sum())
+    result = np.repeat(starts - starts_of(lengths), lengths)
+    result += np.arange(len(result))
+    return result
 
 
 def sums_of(values: NDArray[Any], lengths: Indices) -> NDArray[Any]:
