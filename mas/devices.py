@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 
-def on_the_cpu(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """An operation for tensors of any device: they are copied to the CPU, and its result back.
+def on_the_cpu(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """An operation for tensors of any device: they are copied to the CPU, and its result, or results, back.
 
     Says so once for each kind of device. PyTorch takes it (as `CompositeExplicitAutograd`) for every device
     without a kernel of its own.
@@ -20,10 +20,12 @@ def on_the_cpu(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """
 
     @functools.wraps(operation)
-    def run(*arguments: Any) -> Tensor:
+    def run(*arguments: Any) -> Any:
         device = next(value.device for value in arguments if isinstance(value, Tensor))
         _say(device.type)
         result = operation(*(value.cpu() if isinstance(value, Tensor) else value for value in arguments))
+        if isinstance(result, tuple):
+            return tuple(tensor.to(device) for tensor in result)
         return result.to(device)
 
     return run

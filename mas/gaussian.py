@@ -6,10 +6,11 @@ B batch, T text tokens, S speech frames, C channels.
 import contextlib
 import math
 from types import ModuleType
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from mas.checks import Lengths, any_failed, check_lengths, check_skippable, explain
 from mas.devices import on_the_cpu
@@ -17,6 +18,7 @@ from mas.search import Backend, available_backends
 
 Precision = Literal["ieee", "bf16x3", "tf32x3", "tf32"]
 _PRECISIONS = get_args(Precision)
+_MEMORY_BYTES = 64 << 20  # for scores; those of one item are always held whole
 
 
 def log_likelihood(mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> Tensor:
@@ -113,10 +115,50 @@ def gaussian_search(
     return path_scores(mean, log_scale, speech, durations) if return_scores else durations
 
 
+def gaussian_likelihood(
+    mean: Tensor,
+    log_scale: Tensor | None,
+    speech: Tensor,
+    text_lengths: Lengths,
+    speech_lengths: Lengths,
+    *,
+    skippable: Tensor | None = None,
+    precision: Precision = "ieee",
+    backend: Backend | None = None,
+    check: bool = True,
+) -> GaussianAlignment:
+    """The best path, and the log-likelihood along it, differentiable in mean, log_scale and speech.
+
+    What the training of Glow-TTS, VITS and Matcha-TTS takes from an alignment, without `[B, T, S]` for the
+    path or for its gradient: beside the search, a few times `[B, S, C]`, of which nothing is kept for the
+    backward pass. The path is found without a gradient, as there.
+
+    Args:
+        mean: As in `gaussian_search`, and so are all others.
+        log_scale: `[B, T, C]` or None.
+        speech: `[B, S, C]`.
+        text_lengths: `[B]`.
+        speech_lengths: `[B]`.
+        skippable: `[B, T]` bool or None.
+        precision: Of the search. The likelihoods are computed from (z - m)^2 itself.
+        backend: Of the search.
+        check: As in `search`; without it, an item that cannot be aligned has scores of 0.
+
+    Raises:
+        ValueError: As `gaussian_search`.
+    """
+    durations = gaussian_search(
+        mean, log_scale, speech, text_lengths, speech_lengths, skippable=skippable, precision=precision,
+        backend=backend, check=check,
+    )  # fmt: skip
+    assert isinstance(durations, Tensor)
+    return path_scores(mean, log_scale, speech, durations)
+
+
 def path_scores(
     mean: Tensor, log_scale: Tensor | None, speech: Tensor, durations: Tensor
 ) -> GaussianAlignment:
-    """Log-likelihoods along a path. Memory: a few times `[B, S, C]`.
+    """Log-likelihoods along a path, differentiable once. Memory: a few times `[B, S, C]`, none of it kept.
 
     Args:
         mean: As in `log_likelihood`.
@@ -124,22 +166,66 @@ def path_scores(
         speech: As in `log_likelihood`.
         durations: `[B, T]`, the path. Items whose durations are -1 get scores of 0.
     """
-    B, T, C = mean.shape
+    B, T, _ = mean.shape
     S = speech.shape[1]
     frames_each = durations.clamp(min=0)
     frames = torch.arange(S, device=mean.device).expand(B, S).contiguous()
     token = torch.searchsorted(frames_each.cumsum(1), frames, right=True)  # [B, S]; T in the padding
-    index = token.clamp(max=T - 1)[:, :, None].expand(B, S, C)
-    z = speech.float() - mean.float().gather(1, index)
-    constant = -0.5 * math.log(2 * math.pi) * C
-    if log_scale is None:
-        per_frame = constant - 0.5 * z.square().sum(2)
-    else:
-        s = log_scale.float().gather(1, index)
-        per_frame = constant - (s + 0.5 * (z * torch.exp(-s)).square()).sum(2)
-    per_frame = per_frame.masked_fill(token == T, 0.0)
-    sums = per_frame.new_zeros((B, T + 1)).scatter_add_(1, token, per_frame)[:, :T]
+    per_frame = _FrameScores.apply(mean, log_scale, speech, token)
+    sums = per_frame.new_zeros((B, T + 1)).scatter_add(1, token, per_frame)[:, :T]
     return GaussianAlignment(durations, per_frame.sum(1), sums / frames_each.clamp(min=1))
+
+
+class _FrameScores(torch.autograd.Function):
+    """The log-likelihood `[B, S]` of each frame under its token; 0 for a token of T.
+
+    The backward pass computes the differences again, so that nothing but the arguments is kept.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, mean: Tensor, log_scale: Tensor | None, speech: Tensor, token: Tensor) -> Tensor:
+        ctx.save_for_backward(mean, log_scale, speech, token)
+        z, s = _differences(mean, log_scale, speech, token)
+        constant = -0.5 * math.log(2 * math.pi) * mean.shape[2]
+        per_frame = constant - 0.5 * z.square().sum(2)
+        if s is not None:
+            per_frame -= s.sum(2)
+        return per_frame.masked_fill_(token == mean.shape[1], 0.0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
+        mean, log_scale, speech, token = ctx.saved_tensors
+        B, T, C = mean.shape
+        weights = weights.masked_fill(token == T, 0.0)[:, :, None]
+        index = token.clamp(max=T - 1)[:, :, None].expand(B, speech.shape[1], C)
+        z, s = _differences(mean, log_scale, speech, token)
+        of_scale = None
+        if s is not None and log_scale is not None:
+            by_frame = (z.square() - 1).mul_(weights)
+            of_scale = by_frame.new_zeros(mean.shape).scatter_add_(1, index, by_frame).to(log_scale.dtype)
+            z.mul_(torch.exp(-s))
+        by_frame = z.mul_(weights)
+        of_mean = by_frame.new_zeros(mean.shape).scatter_add_(1, index, by_frame).to(mean.dtype)
+        return of_mean, of_scale, by_frame.neg_().to(speech.dtype), None
+
+
+def _differences(
+    mean: Tensor, log_scale: Tensor | None, speech: Tensor, token: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Each frame's distance from the mean of its token, in standard deviations, and the log of these.
+
+    float32 or float64 `[B, S, C]`; any token for a token of T, but 0 for its frames.
+    """
+    B, T, C = mean.shape
+    dtype = torch.float64 if mean.dtype == torch.float64 else torch.float32
+    index = token.clamp(max=T - 1)[:, :, None].expand(B, speech.shape[1], C)
+    padding = (token == T)[:, :, None]  # may hold anything, NaN too
+    z = (speech.to(dtype) - mean.to(dtype).gather(1, index)).masked_fill_(padding, 0.0)
+    if log_scale is None:
+        return z, None
+    s = log_scale.to(dtype).gather(1, index).masked_fill_(padding, 0.0)
+    return z.mul_(torch.exp(-s)), s
 
 
 def _gaussian_search_op(
@@ -168,16 +254,37 @@ def _gaussian_search_op(
         split = "tf32x3" if precision == "bf16x3" else precision
         durations = triton_gaussian.gaussian_durations(*inputs, split, backend)
     else:
-        scores = _score_matrix(mean, log_scale, speech, precision)
-        durations = torch.ops.mas.search(
-            scores, text_lengths, speech_lengths, skippable, "gaussian_search", backend, False
-        )
+        durations = _in_groups(*inputs, skippable, precision, backend)
     if check and any_failed(durations):
         scores = _score_matrix(mean, log_scale, speech, precision)
         raise ValueError(
             explain(scores, text_lengths, speech_lengths, skippable, durations, "gaussian_search")
         )
     return durations
+
+
+def _in_groups(
+    mean: Tensor,
+    log_scale: Tensor | None,
+    speech: Tensor,
+    text_lengths: Tensor,
+    speech_lengths: Tensor,
+    skippable: Tensor | None,
+    precision: str,
+    backend: str,
+) -> Tensor:
+    """Durations from whole score matrices; on a CPU, where this costs nothing, 64 MB of them at a time."""
+    B, T, _ = mean.shape
+    items = B if mean.is_cuda else min(B, max(1, _MEMORY_BYTES // (4 * max(1, T * speech.shape[1]))))
+    found = []
+    for b in range(0, max(1, B), max(1, items)):
+        group = slice(b, b + items)
+        scale = None if log_scale is None else log_scale[group]
+        scores = _score_matrix(mean[group], scale, speech[group], precision)
+        may_skip = None if skippable is None else skippable[group]
+        lengths = text_lengths[group], speech_lengths[group]
+        found.append(torch.ops.mas.search(scores, *lengths, may_skip, "gaussian_search", backend, False))
+    return found[0] if len(found) == 1 else torch.cat(found)
 
 
 def _hopper() -> ModuleType:

@@ -15,5 +15,9 @@ the other); they have any float type and strides and at least one element. It ge
 than `most_frames`, or if a state within its text length is not among the M. The result depends on nothing
 else of the emissions than what a path of the item can visit, and `[B, T, S]` is never held.
 
+The forward sum of a backend is in a file `NAME_forward.py` with the functions `log_sums`, `add_gradient`,
+`state_log_sums`, `add_state_gradient` and `boundary_moments`, which `reference_forward.py` describes and
+defines. They get what the functions above get; gradients are given as zeros.
+
 B batch, T text tokens, S speech frames, F packed frames, M states.
 """

@@ -144,13 +144,13 @@ def prepared(batch, b):
         fits &= not (skips[i] and batch.skippable[b, i])
     fits &= needed <= frames
     if fits:
-        _visitable(batch.skippable, b, tokens, needed, low, high)
+        visitable(batch.skippable, b, tokens, needed, low, high)
     ends_early = may_skip and tokens > 1 and batch.skippable[b, tokens - 1]
     return fits, Item(batch.flat, start * stride_f, stride_f, columns, skips, low, high, ends_early)
 
 
 @compiled
-def _visitable(skippable, b, tokens, needed, low, high):
+def visitable(skippable, b, tokens, needed, low, high):
     """Fills `low` and `high` of an `Item` whose tokens need at least `needed` frames."""
     first, before_next = 0, 1 - (len(skippable) > 0 and skippable[b, 0])
     end, before_end = 0, 0  # before: the frames that the tokens before need

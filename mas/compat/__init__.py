@@ -9,6 +9,7 @@
 - Super-MAS, `[B, T, S]`: `from mas.compat import super_mas as super_monotonic_align`
 - NeMo's aligner, FastPitch, numpy `[B, 1, S, T]`: `from mas.compat import b_mas`
 - torchaudio, `[B, S, V]`: `from mas.compat import forced_align`
+- the loss of NeMo, RAD-TTS, FastPitch, `[B, 1, S, T]`: `from mas.compat import ForwardSumLoss`
 
 Of the searches of trainers, three things always differ from theirs. No input is written to. Sums are float32
 for every type of the scores, and stay right below -1e9. What shows in the lengths raises ValueError instead
@@ -26,5 +27,15 @@ from mas.compat import glow_tts, monotonic_align, super_mas, vits
 from mas.compat.ctc import forced_align
 from mas.compat.nemo import b_mas
 from mas.compat.paths import maximum_path
+from mas.forward_sum_loss import ForwardSumLoss
 
-__all__ = ["b_mas", "forced_align", "glow_tts", "maximum_path", "monotonic_align", "super_mas", "vits"]
+__all__ = [
+    "ForwardSumLoss",
+    "b_mas",
+    "forced_align",
+    "glow_tts",
+    "maximum_path",
+    "monotonic_align",
+    "super_mas",
+    "vits",
+]

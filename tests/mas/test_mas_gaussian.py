@@ -107,3 +107,57 @@ def test_compiles_without_graph_breaks() -> None:
     compiled = torch.compile(mas.gaussian_search, fullgraph=True, backend="eager")
     expected = mas.gaussian_search(mean, log_scale, speech, _TEXT, _SPEECH)
     assert torch.equal(compiled(mean, log_scale, speech, _TEXT, _SPEECH), expected)
+
+
+@pytest.mark.parametrize("unit_variance", [False, True])
+def test_the_likelihood_along_the_path_has_the_gradient_of_the_matrix(unit_variance: bool) -> None:
+    tensors = [t.requires_grad_() for t in _priors()]
+    mean, log_scale, speech = tensors
+    scale = None if unit_variance else log_scale
+    found = mas.gaussian_likelihood(mean, scale, speech, _TEXT, _SPEECH)
+    path = mas.dense_path(found.durations, 17, dtype=torch.float64)
+    along = mas.log_likelihood(mean, scale, speech) * path
+    expected = along.sum((1, 2)), along.sum(2) / found.durations.clamp(min=1)
+    used = [t for t in (mean, scale, speech) if t is not None]
+    for own, right in zip(found[1:], expected, strict=True):
+        torch.testing.assert_close(own, right, rtol=1e-10, atol=1e-10)
+        weights = torch.randn_like(right)
+        gradients = torch.autograd.grad(own, used, weights, retain_graph=True)
+        for gradient, other in zip(
+            gradients, torch.autograd.grad(right, used, weights, retain_graph=True), strict=True
+        ):
+            torch.testing.assert_close(gradient, other, rtol=1e-9, atol=1e-9)
+
+
+def test_gradcheck_of_the_likelihood_along_the_path() -> None:
+    tensors = tuple(t[:2].requires_grad_() for t in _priors())
+
+    def scores(mean, log_scale, speech):
+        return mas.gaussian_likelihood(mean, log_scale, speech, _TEXT[:2], _SPEECH[:2])[1:]
+
+    assert torch.autograd.gradcheck(scores, tensors)
+
+
+def test_padding_gives_no_gradient_whatever_it_holds() -> None:
+    mean, log_scale, speech = _priors(torch.float32)
+    speech[torch.arange(17) >= _SPEECH[:, None]] = float("nan")
+    for t in (mean, log_scale, speech):
+        t.requires_grad_()
+    mas.gaussian_likelihood(mean, log_scale, speech, _TEXT, _SPEECH).score.sum().backward()
+    for t, lengths in ((mean, _TEXT), (log_scale, _TEXT), (speech, _SPEECH)):
+        assert t.grad is not None
+        assert t.grad.isfinite().all()
+        assert not t.grad[torch.arange(t.shape[1]) >= lengths[:, None]].any()
+
+
+def test_groups_of_items_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mas import gaussian
+
+    mean, log_scale, speech = _priors(torch.float32)
+    expected = mas.gaussian_search(mean, log_scale, speech, _TEXT, _SPEECH)
+    for size in (1, 4 * 5 * 17 * 2, 1 << 20):
+        monkeypatch.setattr(gaussian, "_MEMORY_BYTES", size)
+        found = mas.gaussian_search(mean, log_scale, speech, _TEXT, _SPEECH)
+        assert isinstance(found, torch.Tensor)
+        assert isinstance(expected, torch.Tensor)
+        assert torch.equal(found, expected)
