@@ -123,7 +123,7 @@ def grow_frames(item, x, alpha, rolling, j0, j1, base, last, exact):
 
 @compiled
 def go_back(item, distance, total, kept, target, b, moments):
-    """Goes back through all stretches; see `posteriors`."""
+    """Goes back through all stretches; see `forward_sums`."""
     tokens, frames = len(item.columns), len(item.low)
     reach = 2 if item.may_skip else 1
     u = columns(1, tokens + 4, total.exact)  # of the frame behind a stretch

@@ -335,10 +335,12 @@ def _stretch(
         column = tl.load(columns + token, mask=inside, other=0)
         own_before = tl.load(before + token, mask=inside, other=0)
         own_after = tl.load(after + token, mask=inside, other=0)
+        tl.debug_barrier()  # after the last stretch was read
         alpha_m, alpha_e, largest, not_finite = _alpha_stretch(
             scores, stride, columns, scale, before, after, skips_of, tokens, frames, kept_alpha, T64, n,
             distance, base, scratch, BLOCK, SKIPS, EXACT, True,
         )  # fmt: skip
+        tl.debug_barrier()  # before alpha is read back, maybe by other threads
         if MOMENTS:
             skippable = tl.load(skips_of + token + 1, mask=inside, other=0) != 0
             w0 = tl.zeros([BLOCK], tl.float64)
