@@ -62,6 +62,16 @@ class PackedStates:
             np.tile(self.lengths, n),
         )
 
+    def without(self, dropped: NDArray[np.bool_]) -> "PackedStates":
+        """The states without some; each of the others must be visited.
+
+        Args:
+            dropped: Which of them, over all utterances.
+        """
+        kept = ~dropped
+        own = sums_of(kept, self.lengths)
+        return PackedStates(self.states[kept], np.zeros(own.sum(), np.bool_), self.token[kept], own)
+
     def rows(self, wanted: NDArray[np.bool_]) -> "PackedStates":
         """Those of some of the utterances.
 

@@ -84,4 +84,5 @@ def packed_features(frontend: Frontend, audio: Tensor, audio_lengths: Tensor) ->
         for values in (frames.masked_fill(surplus, 0.0), ~surplus)
     )
     mean = (sums / (counts + _CORPUS_FRAMES)).float().repeat_interleave(lengths, 0, output_size=len(frames))
-    return PackedFeatures((frames - mean).masked_fill(surplus, 0.0), n_frames)
+    # times 0, so that what is no number stays none, and is told
+    return PackedFeatures(torch.where(surplus, 0.0 * frames, frames - mean), n_frames)

@@ -13,6 +13,7 @@ from aligner.encoders.base import Emissions, Encoder, PackedStates
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices, edges_of, inside, rows_of, starts_of
+from aligner.search.posteriors import mean_edges
 from aligner.search.viterbi import StatePaths, best_paths
 from aligner.text.packed import PackedTokens
 
@@ -26,26 +27,26 @@ class TokenDurations:
 
     Args:
         joint: `[N]`, by the joint path.
-        per_stream: `[N]` each, by the path of each feature stream where there are several.
+        edges: `[N + B]` each, the boundaries around each utterance's tokens in frames: by the joint emissions
+            and, where there are several feature streams, by each of these.
     """
 
     joint: Indices
-    per_stream: tuple[Indices, ...]
+    edges: tuple[NDArray[np.float64], ...]
 
     def boundaries_frames(self, lengths: Indices) -> NDArray[np.float64]:
-        """The boundaries around each utterance's tokens in its frames, `[N + B]`: the mean over all paths.
+        """The boundaries around each utterance's tokens in its frames, `[N + B]`: the mean of all.
 
-        The joint path has one vote beside those of the streams. A stream that is more than 0.2 s away from it
-        (frames are usually 10 ms) has lost its way there and votes as the joint path does, or for no boundary
-        earlier than its last one.
+        The joint emissions have one vote beside the streams. A stream that is more than 0.2 s away from them
+        (frames are usually 10 ms) has lost its way there and votes as they do, or for no boundary earlier
+        than its last one.
 
         Args:
             lengths: `[B]`, tokens of each utterance.
         """
-        joint = edges_of(self.joint, lengths)
-        streams = [edges_of(durations, lengths) for durations in self.per_stream]
+        joint, *streams = self.edges
         # Each utterance after the one before, so that one running maximum keeps all boundaries in order.
-        shift = rows_of(lengths + 1) * (1 + int(joint.max(initial=0)))
+        shift = rows_of(lengths + 1) * (1 + joint.max(initial=0))
         votes = [np.where(abs(own - joint) <= _LOST_FRAMES, own, joint) + shift for own in streams]
         return np.mean([joint, *(np.maximum.accumulate(vote) - shift for vote in votes)], axis=0)
 
@@ -53,7 +54,8 @@ class TokenDurations:
 def forced_alignment(
     encoder: Encoder, emissions: Emissions, features: PackedFeatures, tokens: PackedTokens
 ) -> TokenDurations:
-    """The frames of each token, by the joint path and by each stream's own.
+    """The frames of each token: of the joint emissions by their best path, which also decides which optional
+    pauses there are; where there are several streams, boundaries by the mean over all paths.
 
     Args:
         encoder: Whose emissions these are.
@@ -67,9 +69,10 @@ def forced_alignment(
     states = states_of(encoder, features, tokens)
     (joint,) = token_durations(align_states(emissions.joint[None], features, states), states)
     if len(emissions.streams) == 1:
-        return TokenDurations(joint, ())
-    paths = align_states(emissions.streams, features, states)
-    return TokenDurations(joint, tuple(token_durations(paths, states)))
+        return TokenDurations(joint, (edges_of(joint, tokens.lengths).astype(np.float64),))
+    spoken = states.without((joint == 0)[states.token])
+    every = (emissions.joint, *emissions.streams)
+    return TokenDurations(joint, mean_edges(every, features, spoken, tokens.lengths))
 
 
 def states_of(encoder: Encoder, features: PackedFeatures, tokens: PackedTokens) -> PackedStates:

@@ -16,7 +16,7 @@ from torch import Tensor
 from aligner.encoders.base import Emissions
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices
+from aligner.ragged import Indices, edges_of
 from aligner.search import TokenDurations, align_states, forced_alignment, states_of
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import Tokens, Transcript
@@ -33,12 +33,13 @@ def align_tokens(
     return np.split(found, np.cumsum(tokens.lengths)[:-1])
 
 
-def durations(*frames: int) -> np.ndarray:
-    return np.array(frames, np.int64)
+def edges_after(*frames: int) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(frames)])
 
 
-def test_edges_are_the_mean_over_the_joint_and_all_stream_paths() -> None:
-    frames = TokenDurations(durations(2, 4, 4), (durations(3, 3, 4), durations(4, 5, 1), durations(2, 6, 2)))
+def test_edges_are_the_mean_over_the_joint_emissions_and_all_streams() -> None:
+    edges = (edges_after(2, 4, 4), edges_after(3, 3, 4), edges_after(4, 5, 1), edges_after(2, 6, 2))
+    frames = TokenDurations(np.array([2, 4, 4]), edges)
     assert frames.boundaries_frames(np.array([3])).tolist() == [
         0,
         (2 + 3 + 4 + 2) / 4,
@@ -47,18 +48,40 @@ def test_edges_are_the_mean_over_the_joint_and_all_stream_paths() -> None:
     ]
 
 
-def test_edges_of_a_single_stream_are_those_of_its_path() -> None:
-    assert TokenDurations(durations(2, 0, 4), ()).boundaries_frames(np.array([3])).tolist() == [0, 2, 2, 6]
-
-
-def test_each_stream_and_the_joint_path_find_their_own_frames() -> None:
-    early = 3 * emissions_of(VOCABULARY, "aabbbb")  # surer, so that the joint path follows it
-    late = emissions_of(VOCABULARY, "aaaabb")
+def test_each_stream_and_the_joint_emissions_find_their_own_boundaries() -> None:
+    early = 300 * emissions_of(VOCABULARY, "aabbbb")  # so sure that one path is all
+    late = 100 * emissions_of(VOCABULARY, "aaaabb")
     tokens = tokens_of(VOCABULARY, transcript_of("ab"))
     frames = forced_alignment(StubEncoder(), Emissions(torch.stack([early, late])), features_of(6), tokens)
-    assert [row.tolist() for row in frames.per_stream] == [[0, 2, 4, 0], [0, 4, 2, 0]]
     assert frames.joint.tolist() == [0, 2, 4, 0]
+    assert [own.tolist() for own in frames.edges] == [
+        pytest.approx([0, 0, 2, 6, 6]),
+        pytest.approx([0, 0, 2, 6, 6]),
+        pytest.approx([0, 0, 4, 6, 6]),
+    ]
     assert frames.boundaries_frames(tokens.lengths).tolist() == pytest.approx([0, 0, 8 / 3, 6, 6])
+
+
+def test_a_boundary_is_the_mean_over_all_paths_by_their_probability() -> None:
+    """Between a and b lie two frames that sound like neither: each of the three paths is as good."""
+    emissions = emissions_of(VOCABULARY, "aaccbb", -200.0)
+    tokens = tokens_of(VOCABULARY, transcript_of("ab"))
+    frames = forced_alignment(StubEncoder(), Emissions(torch.stack([emissions] * 2)), features_of(6), tokens)
+    assert frames.joint.tolist() in ([0, 2, 4, 0], [0, 3, 3, 0], [0, 4, 2, 0])
+    assert frames.boundaries_frames(tokens.lengths).tolist() == pytest.approx([0, 0, 3, 6, 6], abs=1e-3)
+
+
+def test_a_pause_is_there_where_the_joint_path_has_it() -> None:
+    with_pause = 100 * emissions_of(VOCABULARY, "aa.bb.")
+    without = 90 * emissions_of(VOCABULARY, "aaabbb")
+    tokens = tokens_of(VOCABULARY, transcript_of("a", "b"))
+    frames = forced_alignment(
+        StubEncoder(), Emissions(torch.stack([with_pause, without])), features_of(6), tokens
+    )
+    assert frames.joint.tolist() == [0, 2, 1, 2, 1]
+    for edges in frames.edges:
+        assert edges[0] == edges[1] == 0
+        assert (np.diff(edges[1:]) > 0.9).all()  # in the stream without a pause, too
 
 
 def test_a_single_stream_is_aligned_once() -> None:
@@ -66,7 +89,7 @@ def test_a_single_stream_is_aligned_once() -> None:
     tokens = tokens_of(VOCABULARY, transcript_of("ab"))
     frames = forced_alignment(StubEncoder(), emissions, features_of(6), tokens)
     assert frames.joint.tolist() == [2, 2, 1, 1]
-    assert frames.per_stream == ()
+    assert [edges.tolist() for edges in frames.edges] == [[0, 2, 4, 5, 6]]
 
 
 def test_utterances_of_a_batch_keep_their_own_frames() -> None:
@@ -127,7 +150,8 @@ def test_boundaries_stay_in_order_wherever_streams_lose_their_way(
     lengths = np.full(len(rows), 4)
     joint = np.array([n for row in rows for n in row])
     streams = tuple(np.array([n for row in rows for n in draw.sample(row, 4)]) for _ in range(3))
-    frames = TokenDurations(joint, streams).boundaries_frames(lengths)
+    edges = tuple(edges_of(own, lengths).astype(float) for own in (joint, *streams))
+    frames = TokenDurations(joint, edges).boundaries_frames(lengths)
     for edges, row in zip(frames.reshape(-1, 5), rows, strict=True):
         assert (np.diff(edges) >= 0).all()
         assert (edges[0], edges[-1]) == (0, pytest.approx(sum(row)))

@@ -92,7 +92,7 @@ class StubAligner:
             for row, own in zip(tokens.unpack(self.vocabulary.symbols), known, strict=True)
             for symbol in row.symbols
         ]
-        return Decoded(tokens, TokenDurations(np.full(len(tokens), 5), ()), np.array(goodness))
+        return Decoded(tokens, TokenDurations(np.full(len(tokens), 5), (np.zeros(0),)), np.array(goodness))
 
 
 def calibrated(
