@@ -15,6 +15,7 @@ COMMANDS = {
     "fit": "train an aligner on a prepared corpus",
     "align": "find the times of every phone and word of a corpus",
     "evaluate": "measure boundary errors against reference times, of alignments or of a checkpoint",
+    "report": "write a page to see, hear and correct alignments in a browser",
     "export": "write alignments in another program's format",
     "features": "draw the features of a recording",
 }

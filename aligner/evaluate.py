@@ -118,16 +118,28 @@ def evaluate(alignments: Iterable[Alignment], references: AlignmentLookup) -> di
     if not any(c.word_starts_ms or c.phones_ms for c in comparisons):
         found = "; ".join(f"{reason}: {len(what)} (such as {what[0]!r})" for reason, what in reasons.items())
         raise AlignerError(f"nothing to compare with {references.path}: {found or 'no alignment'}")
+    return {
+        **summarise(comparisons),
+        "utterances": len(comparisons),
+        "skipped": skipped,
+        "worst": _worst(comparisons),
+        "reasons": dict(reasons),
+    }
+
+
+def summarise(comparisons: Iterable[Comparison]) -> dict[str, Any]:
+    """The figures of several utterances together, `words`, `phones` and `speakers` as `evaluate` gives them.
+
+    Args:
+        comparisons: One an utterance.
+    """
+    comparisons = list(comparisons)
     by_speaker: dict[str, list[Comparison]] = defaultdict(list)
     for comparison in comparisons:
         by_speaker[comparison.speaker].append(comparison)
     return {
         **_levels(comparisons),
-        "utterances": len(comparisons),
-        "skipped": skipped,
         "speakers": {speaker: _levels(group) for speaker, group in sorted(by_speaker.items())},
-        "worst": _worst(comparisons),
-        "reasons": dict(reasons),
     }
 
 

@@ -35,7 +35,8 @@ _MEL_HOP_S = 0.005
 _MEL_WINDOW_S = 0.032
 _MEL_BANDS = 80
 _MEL_FMAX_HZ = 8000
-_MEL_RANGE_DB = 70.0
+_MEL_PART_FRAMES = 12000  # a minute
+MEL_RANGE_DB = 70.0
 
 _CHANNEL_NAMES = 12  # names on the axis of a panel of features
 _LARGEST_DEVIATION = 2.5  # colours end at this many standard deviations: 99 % of a Gaussian's values
@@ -124,6 +125,40 @@ def plot_features(
     return figure
 
 
+def log_mel_db(audio: NDArray[np.float32], sample_rate_hz: int) -> tuple[NDArray[np.float32], FrameGrid]:
+    """The log-mel that pictures and reports show, fine in time, and where its frames lie.
+
+    Args:
+        audio: One recording, `[N]`.
+        sample_rate_hz: Its sample rate.
+
+    Returns:
+        `[C, S]` in dB, from -MEL_RANGE_DB to 0, the loudest; low frequencies first.
+    """
+    import librosa
+
+    grid = FrameGrid(max(1, round(sample_rate_hz * _MEL_HOP_S)), sample_rate_hz, "center")
+    n_fft = 1 << round(np.log2(sample_rate_hz * _MEL_WINDOW_S))
+    n_frames = grid.frame_count(len(audio))
+    # A part at a time, with what its first and last windows reach over: an hour's spectra are gigabytes.
+    beside = -(-n_fft // grid.hop_samples)
+    parts = []
+    for first in range(0, n_frames, _MEL_PART_FRAMES):
+        end = min(first + _MEL_PART_FRAMES, n_frames)
+        before = min(first, beside)
+        samples = audio[(first - before) * grid.hop_samples : (end + beside) * grid.hop_samples]
+        power = librosa.feature.melspectrogram(
+            y=np.asarray(samples, np.float32),
+            sr=sample_rate_hz,
+            n_fft=n_fft,
+            hop_length=grid.hop_samples,
+            n_mels=_MEL_BANDS,
+            fmax=min(_MEL_FMAX_HZ, sample_rate_hz / 2),
+        )
+        parts.append(power[:, before : before + end - first])
+    return librosa.power_to_db(np.concatenate(parts, 1), ref=np.max, top_db=MEL_RANGE_DB), grid
+
+
 def save_picture(figure: "Figure", path: str | Path, dpi: int = _DOTS_AN_INCH) -> None:
     """Write a figure as a PNG file, atomically.
 
@@ -153,18 +188,7 @@ def _start_s(grid: FrameGrid, frame: int) -> float:
 
 
 def _draw_log_mel(axes: "Axes", audio: NDArray[np.float32], sample_rate_hz: int) -> None:
-    import librosa
-
-    grid = FrameGrid(max(1, round(sample_rate_hz * _MEL_HOP_S)), sample_rate_hz, "center")
-    power = librosa.feature.melspectrogram(
-        y=np.asarray(audio, np.float32),
-        sr=sample_rate_hz,
-        n_fft=1 << round(np.log2(sample_rate_hz * _MEL_WINDOW_S)),
-        hop_length=grid.hop_samples,
-        n_mels=_MEL_BANDS,
-        fmax=_MEL_FMAX_HZ,
-    )
-    picture = librosa.power_to_db(power, ref=np.max, top_db=_MEL_RANGE_DB)
+    picture, grid = log_mel_db(audio, sample_rate_hz)
     extent = (_start_s(grid, 0), _start_s(grid, picture.shape[1]), 0, _MEL_BANDS)
     axes.imshow(picture, origin="lower", aspect="auto", extent=extent, cmap="magma", interpolation="nearest")
     axes.set_ylabel("mel band")

@@ -125,6 +125,32 @@ def add_strict(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument("--strict", action="store_true", help=help)
 
 
+def add_tiers(parser: Parser) -> None:
+    """--tier, of the reference; `read_tiers` reads it."""
+    parser.add_argument(
+        "--tier",
+        action="append",
+        default=[],
+        metavar="words=NAME|phones=NAME",
+        help="a tier of the reference TextGrids that is not named words or phones; may be given for both",
+    )
+
+
+def read_tiers(given: Sequence[str]) -> dict[str, str]:
+    """The tiers that the argument of `add_tiers` names, by "words" and "phones".
+
+    Raises:
+        AlignerError: One of them says something else.
+    """
+    tiers = {}
+    for tier in given:
+        kind, equals, name = tier.partition("=")
+        if kind not in ("words", "phones") or not equals or not name:
+            raise AlignerError(f"--tier {tier}: say words=NAME or phones=NAME")
+        tiers[kind] = name
+    return tiers
+
+
 def add_grid(parser: argparse.ArgumentParser) -> None:
     """The frames that durations count: --preset, or --hop, --sample-rate, --frame-rule (`read_grid`)."""
     from aligner.alignment import FRAME_RULES

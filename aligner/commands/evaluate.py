@@ -7,7 +7,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aligner.commands.arguments import ALIGNMENTS, WrongArguments, add_checkpoint, add_data, load_aligner
+from aligner.commands.arguments import (
+    ALIGNMENTS,
+    WrongArguments,
+    add_checkpoint,
+    add_data,
+    add_tiers,
+    load_aligner,
+    read_tiers,
+)
 from aligner.commands.output import by_reason, print_failures, print_table, progress
 from aligner.errors import AlignerError
 
@@ -44,13 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a folder with TextGrids or TIMIT .phn/.wrd, a .ctm file, or a prepared corpus with known times",
     )
-    on_disk.add_argument(
-        "--tier",
-        action="append",
-        default=[],
-        metavar="words=NAME|phones=NAME",
-        help="a tier of the reference TextGrids that is not named words or phones; may be given for both",
-    )
+    add_tiers(on_disk)
     sample = parser.add_argument_group("a checkpoint on a sample")
     add_checkpoint(sample, required=False)
     add_data(sample, required=False)
@@ -125,12 +127,7 @@ def _read(
     from aligner.formats.lookup import AlignmentLookup
     from aligner.formats.source import reading_of
 
-    tiers = {}
-    for tier in args.tier:
-        kind, equals, name = tier.partition("=")
-        if kind not in ("words", "phones") or not equals or not name:
-            raise AlignerError(f"--tier {tier}: say words=NAME or phones=NAME")
-        tiers[kind] = name
+    tiers = read_tiers(args.tier)
     ours, theirs = reading_of(args.alignments), reading_of(args.reference)
     if ours is not None and theirs is not None and not ours.agrees(theirs):
         print(
