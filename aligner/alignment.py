@@ -190,6 +190,8 @@ class Alignment:
         score: A confidence in [0, 1] for the whole utterance; None where nobody gave one.
         text: As written, "" if unknown.
         audio: The recording's path as the manifest has it, "" if unknown.
+        by_hand_s: The times that a person set, in order; the others are an aligner's. None: nobody said.
+        wrong_words: Indices of the words that a person marked as wrong: they are not what is said.
     """
 
     id: str
@@ -200,6 +202,8 @@ class Alignment:
     score: float | None = None
     text: str = ""
     audio: str = ""
+    by_hand_s: tuple[float, ...] | None = None
+    wrong_words: tuple[int, ...] = ()
 
     @classmethod
     def from_boundaries(

@@ -11,11 +11,14 @@ after it are two boundaries, otherwise they are one. TIMIT's closures are one ph
 is `t`), its `h#`, `pau` and `epi` are pauses. Phones are paired one to one, whatever their names, if both
 utterances have equally many; otherwise within each pair of matched words that have equally many. Anything
 else is counted as skipped, with its reason. An error is positive where the aligner is late.
+
+Of a reference that a person made by correcting an alignment, only the times that he set are compared: the
+others are the aligner's own.
 """
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +34,7 @@ from aligner.text.transcript import normalised_word
 # Tolerances that papers report: 20 ms for TIMIT's phones; 10, 25, 50, 100 ms by MFA (McAuliffe et al. 2017).
 THRESHOLDS_MS = (10, 20, 25, 50, 100)
 _WORST_SHOWN = 10  # utterances in `worst`, enough to listen to
+_SAME_S = 1e-6  # times that differ by less are one, written twice
 
 
 @dataclass
@@ -65,14 +69,20 @@ def compare(alignment: Alignment, reference: Alignment) -> Comparison:
     """
     result = Comparison(alignment.id, alignment.speaker or reference.speaker)
     pairs = _match_words(alignment.words, reference.words)
+    counts = _counted_times(reference)
     for ours, theirs in pairs:
-        result.word_starts_ms.append(
-            _error_ms(alignment.words[ours].start_s, reference.words[theirs].start_s)
-        )
-        result.word_ends_ms.append(_error_ms(alignment.words[ours].end_s, reference.words[theirs].end_s))
+        own, known = alignment.words[ours], reference.words[theirs]
+        if counts(known.start_s):
+            result.word_starts_ms.append(_error_ms(own.start_s, known.start_s))
+        if counts(known.end_s):
+            result.word_ends_ms.append(_error_ms(own.end_s, known.end_s))
+    result.words_skipped += [
+        ("word is marked as wrong", f"{alignment.id}: {reference.words[index].symbol}")
+        for index in reference.wrong_words
+    ]
     if alignment.words and reference.words:
         matched = {theirs for _, theirs in pairs}
-        result.words_skipped = [
+        result.words_skipped += [
             ("word has no counterpart in the alignment", f"{alignment.id}: {word.symbol}")
             for index, word in enumerate(reference.words)
             if index not in matched
@@ -92,7 +102,8 @@ def evaluate(alignments: Iterable[Alignment], references: AlignmentLookup) -> di
         Plain JSON types. `words` and `phones`: what `boundary_figures` gives, the mean signed error (words:
         start_bias_ms and end_bias_ms, phones: bias_ms) and skipped (words or phones of compared utterances
         without a counterpart). `speakers`: the same for each speaker. `worst`: utterances with the largest
-        mean error. `utterances`: how many were compared. `skipped`: how many were not. `reasons`: what was
+        mean error. `utterances`: how many were compared, `by_hand`: how many of them only in
+        the times that a person set. `skipped`: how many were not. `reasons`: what was
         skipped, by reason. Figures are None where there is nothing to take them over.
 
     Raises:
@@ -100,7 +111,7 @@ def evaluate(alignments: Iterable[Alignment], references: AlignmentLookup) -> di
     """
     comparisons: list[Comparison] = []
     reasons: dict[str, list[str]] = defaultdict(list)
-    skipped = 0
+    skipped = by_hand = 0
     for alignment in alignments:
         try:
             reference = references.find(alignment.id)
@@ -110,6 +121,7 @@ def evaluate(alignments: Iterable[Alignment], references: AlignmentLookup) -> di
             continue
         comparison = compare(alignment, reference)
         comparisons.append(comparison)
+        by_hand += reference.by_hand_s is not None
         for reason, what in (*comparison.words_skipped, *comparison.phones_skipped):
             reasons[reason].append(what)
     for name in references.unused():
@@ -121,6 +133,7 @@ def evaluate(alignments: Iterable[Alignment], references: AlignmentLookup) -> di
     return {
         **summarise(comparisons),
         "utterances": len(comparisons),
+        "by_hand": by_hand,
         "skipped": skipped,
         "worst": _worst(comparisons),
         "reasons": dict(reasons),
@@ -214,7 +227,10 @@ def _compare_phones(
         pairs = [(i, i) for i in range(len(ours))]
     else:
         pairs = list(_phones_of_words(ours, theirs, words))
-    result.phones_ms = list(_phone_errors_ms(ours, theirs, pairs))
+    counts = _counted_times(reference)
+    result.phones_ms = [
+        _error_ms(our_s, their_s) for our_s, their_s in _phone_times_s(ours, theirs, pairs) if counts(their_s)
+    ]
     paired = {j for _, j in pairs}
     result.phones_skipped = [
         (
@@ -243,9 +259,22 @@ def _phones_of_words(
             yield from zip(own[i], their[j], strict=True)
 
 
-def _phone_errors_ms(
+def _counted_times(reference: Alignment) -> Callable[[float], bool]:
+    """Which of a reference's times count: all, or those that a person set and that are of no wrong word."""
+    if reference.by_hand_s is None:
+        return lambda time_s: True
+    wrong = [reference.words[index] for index in reference.wrong_words]
+    known_s = [
+        time_s
+        for time_s in reference.by_hand_s
+        if not any(word.start_s - _SAME_S <= time_s <= word.end_s + _SAME_S for word in wrong)
+    ]
+    return lambda time_s: any(abs(time_s - known) <= _SAME_S for known in known_s)
+
+
+def _phone_times_s(
     ours: list[Interval], theirs: list[Interval], pairs: list[tuple[int, int]]
-) -> Iterator[float]:
+) -> Iterator[tuple[float, float]]:
     before: tuple[int, int] | None = None
     for i, j in pairs:
         if before is not None:
@@ -255,11 +284,11 @@ def _phone_errors_ms(
                 and theirs[j - 1].end_s == theirs[j].start_s
             )
             if not touching:
-                yield _error_ms(ours[before[0]].end_s, theirs[before[1]].end_s)
-        yield _error_ms(ours[i].start_s, theirs[j].start_s)
+                yield ours[before[0]].end_s, theirs[before[1]].end_s
+        yield ours[i].start_s, theirs[j].start_s
         before = i, j
     if before is not None:
-        yield _error_ms(ours[before[0]].end_s, theirs[before[1]].end_s)
+        yield ours[before[0]].end_s, theirs[before[1]].end_s
 
 
 def _error_ms(ours_s: float, theirs_s: float) -> float:

@@ -80,6 +80,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     summary = evaluate(alignments, references)
     _print_tables(summary)
     _print_unread_tiers(summary, references)
+    if summary["by_hand"]:
+        print(f"of {summary['by_hand']} utterances only the times that a person set are compared")
     if args.html:
         from aligner.report import evaluation_page
 

@@ -93,6 +93,7 @@ def export(
         writers = {name: stack.enter_context(writer) for name, writer in _writers(roots, settings).items()}
         for alignment in alignments:
             try:
+                _check_marks(alignment)
                 alignment = _renamed(alignment, settings)
                 own = alignment.own_tokens(settings.pauses_to)
             except AlignerError as error:
@@ -108,6 +109,13 @@ def export(
     for name, writer in writers.items():
         results[name].files = writer.folder.files
     return results
+
+
+def _check_marks(alignment: Alignment) -> None:
+    """Refuse an utterance whose text a person has marked as wrong: a voice would learn it."""
+    if alignment.wrong_words:
+        words = ", ".join(repr(alignment.words[index].symbol) for index in alignment.wrong_words)
+        raise NotExportable(f"{alignment.id}: marked as wrong: {words}; correct its text and align it again")
 
 
 def check_outputs(

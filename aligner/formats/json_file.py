@@ -1,6 +1,7 @@
 """JSON: one file an utterance, which holds everything an alignment holds."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def alignment_to_json(alignment: Alignment) -> dict[str, Any]:
     Args:
         alignment: One utterance.
     """
-    return {
+    data = {
         "id": alignment.id,
         "duration_s": alignment.duration_s,
         "speaker": alignment.speaker,
@@ -39,6 +40,9 @@ def alignment_to_json(alignment: Alignment) -> dict[str, Any]:
             {"start_s": t.start_s, "end_s": t.end_s, "score": t.score} for t in alignment.tokens if t.added
         ],
     }
+    if alignment.by_hand_s is not None:
+        data |= {"by_hand_s": list(alignment.by_hand_s), "wrong_words": list(alignment.wrong_words)}
+    return data
 
 
 def alignment_from_json(data: dict[str, Any]) -> Alignment:
@@ -74,7 +78,26 @@ def alignment_from_json(data: dict[str, Any]) -> Alignment:
         score=data["score"],
         text=data["text"],
         audio=data["audio"],
+        **marks_from_json(data, words),
     )
+
+
+def marks_from_json(data: Mapping[str, Any], words: Sequence[Interval]) -> dict[str, Any]:
+    """What a person set and marked, as arguments of `Alignment`; none where the data do not say.
+
+    Args:
+        data: With `by_hand_s` and `wrong_words`, or without.
+        words: Of the utterance.
+
+    Raises:
+        TypeError, ValueError: They are no times, or no indices of words.
+    """
+    if data.get("by_hand_s") is None:
+        return {}
+    wrong = tuple(sorted(set(data.get("wrong_words") or ())))
+    if not all(type(index) is int and 0 <= index < len(words) for index in wrong):
+        raise ValueError(f"its words marked as wrong {wrong} are not words of it")
+    return {"by_hand_s": tuple(sorted(map(float, data["by_hand_s"]))), "wrong_words": wrong}
 
 
 def read_json(path: Path) -> Alignment:

@@ -2,7 +2,8 @@
 
 Times of words and phones stand in `supervision.alignment["word"]` and `["phone"]` with their scores, those of
 pauses that were added among a consumer's own tokens in `["added_pause"]`. lhotse has no place for the
-utterance's score and for the word that each phone belongs to: these stand in `supervision.custom`.
+utterance's score, for the word that each phone belongs to and for what a person corrected: these stand in
+`supervision.custom`.
 """
 
 import gzip
@@ -18,6 +19,7 @@ from aligner.errors import AlignerError
 from aligner.formats.atomic import atomic_write, errors_named
 from aligner.formats.folder import make_folder
 from aligner.formats.gzip_file import compressed, damage_named
+from aligner.formats.json_file import marks_from_json
 from aligner.formats.tiers import (
     Entry,
     assign_words,
@@ -299,6 +301,8 @@ def _cut_data(alignment: Alignment, cut: Mapping[str, Any]) -> dict[str, Any]:
         custom["score"] = alignment.score
     if alignment.audio and recording is None:
         custom["audio"] = alignment.audio
+    if alignment.by_hand_s is not None:
+        custom |= {"by_hand_s": alignment.by_hand_s, "wrong_words": alignment.wrong_words}
     words = " ".join(word.symbol for word in alignment.words)
     channel = cut.get("channel", 0)
     supervision = {
@@ -363,6 +367,7 @@ def from_cut_data(data: dict[str, Any]) -> Alignment | None:
         score=custom.get("score"),
         text=supervision.get("text") or "",
         audio=audio if isinstance(audio, str) else "",
+        **marks_from_json(custom, words),
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aligner.alignment import Alignment
 from aligner.errors import AlignerError
+from aligner.formats.corrections import is_corrections, read_corrections
 from aligner.formats.ctm import PHONES_FILE, ctm_files, read_ctm
 from aligner.formats.json_file import read_json
 from aligner.formats.manifest import MANIFEST, SHARDS, read_alignments
@@ -24,10 +25,10 @@ def read(
     """The alignments at a path, in any format that can be read here.
 
     A file: a lhotse manifest, .ctm (of words if its name has "word" or "wrd" in it, otherwise of phones),
-    .TextGrid, .phn, .wrd or .json. A folder: what `aligner align` or `aligner prepare` wrote; one with
-    `phones.ctm`; otherwise every TextGrid, .phn/.wrd or .json in it and below (an MFA output folder is one);
-    otherwise its .ctm files. Of single files, ids are file names if those all differ, otherwise the path with
-    "-" for "/", and the speaker is the folder.
+    .TextGrid, .phn, .wrd or .json (also the corrections saved from a report). A folder: what `aligner align`
+    or `aligner prepare` wrote; one with `phones.ctm`; otherwise every TextGrid, .phn/.wrd or .json in it and
+    below (an MFA output folder is one); otherwise its .ctm files. Of single files, ids are file names if
+    those all differ, otherwise the path with "-" for "/", and the speaker is the folder.
 
     Args:
         path: A file or folder.
@@ -49,6 +50,8 @@ def read(
         phones, words = ctm_files(path)
         if phones or words:
             return read_ctm(phones, words, on_error)
+    if path.is_file() and is_corrections(path):
+        return read_corrections(path, on_error)
     if path.is_file():
         return iter([read_utterance(path, path.stem, words_tier=words_tier, phones_tier=phones_tier)])
     return _read_folder(path, words_tier, phones_tier, on_error)

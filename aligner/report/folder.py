@@ -198,7 +198,11 @@ def _utterance(
     alignment: Alignment, overview: Overview, sounds: Sounds, silent: dict[str, str]
 ) -> dict[str, Any]:
     content: dict[str, Any] = {
-        "alignment": _tiers(alignment),
+        "alignment": {
+            **_tiers(alignment),
+            "by_hand": [round(time_s, _TIME_DIGITS) for time_s in alignment.by_hand_s or ()],
+            "wrong": list(alignment.wrong_words),
+        },
         "reference": _found(overview.reference, alignment.id),
         "other": _found(overview.other, alignment.id),
         "audio": alignment.audio,

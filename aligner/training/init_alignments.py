@@ -113,6 +113,9 @@ def match(transcript: Transcript, given: Alignment, duration_s: float) -> Initia
     Raises:
         NoMatch: If they do not fit, with the reason.
     """
+    if given.wrong_words:
+        wrong = ", ".join(repr(given.words[index].symbol) for index in given.wrong_words)
+        raise NoMatch(f"of its words a person marked as wrong: {wrong}")
     if max((i.end_s for i in (*given.tokens, *given.words)), default=0.0) > duration_s + _LONGER_S:
         raise NoMatch(f"its times end after the recording, at {given.duration_s:.3f} s of {duration_s:.3f} s")
     if given.words:

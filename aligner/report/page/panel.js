@@ -36,8 +36,7 @@ Report.parts.push(() => {
     wavesurfer.on("play", () => { part("play").textContent = "Pause"; });
     wavesurfer.on("pause", () => { part("play").textContent = "Play"; });
     wavesurfer.on("finish", () => { part("play").textContent = "Play"; });
-    // While it zooms and resizes, what is near the visible part changes.
-    wavesurfer.on("redraw", () => view && view.paint());
+    wavesurfer.on("redraw", () => view && view.follow());
   }
 
   function clock() {
@@ -222,7 +221,7 @@ Report.parts.push(() => {
     wavesurfer.zoom(pixels);
     rule();
     wavesurfer.setScroll(Math.max(0, middle * pixels - width / 2));
-    if (view) view.paint();
+    if (view) view.follow();
   }
 
   // Times above the waveform, as many as there is room for.

@@ -15,6 +15,7 @@ Report.tiers = (wavesurfer, duration, strips, tiers, on) => {
     node.style.width = `${(100 * (end - start)) / duration}%`;
   };
   let range = [0, 0]; // what is in the page
+  let width = 0; // of the wrapper, when it was last laid out
   let selected = null; // { tier, index }
   let nodes = []; // [node, layout function]
 
@@ -34,9 +35,9 @@ Report.tiers = (wavesurfer, duration, strips, tiers, on) => {
   });
 
   function visible() {
-    const width = wrapper.clientWidth || 1;
-    const start = (wavesurfer.getScroll() / width) * duration;
-    return [start, start + (wavesurfer.getWidth() / width) * duration];
+    const whole = wrapper.clientWidth || 1;
+    const start = (wavesurfer.getScroll() / whole) * duration;
+    return [start, start + (wavesurfer.getWidth() / whole) * duration];
   }
 
   function paint() {
@@ -147,15 +148,19 @@ Report.tiers = (wavesurfer, duration, strips, tiers, on) => {
     return interval ? [interval[1], interval[2]] : [];
   }
 
-  function layout() { for (const [, set] of nodes) set(); }
+  function layout() {
+    width = wrapper.clientWidth;
+    for (const [, set] of nodes) set();
+  }
 
   return {
     paint,
     layout,
-    // After a scroll: only if the visible part has left what is in the page.
+    // After a scroll or a zoom: only what is new is put into the page, so that a drag goes on.
     follow() {
       const [start, end] = visible();
-      if (start < range[0] || end > range[1]) paint();
+      if (start < range[0] || end > range[1] || range[1] - range[0] > 9 * (end - start)) paint();
+      else if (wrapper.clientWidth !== width) layout();
     },
     select(tier, index) { selected = tier ? { tier, index } : null; layout(); },
     focusBox() {

@@ -189,3 +189,9 @@ def test_a_run_that_goes_on_has_started_already(corpus, tmp_path, capsys):
     resumed = fit(folder, tmp_path / "run", *ONE_EPOCH, "--resume", "--init-alignments", tmp_path / "grids")
     assert resumed == 1
     assert "cannot combine --resume with --init-alignments" in capsys.readouterr().err
+
+
+def test_a_text_that_a_person_marked_as_wrong_starts_nothing():
+    made = times(["ð", "i", "ɛ", "n", "d"], [0, 0, 1, 1, 1], ["the", "end"], [0, 0.2, 0.3, 0.6, 0.7, 0.9])
+    with pytest.raises(NoMatch, match="of its words a person marked as wrong: 'end'"):
+        match(TEXT, replace(made, by_hand_s=(), wrong_words=(1,)), 0.9)
