@@ -3,13 +3,15 @@
 import gzip
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from aligner.align_shards import Shard
 from aligner.aligner import Aligner
 from aligner.alignment import Alignment
+from aligner.corpus.kept import kept_in, read_kept
 from aligner.corpus.prepared import CUTS, CorpusInfo, Utterance, load_info, load_utterances
 from aligner.corpus.read_ahead import read_ahead
 from aligner.corpus.recording import Recording, load_recording
@@ -17,6 +19,7 @@ from aligner.errors import AlignerError, reason
 from aligner.formats import MANIFEST, AlignmentWriter
 from aligner.formats.atomic import atomic_write
 from aligner.formats.folder import output_folder
+from aligner.formats.read import find_manifest
 from aligner.formats.source import SOURCE, read_source
 from aligner.text.transcript import PAUSE
 
@@ -50,6 +53,7 @@ def align_corpus(
     batch_duration_s: float | None = None,
     trust: bool = False,
     shard: Shard | None = None,
+    keep: str | Path | None = None,
     on_progress: Callable[[float, float], None] | None = None,
     on_aligned: Callable[[Alignment], None] | None = None,
 ) -> AlignedCorpus:
@@ -68,6 +72,7 @@ def align_corpus(
         batch_duration_s: Seconds of audio in a batch at most, padding counted. None: 200, or 1600 on a GPU.
         trust: Allow the checkpoint to use classes from outside this package.
         shard: The part of the corpus to align; `align_shards.merge_shards` puts the parts together.
+        keep: Alignments that a person corrected: what he set stays, and the rest is aligned around it.
         on_progress: Called after every batch with seconds of audio done and seconds in all.
         on_aligned: Called with every alignment that this run makes.
 
@@ -83,11 +88,14 @@ def align_corpus(
     if batch_duration_s is None:
         batch_duration_s = _GPU_BATCH_S if device.startswith("cuda") else _BATCH_S
     utterances, cuts = load_utterances(data), _cuts(data)
+    kept = read_kept(keep) if keep is not None else {}
+    if strange := sorted(kept.keys() - cuts.keys()):
+        result.notes.append(f"{len(strange)} utterances of {keep} are not in {data}, such as {strange[0]}")
     whole = list(batches(utterances, batch_duration_s))
     own = whole[shard.number - 1 :: shard.of] if shard else whole
     result.audio_s = sum(utterance.duration_s for batch in own for utterance in batch)
     with output_folder(out, shard.name if shard else ""):
-        _claim(out, checkpoint, data, batch_duration_s, aligner, shard)
+        _claim(out, checkpoint, data, batch_duration_s, aligner, shard, keep)
         if shard and (out / MANIFEST).exists():
             result.notes.append(f"{out} holds the alignments of all shards already")
             return result
@@ -98,7 +106,7 @@ def align_corpus(
                     "aligned again"
                 )
             result.aligned |= writer.done
-            _align_missing(aligner, own, cuts, writer, result, on_progress, on_aligned)
+            _align_missing(aligner, own, cuts, kept, writer, result, on_progress, on_aligned)
         if shard:
             with atomic_write(shard.failures(out)) as file:
                 file.write(json.dumps(result.failed, ensure_ascii=False, sort_keys=True).encode())
@@ -109,6 +117,7 @@ def _align_missing(
     aligner: Aligner,
     batches: Sequence[Sequence[Utterance]],
     cuts: dict[str, bytes],
+    kept: dict[str, Alignment],
     writer: AlignmentWriter,
     result: AlignedCorpus,
     on_progress: Callable[[float, float], None] | None,
@@ -118,7 +127,7 @@ def _align_missing(
     rate_hz = aligner.frontend.sample_rate_hz
     due = [batch for batch in batches if any(u.id not in result.aligned for u in batch)]
     done_s = result.audio_s - sum(utterance.duration_s for batch in due for utterance in batch)
-    for batch, loaded in read_ahead(due, lambda own: load_usable(own, rate_hz)):
+    for batch, loaded in read_ahead(due, lambda own: load_usable(own, rate_hz, kept)):
         alignments, failed = align_usable(aligner, loaded)
         for id, alignment in alignments.items():
             if id not in result.aligned:
@@ -193,12 +202,22 @@ class Unusable:
     reason: str
 
 
-def load_usable(utterance: Utterance, sample_rate_hz: int) -> Recording | Unusable:
-    """The recording of an utterance, or why it cannot be had, whatever was raised. Arguments as of
-    `load_recording`.
+def load_usable(
+    utterance: Utterance, sample_rate_hz: int, kept: Mapping[str, Alignment] = MappingProxyType({})
+) -> Recording | Unusable:
+    """The recording of an utterance, or why it cannot be had, whatever was raised.
+
+    Args:
+        utterance: As of `load_recording`.
+        sample_rate_hz: As of `load_recording`.
+        kept: What a person corrected, by utterance id.
     """
     try:
-        return load_recording(utterance, sample_rate_hz)
+        recording = load_recording(utterance, sample_rate_hz)
+        if utterance.id not in kept:
+            return recording
+        transcript, own = kept_in(utterance, kept[utterance.id])
+        return replace(recording, transcript=transcript, kept=own)
     except Exception as error:
         return Unusable(utterance.id, reason(error).removeprefix(f"{utterance.id}: "))
 
@@ -254,6 +273,7 @@ def _claim(
     batch_duration_s: float,
     aligner: Aligner,
     shard: Shard | None,
+    keep: str | Path | None,
 ) -> None:
     """Note in `out/source.json` what the alignments are made of, so that a folder never mixes two runs.
 
@@ -267,13 +287,16 @@ def _claim(
         "text": aligner.settings()["text"],
         "symbols": list(aligner.vocabulary.symbols),
         "shards": shard.of if shard else 1,
+        "keep_sha256": None if keep is None else _sha256(find_manifest(Path(keep)) or Path(keep)),
     }
     before = read_source(out)
     if before is not None:
+        before.setdefault("keep_sha256", None)  # nothing could be kept when older ones were written
         if any(source[name] != before[name] for name in source if name in before):  # older ones say less
             raise AlignerError(
                 f"{out} holds alignments by another checkpoint, of another corpus, with another batch "
-                "duration or in another number of shards; choose another folder to write, or delete this one"
+                "duration, in another number of shards or with other boundaries kept; choose another folder "
+                "to write, or delete this one"
             )
         return
     with atomic_write(out / SOURCE) as file:

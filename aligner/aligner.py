@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aligner.alignment import Alignment
-from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrection
+from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrection, hold
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import read_audio, resample
 from aligner.corpus.recording import Recording, padded_audio
@@ -31,7 +31,7 @@ from aligner.frontends.packed import PackedFeatures
 from aligner.frontends.usable import usable_features
 from aligner.instantiate import instantiate
 from aligner.ragged import starts_of
-from aligner.search import TokenDurations, choose_pronunciations, forced_alignment
+from aligner.search import HeldBoundaries, TokenDurations, choose_pronunciations, forced_alignment
 from aligner.text.packed import PackedTexts, PackedTokens
 from aligner.text.reading import REFERENCE, TextReading
 from aligner.text.transcript import Transcript
@@ -157,6 +157,7 @@ class Aligner(nn.Module):
         boundaries_s = self._boundaries.correct(
             tokens, frames, audio, audio_lengths, features.surplus, durations_s
         )
+        boundaries_s = hold(_held(recordings), tokens, boundaries_s)
         evidence = utterance_evidence(
             decoded.goodness, tokens, decoded.durations.joint, self.frontend.grid.hop_s
         )
@@ -177,7 +178,10 @@ class Aligner(nn.Module):
         emissions = self.encoder.emissions(features, texts.tokens())
         choice = choose_pronunciations(self.encoder, emissions.joint, features, texts)
         tokens = texts.tokens(choice)
-        durations = forced_alignment(self.encoder, emissions, features, tokens)
+        held, pieces = _held(recordings), (features, tokens)
+        if held and self.encoder.context_free:  # the states of others are of whole texts
+            pieces = held.cut(features, tokens, self.frontend.grid)
+        durations = forced_alignment(self.encoder, emissions, *pieces)
         posteriors = self.encoder.log_posteriors(features, emissions)
         goodness = goodness_of_pronunciation(
             posteriors, starts_of(features.n_frames), durations.joint, tokens
@@ -326,7 +330,7 @@ class Aligner(nn.Module):
         utterance_scores = self.calibration.utterance_score(evidence).tolist()
         ends = np.cumsum(tokens.lengths)
         own_boundaries_s = np.split(boundaries_s, np.cumsum(tokens.lengths + 1)[:-1])
-        return [
+        alignments = [
             Alignment.from_boundaries(
                 recording.id,
                 own.symbols,
@@ -345,6 +349,11 @@ class Aligner(nn.Module):
                 zip(recordings, tokens.unpack(self.vocabulary.symbols), ends.tolist(), strict=True)
             )
         ]
+        return [own.kept.noted(alignment) for own, alignment in zip(recordings, alignments, strict=True)]
+
+
+def _held(recordings: Sequence[Recording]) -> HeldBoundaries:
+    return HeldBoundaries([recording.kept.boundaries_s for recording in recordings])
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

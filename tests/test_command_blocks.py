@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -25,6 +26,7 @@ from aligner import cli
 from aligner.cli import COMMANDS, build_parser
 from aligner.corpus.prepared import load_utterances
 from aligner.formats import export, read, write_alignments
+from aligner.formats.json_file import alignment_to_json
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = [
@@ -161,6 +163,12 @@ class World:
                 path / "alignments.jsonl.gz", [example(i, id=clip) for i, clip in enumerate(CLIPS)]
             )
 
+        def corrections(path: Path) -> None:
+            known = [u.reference for u in load_utterances("prepared") if u.reference is not None]
+            corrected = [replace(own, by_hand_s=(own.tokens[2].start_s,)) for own in known]
+            utterances = [alignment_to_json(own) for own in corrected]
+            path.write_text(json.dumps({"format": "aligner corrections", "utterances": utterances}, indent=1))
+
         def textgrids(path: Path) -> None:
             own = path.name == "mfa_output" and Path("prepared").exists()  # of the same recordings
             source = Path("prepared" if own and not Path("aligned").exists() else "aligned")
@@ -200,7 +208,7 @@ class World:
             "LJSpeech-1.1": voice, "LibriTTS": folder_of_texts, "TIMIT_SAMPLE": timit,
             "timit/test": textgrids, "praat": textgrids, "mfa_output": textgrids, "my-textgrids": textgrids,
             "prepared": prepared, "aligned": aligned,
-            "corpus": folder_of_texts,
+            "corpus": folder_of_texts, "corrections.json": corrections,
             "english_us_arpa.dict": lambda path: path.write_text(
                 "tea\tT IY1\nsam\tS AE1 M\nat\tAE1 T\nsame\tS EY1 M\nmate\tM EY1 T\n"
                 "a\tEY1\nsentence\tS EY1 T\nthat\tAE1 T\nwas\tM AE1 S\nnot\tM AE1 T\nin\tIY1 M\n"

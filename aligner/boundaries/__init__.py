@@ -1,6 +1,7 @@
 """Frames to seconds: the times of tokens, corrected by loudness at pauses and by the spectrum elsewhere."""
 
+from aligner.boundaries.by_hand import hold
 from aligner.boundaries.correction import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrection
 from aligner.boundaries.refine import BoundaryRefiner
 
-__all__ = ["PAUSE_FRACTION", "SHORTEST_PAUSE_S", "BoundaryCorrection", "BoundaryRefiner"]
+__all__ = ["PAUSE_FRACTION", "SHORTEST_PAUSE_S", "BoundaryCorrection", "BoundaryRefiner", "hold"]

@@ -47,6 +47,7 @@ examples:
   aligner align --checkpoint last.ckpt --data prepared --out aligned --format npy textgrid \\
     --hop 256 --sample-rate 22050 --frame-rule same
   aligner align --checkpoint last.ckpt --data prepared --out aligned --shard 1/4
+  aligner align --checkpoint last.ckpt --data prepared --out again --keep corrections.json
 
 `aligner export --help` explains the formats; it can also write them later."""
 
@@ -83,6 +84,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="align one of several parts, such as 3/8, into the same OUT, each by its own process; "
         "auto: as torchrun, srun or a Slurm array numbered it. The last to end puts them together, with the "
         "same bytes as one process",
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FILE",
+        help="hold the boundaries that a person set, and align the rest around them: what was saved from the "
+        "page of `aligner report`, or alignments made with such a FILE",
     )
     add_strict(parser, "fail if any utterance cannot be aligned")
 
@@ -158,6 +166,7 @@ def _align(
             batch_duration_s=args.batch_duration,
             trust=args.trust,
             shard=shard,
+            keep=args.keep,
             on_progress=on_progress,
             on_aligned=lists.add,
         )

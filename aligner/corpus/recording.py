@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from aligner.corpus.kept import Kept
 from aligner.corpus.prepared import Utterance, load_audio
 from aligner.text.transcript import Transcript
 
@@ -25,6 +26,7 @@ class Recording:
         speaker: "" if unknown.
         text: As written, "" if unknown.
         path: Of the file, "" if there is none.
+        kept: What a person set in an earlier alignment, and is to stay.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Recording:
     speaker: str = ""
     text: str = ""
     path: str = ""
+    kept: Kept = Kept()
 
 
 def load_recording(

@@ -7,10 +7,12 @@ from aligner.search.forced_alignment import (
     states_of,
     token_durations,
 )
+from aligner.search.held import HeldBoundaries
 from aligner.search.pronunciation import choose_pronunciations
 from aligner.search.viterbi import StatePaths, best_paths
 
 __all__ = [
+    "HeldBoundaries",
     "StatePaths",
     "TokenDurations",
     "align_states",
