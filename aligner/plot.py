@@ -147,6 +147,7 @@ def log_mel_db(audio: NDArray[np.float32], sample_rate_hz: int) -> tuple[NDArray
         end = min(first + _MEL_PART_FRAMES, n_frames)
         before = min(first, beside)
         samples = audio[(first - before) * grid.hop_samples : (end + beside) * grid.hop_samples]
+        samples = np.pad(samples, (0, max(0, n_fft - len(samples))))  # librosa warns of shorter ones
         power = librosa.feature.melspectrogram(
             y=np.asarray(samples, np.float32),
             sr=sample_rate_hz,

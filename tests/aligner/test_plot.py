@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from aligner.alignment import Alignment
 from aligner.errors import AlignerError
 from aligner.frontends import Energy, Mel
-from aligner.plot import plot_alignment, plot_features, save_picture
+from aligner.plot import log_mel_db, plot_alignment, plot_features, save_picture
 
 RATE_HZ = 16000
 
@@ -78,3 +78,13 @@ def test_a_frontend_of_one_channel_is_a_line_over_the_centres() -> None:
     times_s, values = map(np.asarray, bottom.lines[0].get_data())
     assert times_s[:2] == pytest.approx([0, 256 / 22050])
     np.testing.assert_array_equal(values, features["energy"][:, 0])
+
+
+def test_the_log_mel_of_a_long_recording_is_that_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made a part at a time, and nobody sees where the parts meet."""
+    audio = np.random.default_rng(0).normal(0, 0.1, 40000).astype(np.float32)
+    whole, grid = log_mel_db(audio, RATE_HZ)
+    monkeypatch.setattr("aligner.plot._MEL_PART_FRAMES", 37)
+    in_parts, _ = log_mel_db(audio, RATE_HZ)
+    assert whole.shape == (80, grid.frame_count(len(audio)))
+    assert in_parts == pytest.approx(whole, abs=1e-3)
