@@ -19,7 +19,6 @@ from aligner.errors import AlignerError, reason
 from aligner.formats import MANIFEST, AlignmentWriter
 from aligner.formats.atomic import atomic_write
 from aligner.formats.folder import output_folder
-from aligner.formats.read import find_manifest
 from aligner.formats.source import SOURCE, read_source
 from aligner.text.transcript import PAUSE
 
@@ -53,7 +52,7 @@ def align_corpus(
     batch_duration_s: float | None = None,
     trust: bool = False,
     shard: Shard | None = None,
-    keep: str | Path | None = None,
+    keep: Sequence[Path] = (),
     on_progress: Callable[[float, float], None] | None = None,
     on_aligned: Callable[[Alignment], None] | None = None,
 ) -> AlignedCorpus:
@@ -72,7 +71,8 @@ def align_corpus(
         batch_duration_s: Seconds of audio in a batch at most, padding counted. None: 200, or 1600 on a GPU.
         trust: Allow the checkpoint to use classes from outside this package.
         shard: The part of the corpus to align; `align_shards.merge_shards` puts the parts together.
-        keep: Alignments that a person corrected: what he set stays, and the rest is aligned around it.
+        keep: Alignments that a person corrected: what he set stays, and the rest is aligned around it. Of an
+            utterance that is in several, the last counts.
         on_progress: Called after every batch with seconds of audio done and seconds in all.
         on_aligned: Called with every alignment that this run makes.
 
@@ -88,14 +88,14 @@ def align_corpus(
     if batch_duration_s is None:
         batch_duration_s = _GPU_BATCH_S if device.startswith("cuda") else _BATCH_S
     utterances, cuts = load_utterances(data), _cuts(data)
-    kept = read_kept(keep) if keep is not None else {}
+    kept = read_kept(keep)
     if strange := sorted(kept.keys() - cuts.keys()):
-        result.notes.append(f"{len(strange)} utterances of {keep} are not in {data}, such as {strange[0]}")
+        result.notes.append(f"{len(strange)} utterances to keep are not in {data}, such as {strange[0]}")
     whole = list(batches(utterances, batch_duration_s))
     own = whole[shard.number - 1 :: shard.of] if shard else whole
     result.audio_s = sum(utterance.duration_s for batch in own for utterance in batch)
     with output_folder(out, shard.name if shard else ""):
-        _claim(out, checkpoint, data, batch_duration_s, aligner, shard, keep)
+        _claim(out, checkpoint, data, batch_duration_s, aligner, shard, kept)
         if shard and (out / MANIFEST).exists():
             result.notes.append(f"{out} holds the alignments of all shards already")
             return result
@@ -273,7 +273,7 @@ def _claim(
     batch_duration_s: float,
     aligner: Aligner,
     shard: Shard | None,
-    keep: str | Path | None,
+    kept: dict[str, Alignment],
 ) -> None:
     """Note in `out/source.json` what the alignments are made of, so that a folder never mixes two runs.
 
@@ -287,11 +287,11 @@ def _claim(
         "text": aligner.settings()["text"],
         "symbols": list(aligner.vocabulary.symbols),
         "shards": shard.of if shard else 1,
-        "keep_sha256": None if keep is None else _sha256(find_manifest(Path(keep)) or Path(keep)),
+        "kept_sha256": hashlib.sha256(repr(sorted(kept.items())).encode()).hexdigest() if kept else None,
     }
     before = read_source(out)
     if before is not None:
-        before.setdefault("keep_sha256", None)  # nothing could be kept when older ones were written
+        before.setdefault("kept_sha256", None)  # nothing could be kept when older ones were written
         if any(source[name] != before[name] for name in source if name in before):  # older ones say less
             raise AlignerError(
                 f"{out} holds alignments by another checkpoint, of another corpus, with another batch "

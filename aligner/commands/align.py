@@ -87,10 +87,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keep",
+        nargs="+",
+        default=[],
         type=Path,
         metavar="FILE",
         help="hold the boundaries that a person set, and align the rest around them: what was saved from the "
-        "page of `aligner report`, or alignments made with such a FILE",
+        "page of `aligner report`, or alignments made with such a FILE; of an utterance in several, the last",
     )
     add_strict(parser, "fail if any utterance cannot be aligned")
 

@@ -1,6 +1,6 @@
 """Kept boundaries: those that a person set in an earlier alignment, and that a new one is to hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,21 +38,26 @@ class Kept:
         return replace(alignment, by_hand_s=by_hand_s, wrong_words=self.wrong_words)
 
 
-def read_kept(path: str | Path) -> dict[str, Alignment]:
+def read_kept(paths: Iterable[Path]) -> dict[str, Alignment]:
     """The alignments that a person corrected, by utterance id.
 
     Args:
-        path: What was saved from a report; or alignments that hold such corrections.
+        paths: What was saved from reports, or alignments that hold such corrections. Of an utterance that is
+            in several, the last counts.
 
     Raises:
-        AlignerError: It cannot be read, or nothing in it was set or marked by a person.
+        AlignerError: One cannot be read, or nothing in it was set or marked by a person.
     """
-    found = {own.id: own for own in read(path) if own.by_hand_s or own.wrong_words}
-    if not found:
-        raise AlignerError(
-            f"{path}: says of no boundary that a person set it; name what the page of `aligner report` saved"
-        )
-    return found
+    kept: dict[str, Alignment] = {}
+    for path in paths:
+        found = {own.id: own for own in read(path) if own.by_hand_s or own.wrong_words}
+        if not found:
+            raise AlignerError(
+                f"{path}: says of no boundary that a person set it; name what the page of `aligner report` "
+                "saved"
+            )
+        kept |= found
+    return kept
 
 
 def kept_in(utterance: Utterance, corrected: Alignment) -> tuple[Transcript, Kept]:

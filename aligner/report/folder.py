@@ -3,7 +3,6 @@
 Names of files are numbers, never ids; what people wrote is only ever in JSON, and the page shows it as text.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -122,7 +121,7 @@ def write_report(
             if on_progress is not None:
                 on_progress(done, len(rows))
         index = {
-            "key": _fingerprint(rows),
+            "key": overview.fingerprint,
             "title": title,
             "order": overview.ordered_by,
             "rows": [_row(row) for row in rows],
@@ -168,12 +167,6 @@ def _write_script(path: Path, call: str, content: Any) -> None:
     """A script that hands the page data; escaped to ASCII, so that no encoding can change what it says."""
     with atomic_write(path) as file:
         file.write(f"{call}{json.dumps(content, separators=(',', ':'))});\n".encode("ascii"))
-
-
-def _fingerprint(rows: Iterable[Row]) -> str:
-    """Of what the page is about: corrections that a browser keeps are found again by it."""
-    content = "\n".join(f"{row.id}\t{row.duration_s:.3f}" for row in sorted(rows, key=lambda row: row.id))
-    return hashlib.sha256(content.encode(errors="replace")).hexdigest()[:16]
 
 
 def _row(row: Row) -> list[Any]:

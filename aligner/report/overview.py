@@ -1,6 +1,7 @@
 """The overview of a report: a row for each utterance, and the figures of all of them."""
 
 import csv
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -81,6 +82,7 @@ class Overview:
     phone_scores: list[float] = field(default_factory=list)
     errors: list[Comparison] = field(default_factory=list)
     differences: list[Comparison] = field(default_factory=list)
+    _content: Any = field(default_factory=hashlib.sha256)
 
     @property
     def ordered_by(self) -> str:
@@ -89,6 +91,7 @@ class Overview:
 
     def add(self, alignment: Alignment) -> None:
         """Take an utterance into account."""
+        self._content.update(repr((alignment.id, alignment.tokens, alignment.words)).encode(errors="replace"))
         text = alignment.text or " ".join(word.symbol for word in alignment.words)
         row = Row(alignment.id, alignment.speaker, text, alignment.duration_s, alignment.score)
         row.suspicion = self.suspicions.get(alignment.id, "")
@@ -106,6 +109,11 @@ class Overview:
                 if token.score is not None:
                     self.phone_scores.append(token.score)
         self.rows.append(row)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all alignments: by it a browser finds the corrections again that it keeps of these."""
+        return str(self._content.hexdigest()[:32])
 
     def worst_first(self) -> list[Row]:
         """The rows, those with the largest difference, the largest error or the lowest score first."""

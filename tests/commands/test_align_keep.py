@@ -63,9 +63,14 @@ def test_what_was_set_stays_and_nothing_else_changes(
         assert [t.symbol for t in after[own.id].tokens] == [t.symbol for t in own.tokens]
     for id in before.keys() - moves_s.keys():
         assert after[id] == before[id]
-    # Once more, from what is kept in the alignments themselves.
+    # Once more, from what is kept in the alignments themselves; and with more on top.
     assert align(checkpoint, tiny_corpus, tmp_path / "third", "--keep", tmp_path / "again") == 0
     assert by_id(tmp_path / "third") == after
+    more = save(tmp_path / "more.json", [corrected(before["u02"], {3: 0.01})])
+    assert align(checkpoint, tiny_corpus, tmp_path / "fourth", "--keep", tmp_path / "again", more) == 0
+    fourth = by_id(tmp_path / "fourth")
+    assert fourth["u00"] == after["u00"]
+    assert fourth["u02"].by_hand_s != after["u02"].by_hand_s
 
 
 def test_neighbours_are_at_least_as_right(
@@ -130,7 +135,7 @@ def test_corrections_of_another_text_cost_only_their_utterance(
     assert after["u00"].by_hand_s == good.by_hand_s
     assert after.keys() == before.keys() - {"u03"}
     assert "u03\tits corrections are of the words" in (tmp_path / "again" / "failed.tsv").read_text()
-    assert f"1 utterances of {file} are not in {tiny_corpus}, such as nobody" in capsys.readouterr().err
+    assert f"1 utterances to keep are not in {tiny_corpus}, such as nobody" in capsys.readouterr().err
 
 
 def test_a_folder_never_mixes_what_was_kept(

@@ -37,7 +37,7 @@ Report.corrections = {
     let taken = 0;
     for (const one of data.utterances) {
       if (!Report.byId.has(one.id)) continue;
-      const interval = (name) => (i) => [name ? i[name] : "", i.start_s, i.end_s, i.score];
+      const interval = (name) => (i) => [name ? i[name] : "sil", i.start_s, i.end_s, i.score];
       const tokens = one.tokens.map((token) => [...interval("symbol")(token), token.word, false]);
       const pauses = (one.added_pauses || []).map((pause) => [...interval("")(pause), -1, true]);
       Report.corrections.states.set(one.id, {

@@ -8,9 +8,6 @@ Report.parts.push(() => {
   const MOST_PIXELS = 8000; // a second, at the largest zoom
   const FIRST_PIXELS = 200; // a second, when it opens: phones can be read
   const media = new Report.Player();
-  const RULES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300]; // seconds between labels
-  let timeline = null;
-  let ruled = null;
   let wavesurfer = null;
   let view = null; // of Report.tiers
   let content = null; // of the utterance
@@ -23,7 +20,14 @@ Report.parts.push(() => {
 
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const colours = () => ({ waveColor: style("--wave"), progressColor: style("--played"), cursorColor: style("--cursor") });
-  const bytes = (base64) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+
+  function bytes(base64) {
+    if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
+    const chars = atob(base64);
+    const made = new Uint8Array(chars.length);
+    for (let place = 0; place < chars.length; place += 1) made[place] = chars.charCodeAt(place);
+    return made;
+  }
 
   function prepare() {
     if (wavesurfer) return;
@@ -93,8 +97,9 @@ Report.parts.push(() => {
     content = loaded;
     history = [];
     const corrected = Report.corrections.states.get(row.id);
-    const fits = corrected && corrected.tokens.length === loaded.alignment.tokens.length
-      && corrected.words.length === loaded.alignment.words.length;
+    const symbols = (list) => JSON.stringify(list.map((interval) => interval[0]));
+    const fits = corrected && symbols(corrected.tokens) === symbols(loaded.alignment.tokens)
+      && symbols(corrected.words) === symbols(loaded.alignment.words);
     if (corrected && !fits) {
       Report.say(`${row.id}: its corrections are of another alignment and are not shown`);
     }
@@ -143,10 +148,9 @@ Report.parts.push(() => {
     ];
     const strips = content.sound ? content.sound.strips : [];
     view = Report.tiers(wavesurfer, state.duration, strips, tiers, { select: choose, corrected });
-    selected = null;
+    zoom(pixels);
     view.paint();
     choose_none();
-    zoom(pixels);
     buttons();
     clock();
   }
@@ -219,22 +223,8 @@ Report.parts.push(() => {
     const middle = (wavesurfer.getScroll() + width / 2) / before;
     pixels = Math.min(MOST_PIXELS, Math.max(fit, wanted));
     wavesurfer.zoom(pixels);
-    rule();
     wavesurfer.setScroll(Math.max(0, middle * pixels - width / 2));
     if (view) view.follow();
-  }
-
-  // Times above the waveform, as many as there is room for.
-  function rule() {
-    const label = RULES.find((seconds) => seconds * pixels >= 70) || RULES.at(-1);
-    if (label === ruled) return;
-    ruled = label;
-    if (timeline) timeline.destroy();
-    timeline = wavesurfer.registerPlugin(WaveSurfer.Timeline.create({
-      height: 18, insertPosition: "beforebegin", timeInterval: label / 5, primaryLabelInterval: label,
-      secondaryLabelInterval: label, formatTimeCallback: (time) => String(Math.round(time * 1000) / 1000),
-      style: { color: style("--text"), fontSize: "11px" },
-    }));
   }
 
   function corrected() {
@@ -305,7 +295,7 @@ Report.parts.push(() => {
     event.preventDefault();
     zoom(pixels * (event.deltaY < 0 ? 1.2 : 1 / 1.2));
   }, { passive: false });
-  window.addEventListener("themechange", () => { if (wavesurfer) { wavesurfer.setOptions(colours()); ruled = null; rule(); } });
+  window.addEventListener("themechange", () => { if (wavesurfer) wavesurfer.setOptions(colours()); });
 
   const named = Report.byId.get(decodeURIComponent(location.hash.slice(1)));
   const first = named || Report.table.view[0];

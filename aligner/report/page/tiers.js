@@ -6,6 +6,9 @@
 // tiers: [{ name, kind: "word" | "phone", intervals, model }], intervals [symbol, start, end, score, ...]; those
 // with a model can be corrected. on: { select(tier, index), corrected() }.
 Report.tiers = (wavesurfer, duration, strips, tiers, on) => {
+  const RULES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300]; // seconds between times
+  const RULE_PIXELS = 60; // at least, between times
+  const LEAST_PIXELS = 3; // a narrower phone is not shown: zoom in to see it
   const { element } = Report;
   const wrapper = wavesurfer.getWrapper();
   const root = element("div", { part: "tiers" });
@@ -16,9 +19,12 @@ Report.tiers = (wavesurfer, duration, strips, tiers, on) => {
   };
   let range = [0, 0]; // what is in the page
   let width = 0; // of the wrapper, when it was last laid out
+  let narrow = false; // whether something is left out because it is too narrow to be seen
   let selected = null; // { tier, index }
   let nodes = []; // [node, layout function]
 
+  const ruler = element("div", { part: "ruler", "aria-hidden": "true" });
+  wrapper.append(ruler);
   if (strips.length) root.append(spectrogram);
   for (const tier of tiers) {
     tier.row = element("div", { part: `row ${tier.kind}s`, role: "group", "aria-label": tier.name });
@@ -44,7 +50,10 @@ Report.tiers = (wavesurfer, duration, strips, tiers, on) => {
     const [start, end] = visible();
     const beside = end - start;
     range = [start - beside, end + beside];
+    const least = (LEAST_PIXELS * duration) / wrapper.clientWidth;
     const near = ([, from, to]) => to >= range[0] && from <= range[1];
+    narrow = false;
+    const wide = ([, from, to]) => to - from >= least || !(narrow = true);
     nodes = [];
     const pictures = strips.filter((strip) => near(["", strip.start_s, strip.end_s])).map((strip) => {
       const image = element("img", { src: `data:image/jpeg;base64,${strip.jpeg}`, alt: "", draggable: false, part: "strip" });
@@ -54,10 +63,13 @@ Report.tiers = (wavesurfer, duration, strips, tiers, on) => {
     spectrogram.replaceChildren(...pictures);
     for (const tier of tiers) {
       const made = [];
-      tier.intervals.forEach((interval, index) => { if (near(interval)) made.push(box(tier, interval, index)); });
+      tier.intervals.forEach((interval, index) => {
+        if (near(interval) && wide(interval)) made.push(box(tier, interval, index));
+      });
       if (tier.model) {
         for (const point of tier.model.points(tier.kind)) {
-          if (near(["", point.time, point.time])) made.push(edge(tier, point));
+          const [low, high] = tier.model.limits(point);
+          if (near(["", point.time, point.time]) && high - low > 2 * least) made.push(edge(tier, point));
         }
       }
       tier.row.replaceChildren(...made);
@@ -97,7 +109,7 @@ Report.tiers = (wavesurfer, duration, strips, tiers, on) => {
     node.point = point;
     nodes.push([node, () => {
       const [low, high] = tier.model.limits(point);
-      const room = (Math.min(point.time - low, high - point.time) * wrapper.clientWidth) / duration;
+      const room = (Math.min(point.time - low, high - point.time) * width) / duration;
       const held = tier.model.isHeld(point);
       node.setAttribute("part", held ? "edge held" : "edge");
       node.setAttribute("aria-label", `boundary ${point.between}${held ? ", set by hand" : ""}`);
@@ -148,8 +160,23 @@ Report.tiers = (wavesurfer, duration, strips, tiers, on) => {
     return interval ? [interval[1], interval[2]] : [];
   }
 
+  // Times above the waveform.
+  function rule() {
+    const step = RULES.find((seconds) => (seconds * wrapper.clientWidth) / duration >= RULE_PIXELS) || RULES.at(-1);
+    const times = [];
+    for (let count = Math.max(0, Math.ceil(range[0] / step)); count * step <= Math.min(range[1], duration); count += 1) {
+      const time = count * step;
+      const node = element("span", { part: "time" }, String(Math.round(time * 1000) / 1000));
+      node.style.left = `${(100 * time) / duration}%`;
+      times.push(node);
+    }
+    ruler.replaceChildren(...times);
+  }
+
   function layout() {
-    width = wrapper.clientWidth;
+    if (width !== wrapper.clientWidth || ruler.range !== range) rule();
+    ruler.range = range;
+    width = wrapper.clientWidth; // read once: after every style that is set it would be worked out anew
     for (const [, set] of nodes) set();
   }
 
@@ -159,8 +186,10 @@ Report.tiers = (wavesurfer, duration, strips, tiers, on) => {
     // After a scroll or a zoom: only what is new is put into the page, so that a drag goes on.
     follow() {
       const [start, end] = visible();
-      if (start < range[0] || end > range[1] || range[1] - range[0] > 9 * (end - start)) paint();
-      else if (wrapper.clientWidth !== width) layout();
+      const zoomed = wrapper.clientWidth !== width;
+      const much = range[1] - range[0] > 9 * (end - start);
+      if (start < range[0] || end > range[1] || much || (zoomed && narrow)) paint();
+      else if (zoomed) layout();
     },
     select(tier, index) { selected = tier ? { tier, index } : null; layout(); },
     focusBox() {
@@ -172,7 +201,7 @@ Report.tiers = (wavesurfer, duration, strips, tiers, on) => {
       if (found) found[0].focus({ preventScroll: true });
     },
     hasFocus: () => root.contains(root.getRootNode().activeElement),
-    remove() { root.remove(); },
+    remove() { root.remove(); ruler.remove(); },
   };
 };
 
@@ -203,13 +232,13 @@ Report.model = (state) => {
   add(words, "word");
   add(tokens, "phone");
   const ordered = [...points.values()].sort((a, b) => a.time - b.time);
+  ordered.forEach((point, index) => { point.index = index; });
 
   return {
     points: (kind) => ordered.filter((point) => point.kinds.has(kind)),
     limits(point) {
-      const index = ordered.indexOf(point);
-      const low = index ? ordered[index - 1].time : 0;
-      const high = index + 1 < ordered.length ? ordered[index + 1].time : duration;
+      const low = point.index ? ordered[point.index - 1].time : 0;
+      const high = point.index + 1 < ordered.length ? ordered[point.index + 1].time : duration;
       return [Math.min(point.time, low + LEAST), Math.max(point.time, high - LEAST)];
     },
     move(point, time) {
