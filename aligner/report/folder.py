@@ -25,7 +25,7 @@ _INDEX = "index.js"  # names a folder as a report, too
 _DATA = "data"
 _VENDORED = "vendor"
 _TITLE = "{{title}}"  # in the page's own source
-_TIME_DIGITS = 6
+_TIME_DIGITS = 8  # as many as a manifest has
 
 
 @dataclass
@@ -196,6 +196,7 @@ def _utterance(
             "by_hand": [round(time_s, _TIME_DIGITS) for time_s in alignment.by_hand_s or ()],
             "wrong": list(alignment.wrong_words),
         },
+        "duration_s": alignment.duration_s,
         "reference": _found(overview.reference, alignment.id),
         "other": _found(overview.other, alignment.id),
         "audio": alignment.audio,

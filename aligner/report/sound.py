@@ -82,7 +82,8 @@ class Sounds:
         elif self._given is None and alignment.audio:
             samples, rate_hz = read_audio(alignment.audio)
         else:
-            raise AlignerError("its recording is not known: name the corpus or the folder with --audio")
+            where = f"is not in {self._given}" if self._given else "is not known"
+            raise AlignerError(f"its recording {where}: name the corpus or the folder with --audio")
         length_s = len(samples) / rate_hz
         if abs(length_s - alignment.duration_s) > _OTHER_LENGTH_S:
             raise AlignerError(

@@ -12,7 +12,8 @@ Report.parts.push(() => {
   let view = null; // of Report.tiers
   let content = null; // of the utterance
   let state = null; // its times and marks, as corrected
-  let history = [];
+  let history = []; // earlier states, the last one last
+  let previous = null; // the state before the change that is being made
   let tiers = [];
   let selected = null; // { tier, index }
   let pixels = FIRST_PIXELS;
@@ -49,7 +50,7 @@ Report.parts.push(() => {
 
   function fresh(row, alignment) {
     return {
-      duration: row.duration, speaker: row.speaker, score: row.score, text: row.text, audio: content.audio,
+      duration: content.duration_s, speaker: row.speaker, score: row.score, text: row.text, audio: content.audio,
       words: structuredClone(alignment.words), tokens: structuredClone(alignment.tokens),
       byHand: [...(alignment.by_hand || [])], wrong: [...(alignment.wrong || [])],
     };
@@ -67,11 +68,11 @@ Report.parts.push(() => {
     if (row.difference !== null) remarks.push(`${row.difference} ms from the other run, at most ${row.largestDifference} ms`);
     if (row.suspicion) remarks.push(`suspicious: ${row.suspicion}`);
     part("remarks").textContent = remarks.join(" · ");
-    try { history_replace(row); } catch { /* a browser that keeps file addresses as they are */ }
+    try { address(row); } catch { /* a browser that keeps file addresses as they are */ }
     Report.table.reveal();
   }
 
-  function history_replace(row) { window.history.replaceState(null, "", `#${encodeURIComponent(row.id)}`); }
+  function address(row) { window.history.replaceState(null, "", `#${encodeURIComponent(row.id)}`); }
 
   Report.panel = {
     show(row) {
@@ -104,7 +105,7 @@ Report.parts.push(() => {
       Report.say(`${row.id}: its corrections are of another alignment and are not shown`);
     }
     state = fits ? structuredClone(corrected) : fresh(row, loaded.alignment);
-    state.duration = row.duration;
+    state.duration = loaded.duration_s;
     prepare();
     media.pause();
     media.buffer = null;
@@ -150,12 +151,12 @@ Report.parts.push(() => {
     view = Report.tiers(wavesurfer, state.duration, strips, tiers, { select: choose, corrected });
     zoom(pixels);
     view.paint();
-    choose_none();
+    chooseNone();
     buttons();
     clock();
   }
 
-  function choose_none() {
+  function chooseNone() {
     selected = null;
     view.select(null);
     part("selected").textContent = "Click a phone or a word to hear it.";
@@ -240,7 +241,6 @@ Report.parts.push(() => {
     Report.corrections.put(Report.current.id, structuredClone(state));
     buttons();
   }
-  let previous = null;
 
   function buttons() {
     if (!history.length) previous = structuredClone(state);

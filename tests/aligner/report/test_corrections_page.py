@@ -10,6 +10,7 @@ from opened_page import Opened
 
 from aligner.alignment import Alignment
 from aligner.cli import main
+from aligner.corpus.prepared import load_utterances
 from aligner.formats import read
 
 Open = Callable[..., Opened]
@@ -55,7 +56,7 @@ def per_second(opened: Opened) -> float:
 
 
 def test_a_dragged_boundary_is_saved_and_read_back(
-    open_page: Open, tiny_report: Path, tmp_path: Path
+    open_page: Open, tiny_report: Path, tiny_corpus: Path, tmp_path: Path
 ) -> None:
     opened = open_page(tiny_report)
     opened.ready("u00")
@@ -65,7 +66,9 @@ def test_a_dragged_boundary_is_saved_and_read_back(
     moved_s = before[2][2] + 15 / per_second(opened)
     assert opened.state()["tokens"][2][2] == pytest.approx(moved_s, abs=0.002)
     corrected = only(saved(opened, tmp_path))
-    assert corrected.id == "u00"
+    (exact,) = [u for u in load_utterances(tiny_corpus) if u.id == "u00"]
+    assert (corrected.id, corrected.duration_s) == ("u00", exact.duration_s)  # frames are counted by it
+    assert corrected.tokens[-1].end_s == pytest.approx(exact.duration_s, abs=1e-8)
     assert corrected.tokens[2].end_s == corrected.tokens[3].start_s == pytest.approx(moved_s, abs=0.002)
     assert corrected.by_hand_s == (corrected.tokens[2].end_s,)
     for index, token in enumerate(corrected.tokens):
