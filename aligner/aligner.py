@@ -353,7 +353,8 @@ class Aligner(nn.Module):
 
 
 def _held(recordings: Sequence[Recording]) -> HeldBoundaries:
-    return HeldBoundaries([recording.kept.boundaries_s for recording in recordings])
+    kept = [recording.kept for recording in recordings]
+    return HeldBoundaries([own.boundaries_s for own in kept], [own.pauses for own in kept])
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

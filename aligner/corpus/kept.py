@@ -20,10 +20,12 @@ class Kept:
 
     Args:
         boundaries_s: Times by boundary: boundary t is before token t of the transcript's tokens.
+        pauses: The optional pauses beside these that the person saw: they are no longer optional.
         wrong_words: Indices of the words that are marked as wrong.
     """
 
     boundaries_s: Mapping[int, float] = field(default_factory=dict)
+    pauses: frozenset[int] = frozenset()
     wrong_words: tuple[int, ...] = ()
 
     def noted(self, alignment: Alignment) -> Alignment:
@@ -85,8 +87,10 @@ def kept_in(utterance: Utterance, corrected: Alignment) -> tuple[Transcript, Kep
             f"{utterance.duration_s:.3f} s"
         )
     transcript = _as_said(utterance.transcript, corrected)
-    places = _places(transcript.tokens(), corrected.tokens)
+    tokens = transcript.tokens()
     boundaries_s: dict[int, float] = {}
+    pauses: set[int] = set()
+    places = _places(tokens, corrected.tokens)
     for time_s in corrected.by_hand_s:
         found = [t for t, own in enumerate(corrected.tokens) if abs(own.start_s - time_s) <= _SAME_S]
         if not found:
@@ -95,7 +99,8 @@ def kept_in(utterance: Utterance, corrected: Alignment) -> tuple[Transcript, Kep
             # also around pauses that are possible here, and that the person saw none of
             before = places[t - 1] + 1 if t else 0
             boundaries_s |= dict.fromkeys(range(before, places[t] + 1), time_s)
-    return transcript, Kept(boundaries_s, corrected.wrong_words)
+            pauses |= {place for place in places[max(0, t - 1) : t + 1] if tokens.skippable[place]}
+    return transcript, Kept(boundaries_s, frozenset(pauses), corrected.wrong_words)
 
 
 def _as_said(transcript: Transcript, corrected: Alignment) -> Transcript:

@@ -3,7 +3,7 @@
 B batch, N packed tokens, n boundaries that are held.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,9 +20,11 @@ class HeldBoundaries:
 
     Args:
         times_s: For each of B utterances the times of those that are held: boundary t is before token t.
+        pauses: For each the optional pauses that get a frame all the same.
     """
 
     times_s: Sequence[Mapping[int, float]]
+    pauses: Sequence[Collection[int]]
 
     def __bool__(self) -> bool:
         return any(self.times_s)
@@ -41,13 +43,15 @@ class HeldBoundaries:
             tokens: Of the same.
             grid: Where the frames lie.
         """
-        ends = np.cumsum(tokens.lengths)
+        ends, skippable = np.cumsum(tokens.lengths), tokens.skippable.copy()
+        for end, length, pauses in zip(ends, tokens.lengths, self.pauses, strict=True):
+            skippable[[end - length + t for t in pauses]] = False
         ids: list[str] = []
         n_tokens: list[int] = []
         n_frames: list[int] = []
         for b, own in enumerate(self.times_s):
             total, frames = int(tokens.lengths[b]), int(features.n_frames[b])
-            must = (~tokens.skippable[ends[b] - total : ends[b]]).cumsum()
+            must = (~skippable[ends[b] - total : ends[b]]).cumsum()
             cuts = [(0, 0)]
             for boundary, time_s in sorted(own.items()):
                 frame = int(np.clip(grid.first_frame_after(np.array(time_s)), 0, frames))
@@ -60,7 +64,7 @@ class HeldBoundaries:
             n_frames += parts[:, 1].tolist()
         return (
             replace(features, n_frames=np.array(n_frames, np.int64)),
-            replace(tokens, ids=tuple(ids), lengths=np.array(n_tokens, np.int64)),
+            replace(tokens, ids=tuple(ids), lengths=np.array(n_tokens, np.int64), skippable=skippable),
         )
 
 

@@ -28,7 +28,7 @@ FOUND_S = np.array([0.0, 0.1, 0.2, 0.3, 0.3, 0.5, 0.6])
     ],
 )
 def test_held_boundaries_are_exactly_there(held: dict[int, float], expected: list[float]) -> None:
-    boundaries_s = hold(HeldBoundaries([held]), TOKENS, FOUND_S)
+    boundaries_s = hold(HeldBoundaries([held], [()]), TOKENS, FOUND_S)
     assert boundaries_s == pytest.approx(np.array(expected), abs=1e-12)
     assert all(boundaries_s[place] == time_s for place, time_s in held.items())
     assert (np.diff(boundaries_s) >= 0).all()
@@ -37,5 +37,5 @@ def test_held_boundaries_are_exactly_there(held: dict[int, float], expected: lis
 def test_other_utterances_of_the_batch_stay_as_they_are() -> None:
     three = packed(*(Tokens(("a", "b"), (0, 0), (False, False)) for _ in range(3)))
     found_s = np.tile([0.0, 0.2, 0.5], 3)
-    boundaries_s = hold(HeldBoundaries([{}, {1: 0.3}, {}]), three, found_s)
+    boundaries_s = hold(HeldBoundaries([{}, {1: 0.3}, {}], [(), (), ()]), three, found_s)
     assert boundaries_s.tolist() == [0, 0.2, 0.5, 0, 0.3, 0.5, 0, 0.2, 0.5]

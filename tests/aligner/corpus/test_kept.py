@@ -32,6 +32,7 @@ def test_boundaries_are_found_among_optional_pauses() -> None:
     transcript, kept = kept_in(utterance(), corrected(0.2, 0.4))
     assert transcript.tokens().symbols == (PAUSE, "ð", "i", PAUSE, "ɛ", "n", "d", PAUSE)
     assert kept.boundaries_s == {2: 0.2, 4: 0.4}
+    assert kept.pauses == {3}  # beside the second
 
 
 def test_where_the_person_saw_no_pause_there_is_none() -> None:

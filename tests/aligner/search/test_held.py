@@ -31,8 +31,15 @@ def test_parts_have_room_for_their_tokens(
 ) -> None:
     other = Tokens(("a",), (0,), (False,))
     features = PackedFeatures(torch.zeros(27, 1), torch.tensor([3, 20, 4]).numpy())
-    cut, parts = HeldBoundaries([{}, held, {}]).cut(features, packed(other, ONE, other), GRID)
+    cut, parts = HeldBoundaries([{}, held, {}], [(), (), ()]).cut(features, packed(other, ONE, other), GRID)
     assert parts.lengths.tolist() == [1, *tokens, 1]
     assert cut.n_frames.tolist() == [3, *frames, 4]
     assert len(parts.ids) == len(parts.lengths)
     assert (parts.least_frames <= cut.n_frames).all()
+
+
+def test_a_pause_that_was_seen_is_optional_no_more() -> None:
+    features = PackedFeatures(torch.zeros(40, 1), torch.tensor([20, 20]).numpy())
+    held = HeldBoundaries([{}, {3: 0.08}], [(), (3,)])
+    _, parts = held.cut(features, packed(ONE, ONE), GRID)
+    assert parts.skippable.tolist() == [*ONE.skippable, True, False, False, False, False]
