@@ -23,6 +23,19 @@ Report.parts.push(() => {
     Enter: panel.hear,
   };
 
+  // Whether a key presses the button that has the focus. A phone or word is heard again by either key; in the
+  // table Enter opens an utterance, and the space bar plays it.
+  function pressed(target, key) {
+    const button = target.closest("button");
+    if (!button || button.interval) return false;
+    return key === "Enter" || (key === " " && !button.closest("tbody"));
+  }
+
+  document.addEventListener("keyup", (event) => {
+    const [target] = event.composedPath();
+    if (event.key === " " && target.closest && target.closest("tbody")) event.preventDefault();
+  });
+
   document.addEventListener("keydown", (event) => {
     const [target] = event.composedPath();
     if (help.open || target.matches("input, select, textarea")) return;
@@ -32,9 +45,7 @@ Report.parts.push(() => {
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    // A button that has the focus is pressed by these; a phone or word is heard again by either.
-    const button = target.closest("button");
-    if (button && !button.interval && (event.key === " " || event.key === "Enter")) return;
+    if (pressed(target, event.key)) return;
     const act = keys[event.key];
     if (!act || document.getElementById("panel").hidden) return;
     event.preventDefault();
