@@ -8,9 +8,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, TypeVar
-from zipfile import ZipFile
 
 import numpy as np
 import torch
@@ -19,6 +17,7 @@ from torch import Tensor, nn
 
 from aligner.alignment import Alignment
 from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrection, hold
+from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import read_audio, resample
 from aligner.corpus.recording import Recording, padded_audio
@@ -39,16 +38,6 @@ from aligner.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from aligner.text.phonemizer import Phonemizer
-
-# Where a checkpoint has what `Aligner.settings` gives. Also the prefix of its weights: Lightning names them
-# after the attribute of `AlignerModule` that holds the aligner.
-CHECKPOINT_KEY = "aligner"
-_OTHER_VERSION = (
-    "made by another version of `aligner fit`, or by another program; train again with `aligner fit`"
-)
-_NO_CHECKPOINT = (
-    "not a checkpoint that `aligner fit` wrote, or damaged; if it was one, delete it and train again"
-)
 
 Result = TypeVar("Result")
 
@@ -296,7 +285,7 @@ class Aligner(nn.Module):
             aligner = cls(frontend=frontend, encoder=encoder, **settings)
             aligner.load_state_dict(state)
         except (KeyError, TypeError, RuntimeError) as error:  # a setting or a weight too many or too few
-            raise AlignerError(f"{path}: {_OTHER_VERSION}") from error
+            raise AlignerError(f"{path}: {OTHER_VERSION}") from error
         try:
             return aligner.to(device).eval()
         except RuntimeError as error:  # a GPU that is full, or that its driver has lost
@@ -355,46 +344,6 @@ class Aligner(nn.Module):
 def _held(recordings: Sequence[Recording]) -> HeldBoundaries:
     kept = [recording.kept for recording in recordings]
     return HeldBoundaries([own.boundaries_s for own in kept], [own.pauses for own in kept])
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The content of a checkpoint, in plain types and on the CPU.
-
-    Args:
-        path: Of what `Aligner.save` or `aligner fit` wrote.
-
-    Raises:
-        AlignerError: If it is not such a checkpoint, or a damaged one.
-    """
-    if not isinstance(path, str | Path):
-        raise AlignerError(f"the path of a checkpoint is needed, not {type(path).__name__}")
-    if not Path(path).is_file():
-        raise AlignerError(f"{path}: no such file")
-    if not _is_whole_zip(path):  # what torch.save writes
-        raise AlignerError(f"{path}: {_NO_CHECKPOINT}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:  # raised for anything but plain data
-        raise AlignerError(
-            f"{path}: holds more than plain data and was not loaded; it is no checkpoint of this version of "
-            "`aligner fit`"
-        ) from error
-    except Exception as error:  # whatever torch makes of a file that is something else
-        raise AlignerError(f"{path}: {_NO_CHECKPOINT}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
-        raise AlignerError(f"{path}: {_NO_CHECKPOINT}")
-    if not isinstance(content.get(CHECKPOINT_KEY), dict):
-        raise AlignerError(f"{path}: {_OTHER_VERSION}")
-    return content
-
-
-def _is_whole_zip(path: str | Path) -> bool:
-    """torch does not look at the check sums: weights that a disk has changed would be loaded as they are."""
-    try:
-        with ZipFile(path) as content:
-            return content.testzip() is None
-    except Exception:  # whatever zipfile makes of a file that is damaged or something else
-        return False
 
 
 def _checked_samples(

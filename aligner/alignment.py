@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 Count = TypeVar("Count", int, "Tensor")
 Frames = TypeVar("Frames", float, NDArray[np.float64], "Tensor")
-# Of a score: more are noise, and a third of a manifest.
-SCORE_DIGITS = 4
-
+SCORE_DIGITS = 4  # more are noise, and a third of a manifest
 FrameRule = Literal["center", "center_drop_last", "same"]
 FRAME_RULES: tuple[FrameRule, ...] = get_args(FrameRule)
 PausesTo = Literal["previous", "next", "nearest"]
@@ -396,8 +394,7 @@ def _word_spans(id: str, words: Sequence[str], tokens: Sequence[Interval]) -> tu
             raise AlignerError(f"{id}: word {index} ({word!r}) has no token with any extent")
         lengths_s = [token.end_s - token.start_s for token in its]
         scored = [token.score for token in its if token.score is not None]
-        score = None
-        if len(scored) == len(its):
-            score = round(sum(map(mul, scored, lengths_s)) / sum(lengths_s), SCORE_DIGITS)
+        mean = sum(map(mul, scored, lengths_s)) / sum(lengths_s) if len(scored) == len(its) else None
+        score = None if mean is None else round(mean, SCORE_DIGITS)
         spans.append(Interval(word, its[0].start_s, its[-1].end_s, score, index))
     return tuple(spans)

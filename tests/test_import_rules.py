@@ -29,6 +29,7 @@ ROOMS = [
         "evaluate",
         "plot",
         "report",
+        "checkpoint",
         "aligner",
         "align_shards",
         "align_corpus",

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from aligner.align_corpus import align_usable, load_usable
-from aligner.aligner import CHECKPOINT_KEY, Aligner
+from aligner.aligner import Aligner
 from aligner.alignment import Alignment
 from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S
+from aligner.checkpoint import CHECKPOINT_KEY
 from aligner.corpus.prepared import Utterance, load_audio
 from aligner.encoders import Encoder
 from aligner.errors import reason

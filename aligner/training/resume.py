@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from aligner.aligner import CHECKPOINT_KEY, read_checkpoint
+from aligner.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from aligner.errors import AlignerError
 from aligner.instantiate import public_path
 from aligner.text.reading import TextReading

@@ -17,7 +17,8 @@ import pytest
 import torch
 from tiny_corpus import save_tiny_corpus
 
-from aligner.aligner import Aligner, read_checkpoint
+from aligner.aligner import Aligner
+from aligner.checkpoint import read_checkpoint
 from aligner.cli import main
 from aligner.corpus.prepared import CorpusInfo, load_info, load_utterances, save_corpus
 from aligner.errors import AlignerError
