@@ -20,6 +20,7 @@ from aligner.formats import MANIFEST, AlignmentWriter
 from aligner.formats.atomic import atomic_write
 from aligner.formats.folder import output_folder
 from aligner.formats.source import SOURCE, read_source
+from aligner.formats.tar_member import audio_place, source_of
 from aligner.text.transcript import PAUSE
 
 # Under 1 GB on a CPU, 4 GB on a GPU, which smaller batches do not fill.
@@ -261,7 +262,9 @@ def _cuts(data: Path) -> dict[str, bytes]:
             del cut["supervisions"][0]["custom"]
             cut["supervisions"][0].pop("alignment", None)
             for source in cut["recording"]["sources"]:
-                source["source"] = str((data / source["source"]).resolve())
+                place = audio_place(source, data)
+                if place is not None:
+                    source |= source_of(place.resolve())
             kept[cut["id"]] = json.dumps(cut).encode()
     return kept
 

@@ -36,10 +36,10 @@ Check every utterance of a corpus and write what training and alignment need.
 
 CORPUS is a folder with a list of its own (LJSpeech, piper, Coqui, Common Voice, Hugging Face), a folder of
 audio with texts (VCTK, LibriTTS, LibriSpeech, TIMIT, Prosodylab, MFA), a list of wav|text, wav|speaker|text
-or other columns, NeMo's manifest, Kaldi's data folder, or lhotse manifests; several together become one
-corpus. Audio is wav, flac, ogg, opus or mp3 at any sample rate, or m4a or webm with the extra `av`; channels
-are mixed to mono. Known times beside the audio (.phn/.wrd, TextGrid) are kept to measure against, never
-trained on.
+or other columns, NeMo's manifest, Kaldi's data folder, lhotse manifests, or lhotse's Shar, whose audio stays
+in its tars; several together become one corpus. Audio is wav, flac, ogg, opus or mp3 at any sample rate, or
+m4a or webm with the extra `av`; channels are mixed to mono. Known times beside the audio (.phn/.wrd,
+TextGrid) are kept to measure against, never trained on.
 
 Prints two utterances as they were read, and what looks wrong about the corpus as a whole.
 

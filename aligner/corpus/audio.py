@@ -1,4 +1,4 @@
-"""Sound files: the only place that opens, resamples and writes them.
+"""Sound files: the only place that opens, resamples and writes them, also those that lie in a tar.
 
 libsndfile reads most formats, PyAV (`pyav.py`) the rest.
 
@@ -8,6 +8,7 @@ N samples, C channels.
 import os
 import struct
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from aligner.corpus import pyav
 from aligner.errors import AlignerError
+from aligner.formats.tar_member import TarMember
 
 _HEAD_BYTES = 1024  # of NIST SPHERE's header
 _NO_LENGTH = 0x7FFFF000  # a WAV header that promises more was written before its length was known
@@ -42,21 +44,21 @@ class AudioFormat:
     n_samples: int
 
 
-def audio_format(path: str | Path) -> AudioFormat:
+def audio_format(path: str | Path | TarMember) -> AudioFormat:
     """The sample rate, channels and length of a sound file, without decoding it (but for PyAV's formats).
 
     Raises:
         AlignerError: Naming the file, if it is not a sound file that can be read.
     """
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(_readable(path)) as file:
             return AudioFormat(file.samplerate, file.channels, file.frames)
     except Exception as error:  # whatever libsndfile and its wrapper make of somebody's file
         samples, rate_hz = _decode_otherwise(path, error)
         return AudioFormat(rate_hz, samples.shape[1], len(samples))
 
 
-def read_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
+def read_audio(path: str | Path | TarMember) -> tuple[NDArray[np.float32], int]:
     """The whole of a sound file, channels averaged.
 
     Returns:
@@ -72,12 +74,16 @@ def read_audio(path: str | Path) -> tuple[NDArray[np.float32], int]:
 
 
 def read_audio_part(
-    path: str | Path, start_s: float, n_samples: int | None, channels: tuple[int, ...], rate_hz: int
+    path: str | Path | TarMember,
+    start_s: float,
+    n_samples: int | None,
+    channels: tuple[int, ...],
+    rate_hz: int,
 ) -> NDArray[np.float32]:
     """A part of a sound file at the file's own rate, with the chosen channels averaged.
 
     Args:
-        path: The sound file.
+        path: The sound file, or where in a tar it lies.
         start_s: Where the part begins, in seconds.
         n_samples: Its length; None reads to the end. It comes out shorter where the file ends before.
         channels: The channels to average, from 0.
@@ -95,11 +101,12 @@ def read_audio_part(
     return samples[:, channels[0]] if len(channels) == 1 else samples[:, channels].mean(axis=1)
 
 
-def is_cut_off(path: str | Path) -> bool:
+def is_cut_off(path: str | Path | TarMember) -> bool:
     """Whether a WAV or Ogg file ends before the end that it names: libsndfile then reads what there is."""
-    with open(path, "rb") as file:
+    with _opened(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         head = file.read(12)
-        size = os.fstat(file.fileno()).st_size
         if head[:4] == b"RIFF" and head[8:] == b"WAVE":
             return _wav_is_cut_off(file, size)
         if head[:4] == b"OggS":
@@ -131,34 +138,43 @@ def _wav_is_cut_off(file: BinaryIO, size: int) -> bool:
     return False
 
 
+def _readable(path: str | Path | TarMember) -> str | Path | BytesIO:
+    """What libraries open: a path, or the content of a file in a tar, which is read with one seek."""
+    return BytesIO(path.read()) if isinstance(path, TarMember) else path
+
+
+def _opened(path: str | Path | TarMember) -> BinaryIO:
+    return BytesIO(path.read()) if isinstance(path, TarMember) else open(path, "rb")
+
+
 def _decode(
-    path: str | Path, start: int = 0, n_samples: int | None = None
+    path: str | Path | TarMember, start: int = 0, n_samples: int | None = None
 ) -> tuple[NDArray[np.float32], int]:
     """The samples `[N, C]` from sample `start` on, at most `n_samples` of them, and their rate in Hz."""
     frames = -1 if n_samples is None else n_samples
     try:
-        samples, rate_hz = soundfile.read(path, frames, start, dtype="float32", always_2d=True)
+        samples, rate_hz = soundfile.read(_readable(path), frames, start, dtype="float32", always_2d=True)
     except Exception as error:  # whatever libsndfile and its wrapper make of somebody's file
         samples, rate_hz = _decode_otherwise(path, error)
         samples = samples[start:] if n_samples is None else samples[start : start + n_samples]
     return samples, rate_hz
 
 
-def _decode_otherwise(path: str | Path, error: Exception) -> tuple[NDArray[np.float32], int]:
+def _decode_otherwise(path: str | Path | TarMember, error: Exception) -> tuple[NDArray[np.float32], int]:
     """The samples `[N, C]` of a file that libsndfile cannot read, and their rate.
 
     Raises:
         AlignerError: Saying in a person's words why the file cannot be read, and what to do.
     """
     try:
-        with open(path, "rb") as file:
+        with _opened(path) as file:
             head = file.read(_HEAD_BYTES)
     except OSError as problem:
         raise AlignerError(f"{path}: {(problem.strerror or str(problem)).lower()}") from problem
     if not head:
         raise AlignerError(f"{path}: the file is empty")
     if pyav.can_read(head):
-        return pyav.decode(path)
+        return pyav.decode(_readable(path), str(path))
     if head.startswith(b"NIST_1A"):
         raise AlignerError(
             f"{path}: a NIST SPHERE file that is compressed; make it a WAV with `sph2pipe -f wav`"

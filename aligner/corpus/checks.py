@@ -26,6 +26,7 @@ from aligner.corpus.reference import (
     transcript_of_reference,
 )
 from aligner.errors import AlignerError, reason
+from aligner.formats.tar_member import TarMember
 from aligner.text.transcript import PAUSE, Transcript
 
 SHORTEST_FRAME_S = 0.01  # every token needs one frame, and frames are usually 10 ms
@@ -138,7 +139,7 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> CheckedAudi
     advice = f"; {raw.if_missing}" if raw.if_missing else ""
     if raw.audio is None:
         raise RefusedUtterance("audio missing", "no audio of this name" + advice)
-    if problem := _missing(raw.audio):
+    if problem := _missing(raw.audio.tar if isinstance(raw.audio, TarMember) else raw.audio):
         raise RefusedUtterance("audio missing", problem + advice)
     try:
         found = audio_format(raw.audio)
@@ -258,6 +259,8 @@ def _find_reference(raw: RawUtterance, duration_s: float) -> tuple[Alignment | N
     try:
         if raw.reference is not None:
             return fitted(raw.reference, raw.id, duration_s, "the manifest"), ""
+        if isinstance(raw.audio, TarMember):
+            return None, ""  # nothing lies beside it
         if raw.start_s:
             return None, _OF_THE_WHOLE if has_reference_beside(raw.audio) else ""
         return reference_beside(raw.audio, raw.id, duration_s), ""

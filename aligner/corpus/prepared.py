@@ -5,7 +5,6 @@
 
 import gzip
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -21,6 +20,7 @@ from aligner.errors import AlignerError, reason
 from aligner.formats import from_cut_data
 from aligner.formats.atomic import atomic_write
 from aligner.formats.folder import make_folder
+from aligner.formats.tar_member import AudioPlace, audio_place, source_of
 from aligner.text.reading import TextReading
 from aligner.text.transcript import PAUSE, Transcript, Word
 
@@ -37,7 +37,7 @@ class Utterance:
 
     Args:
         id: Its name, unique in the corpus and fit for a file name.
-        audio: The sound file.
+        audio: The sound file, or where in a tar it lies.
         audio_rate_hz: The file's own sample rate.
         duration_s: The length of the utterance in seconds.
         text: What is said, as written.
@@ -49,7 +49,7 @@ class Utterance:
     """
 
     id: str
-    audio: Path
+    audio: AudioPlace
     audio_rate_hz: int
     duration_s: float
     text: str
@@ -270,13 +270,10 @@ def _recording(utterance: Utterance, relative_to: Path | None) -> dict[str, Any]
     found = audio_format(utterance.audio)
     end_samples = round(utterance.start_s * utterance.audio_rate_hz) + utterance.n_samples
     recorded_samples = max(found.n_samples, end_samples) if utterance.start_s else end_samples
-    source = str(utterance.audio)
-    if relative_to is not None:
-        source = Path(os.path.relpath(utterance.audio, relative_to.resolve())).as_posix()
     channels = list(range(found.n_channels))
     return {
         "id": utterance.id,
-        "sources": [{"type": "file", "channels": channels, "source": source}],
+        "sources": [{"channels": channels, **source_of(utterance.audio, relative_to)}],
         "sampling_rate": utterance.audio_rate_hz,
         "num_samples": recorded_samples,
         "duration": recorded_samples / utterance.audio_rate_hz,
@@ -299,9 +296,12 @@ def _from_data(data: dict[str, Any], folder: Path, words: dict[Word, Word]) -> U
     """
     supervision, channel = data["supervisions"][0], data["channel"]
     transcript = Transcript.from_dict(supervision["custom"]["transcript"])
+    audio = audio_place(data["recording"]["sources"][0], folder)
+    if audio is None:
+        raise ValueError(f"the audio of {data['id']} is in no file")
     return Utterance(
         id=data["id"],
-        audio=folder / data["recording"]["sources"][0]["source"],
+        audio=audio,
         audio_rate_hz=data["recording"]["sampling_rate"],
         duration_s=data["duration"],
         text=supervision.get("text") or "",

@@ -3,6 +3,7 @@
 N samples, C channels.
 """
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,12 @@ def can_read(head: bytes) -> bool:
     return any(head[place:].startswith(sign) for place, sign in _SIGNS)
 
 
-def decode(path: str | Path) -> tuple[NDArray[np.float32], int]:
+def decode(file: str | Path | BytesIO, path: str) -> tuple[NDArray[np.float32], int]:
     """The samples `[N, C]` of the first sound stream of a file, and their rate in Hz.
+
+    Args:
+        file: The file, or its content.
+        path: What to call it.
 
     Raises:
         AlignerError: If PyAV is not installed, or the file cannot be read.
@@ -44,7 +49,7 @@ def decode(path: str | Path) -> tuple[NDArray[np.float32], int]:
             "`ffmpeg -i FILE FILE.wav`"
         ) from error
     try:
-        with av.open(str(path), "r") as container:
+        with av.open(file if isinstance(file, BytesIO) else str(file), "r") as container:
             stream = container.streams.audio[0]
             planar = av.AudioResampler(format="fltp")  # the rate and the channels stay
             frames = [planar.resample(frame) for frame in container.decode(stream)]

@@ -20,6 +20,7 @@ from aligner.formats.atomic import atomic_write, errors_named
 from aligner.formats.folder import make_folder
 from aligner.formats.gzip_file import compressed, damage_named
 from aligner.formats.json_file import marks_from_json
+from aligner.formats.tar_member import TarMember
 from aligner.formats.tiers import (
     Entry,
     assign_words,
@@ -357,7 +358,7 @@ def from_cut_data(data: dict[str, Any]) -> Alignment | None:
         tokens = assign_words(tile(phones, duration_s, id), words)
     check_times(id, words, duration_s, may_overlap=True)
     sources = (data.get("recording") or {}).get("sources")
-    audio = sources[0]["source"] if sources else custom.get("audio", "")
+    audio = _audio_of(sources[0]) if sources else custom.get("audio", "")
     return Alignment(
         id=id,
         duration_s=duration_s,
@@ -369,6 +370,12 @@ def from_cut_data(data: dict[str, Any]) -> Alignment | None:
         audio=audio if isinstance(audio, str) else "",
         **marks_from_json(custom, words),
     )
+
+
+def _audio_of(source: dict[str, Any]) -> Any:
+    """The path of an entry of a recording's sources; of a file in a tar that of the tar and its name."""
+    member = TarMember.parse(source["source"]) if source.get("type") == "command" else None
+    return source["source"] if member is None else str(member)
 
 
 def _entry(item: list[Any] | dict[str, Any], offset_s: float) -> Entry:

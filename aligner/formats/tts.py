@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligner.alignment import Alignment, FrameGrid, is_pause, words_around
+from aligner.formats.tar_member import is_in_tar
 from aligner.formats.textgrid import covering_tier, textgrid_text
 from aligner.formats.writer import NotExportable, Writer, label, safe_name
 
@@ -84,6 +85,11 @@ class DurationWriter(Writer):
         if not alignment.audio:
             raise NotExportable(
                 f"{alignment.id}: its recording is not known; name the folder of WAVs with --wavs"
+            )
+        if is_in_tar(alignment.audio):
+            raise NotExportable(
+                f"{alignment.id}: its recording lies in a tar ({alignment.audio}), where the consumer cannot "
+                "read it; unpack it as WAV and name the folder with --wavs"
             )
         return os.path.abspath(alignment.audio)
 

@@ -9,6 +9,7 @@ from aligner.corpus.readers.folders import read_folder
 from aligner.corpus.readers.kaldi import is_kaldi, read_kaldi
 from aligner.corpus.readers.manifests import LHOTSE_SUFFIXES, is_lhotse, lhotse_manifests, read_lhotse
 from aligner.corpus.readers.raw import RawCorpus, RawUtterance, id_of, joined
+from aligner.corpus.readers.shar import index_of_shards, read_shar, shards_among
 from aligner.corpus.readers.tables import JSON_SUFFIXES, read_table
 from aligner.errors import AlignerError
 
@@ -36,8 +37,8 @@ LHOTSE_RECIPES = {
 }
 GIVE = (
     "give an LJSpeech folder, a folder of audio with .txt or .lab beside it, a list of wav|text lines, a "
-    "manifest of NeMo's, a data folder of Kaldi's, or lhotse manifests (`lhotse prepare --help` lists the "
-    "corpora that lhotse makes them of)"
+    "manifest of NeMo's, a data folder of Kaldi's, lhotse's Shar, or lhotse manifests (`lhotse prepare "
+    "--help` lists the corpora that lhotse makes them of)"
 )
 
 
@@ -48,7 +49,8 @@ def read_corpus(
 
     Args:
         path: A folder with a list of its own (LJSpeech, piper, Coqui, Common Voice, Hugging Face); a folder
-            of lhotse manifests (`cuts*.jsonl.gz`, or `recordings*` and `supervisions*`); Kaldi's data folder;
+            of lhotse manifests (`cuts*.jsonl.gz`, or `recordings*` and `supervisions*`); a folder of lhotse's
+            Shar, or some of its `cuts.*.jsonl.gz`, or a JSON of the paths of its shards; Kaldi's data folder;
             any other folder (sound files with texts, at any depth); a list of wav|text, wav|speaker|text or
             other columns; JSON lines as NeMo has them; or a lhotse manifest.
         audio_root: Where relative paths start; by default the folder, or the list's.
@@ -81,7 +83,11 @@ def _read_file(path: Path, audio_root: Path | None, given: tuple[str, ...] | Non
     if path.name.endswith((*LHOTSE_SUFFIXES, *JSON_SUFFIXES)):
         if path.name.endswith(".gz") or is_lhotse(path):
             _no_columns(path, given)
-            return read_lhotse([path], root)
+            shards = shards_among([path])
+            return read_shar(shards) if shards else read_lhotse([path], root)
+        if path.suffix == ".json" and (shards := index_of_shards(path, root)):
+            _no_columns(path, given)
+            return read_shar(shards)
         return read_table(path, root, given)
     usual = {"usual": METADATA} if path.name.lower() == "metadata.csv" else {}
     return read_table(path, root, given, **usual)
@@ -97,8 +103,12 @@ def _read_folder(path: Path, audio_root: Path | None, given: tuple[str, ...] | N
         return read_kaldi(path, audio_root)
     if manifests := lhotse_manifests(path):
         _no_columns(path, given)
-        return read_lhotse(manifests, audio_root or path)
+        shards = shards_among(manifests)
+        return read_shar(shards) if shards else read_lhotse(manifests, audio_root or path)
     tree = walk(path)
+    if shards := shards_among(tree.others):
+        _no_columns(path, given)
+        return read_shar(shards)
     if below := _lists_below(tree):
         return _read_lists(below, given)
     _no_columns(path, given)

@@ -3,13 +3,14 @@
 import contextlib
 import gzip
 import json
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligner.corpus.readers.raw import RawCorpus, RawUtterance
 from aligner.errors import AlignerError
 from aligner.formats import from_cut
+from aligner.formats.tar_member import audio_place
 
 if TYPE_CHECKING:
     from lhotse import Recording
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 LHOTSE_SUFFIXES = (".jsonl", ".jsonl.gz")
 # Resampling changes neither times nor sound; the file is read as it is, and resampled later.
 _HARMLESS = frozenset({"Resample"})
+_NO_FILE = "its audio is not in a file ({}): save it with lhotse's CutSet.save_audios first"
+_NOT_HERE = {
+    "shar": "its audio is in a tar of lhotse's Shar: give the folder that has the tars beside the cuts"
+}
+Item = tuple[int, Any, str]
 _CUTS = frozenset({"MonoCut", "MultiCut", "Cut", "MixedCut", "PaddingCut"})
 
 
@@ -37,8 +43,7 @@ def lhotse_manifests(folder: Path) -> list[Path]:
 def is_lhotse(path: Path) -> bool:
     """Whether the first line of a file is a cut, a recording or a supervision."""
     try:
-        with contextlib.closing(_items(path)) as items:
-            item = next((item for _, item, _ in items), None)
+        item = first_item(path)
     except AlignerError:
         return False
     return isinstance(item, dict) and (
@@ -49,48 +54,62 @@ def is_lhotse(path: Path) -> bool:
     )
 
 
-def read_lhotse(paths: list[Path], audio_root: Path) -> RawCorpus:
+def read_lhotse(
+    paths: list[Path], audio_root: Path, items_of: "Callable[[Path], Iterable[Item]] | None" = None
+) -> RawCorpus:
     """The utterances of lhotse manifests, wherever each lies in its recording.
 
     Args:
         paths: Manifests of cuts, or of recordings and of supervisions.
         audio_root: Where relative paths start.
+        items_of: Reads a manifest; None: `manifest_items`.
 
     Raises:
         AlignerError: If a file cannot be read, or there are neither cuts nor recordings with supervisions.
     """
-    cuts: list[Any] = []
+    found: list[RawUtterance] = []
     recordings: dict[str, Recording] = {}
     supervisions: dict[str, list[Any]] = {}
     lost: list[RawUtterance] = []
     for path in paths:
-        for number, data, problem in _items(path):
+        for number, data, problem in (items_of or manifest_items)(path):
             id = str(data.get("id", "")) if isinstance(data, dict) else ""
             item, wrong = (None, problem) if problem else _lhotse_object(data)
             if item is None:
-                lost.append(
-                    RawUtterance(
-                        id or f"line-{number}", None, "", problem=f"line {number} of {path.name}: {wrong}"
-                    )
-                )
+                where = f"line {number} of {path.name}: " if number else ""
+                lost.append(RawUtterance(id or f"line-{number}", None, "", problem=where + wrong))
             elif type(item).__name__ in _CUTS:
-                cuts.append(item)
+                found += _utterances_of(item, audio_root)
             elif type(item).__name__ == "Recording":
                 recordings[item.id] = item
             else:
                 supervisions.setdefault(item.recording_id, []).append(item)
     if recordings and supervisions:
-        cuts += _cuts_of(recordings, supervisions, lost)
-    if not cuts and not (recordings and supervisions):
+        for cut in _cuts_of(recordings, supervisions, lost):
+            found += _utterances_of(cut, audio_root)
+    if not found and not (recordings and supervisions):
         if lost:
             raise AlignerError(f"{paths[0]}: no cut of it can be read ({lost[0].problem})")
         raise AlignerError(f"{paths[0]}: give lhotse cuts, or a folder of recordings and supervisions")
-    found = [utterance for cut in cuts for utterance in _utterances_of(cut, audio_root)]
     return RawCorpus([*found, *lost], f"{paths[0].name}: a lhotse manifest")
 
 
-def _items(path: Path) -> Generator[tuple[int, Any, str], None, None]:
-    """The JSON objects of a manifest: number of the line, object, and why it cannot be read."""
+def first_item(path: Path) -> Any:
+    """The first JSON object of a manifest; None if that cannot be read, or there is none.
+
+    Raises:
+        AlignerError: If the file cannot be read.
+    """
+    with contextlib.closing(manifest_items(path)) as items:
+        return next((item for _, item, _ in items), None)
+
+
+def manifest_items(path: Path) -> Generator[Item, None, None]:
+    """The JSON objects of a manifest: number of the line, object, and why it cannot be read.
+
+    Raises:
+        AlignerError: If the file cannot be read.
+    """
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
@@ -181,7 +200,7 @@ def _utterance(piece: Any, audio_root: Path) -> RawUtterance:
     reference, reference_problem = _reference(piece)
     return RawUtterance(
         id=str(supervision.id),
-        audio=None if source is None else audio_root / source,
+        audio=None if source is None else audio_place(source, audio_root),
         text=str(supervision.text or ""),
         speaker=str(supervision.speaker or ""),
         start_s=piece.start,
@@ -193,7 +212,9 @@ def _utterance(piece: Any, audio_root: Path) -> RawUtterance:
     )
 
 
-def _source(piece: Any, channels: tuple[int, ...]) -> tuple[str | None, tuple[int, ...] | None, str]:
+def _source(
+    piece: Any, channels: tuple[int, ...]
+) -> tuple[dict[str, Any] | None, tuple[int, ...] | None, str]:
     """The file of a cut's channels, their places in it, and why it cannot be read ("" if it can)."""
     recording = getattr(piece, "recording", None)
     if recording is None:
@@ -210,10 +231,9 @@ def _source(piece: Any, channels: tuple[int, ...]) -> tuple[str | None, tuple[in
         )
     for source in recording.sources:
         if set(channels) <= set(source.channels):
-            if source.type != "file":
-                what = f"its audio is not in a file ({source.type})"
-                return None, None, f"{what}: save it with lhotse's CutSet.save_audios first"
-            return source.source, tuple(source.channels.index(channel) for channel in channels), ""
+            if audio_place(vars(source), Path()) is None:
+                return None, None, _NOT_HERE.get(source.type, _NO_FILE.format(source.type))
+            return vars(source), tuple(source.channels.index(channel) for channel in channels), ""
     return None, None, f"no one file of its recording has the channels {', '.join(map(str, channels))}"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aligner.alignment import Alignment
+from aligner.formats.tar_member import AudioPlace, TarMember
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class RawUtterance:
 
     Args:
         id: Its name.
-        audio: The sound file; None if there is none.
+        audio: The sound file, or where in a tar it lies; None if there is none.
         text: What is said; "" if there is no text.
         speaker: The speaker's name; "" if unknown.
         start_s: Where in the file it begins, in seconds.
@@ -31,7 +32,7 @@ class RawUtterance:
     """
 
     id: str
-    audio: Path | None
+    audio: AudioPlace | None
     text: str
     speaker: str = ""
     start_s: float = 0.0
@@ -112,7 +113,8 @@ def with_distinct_ids(found: Sequence[RawUtterance]) -> tuple[list[RawUtterance]
 
 def _may_be_used(one: RawUtterance) -> bool:
     try:
-        return not one.problem and one.audio is not None and one.audio.is_file()
+        file = one.audio.tar if isinstance(one.audio, TarMember) else one.audio
+        return not one.problem and file is not None and file.is_file()
     except OSError:  # a name that is too long for the file system
         return False
 
@@ -135,12 +137,13 @@ def joined(corpora: Sequence[RawCorpus]) -> tuple[list[RawUtterance], list[str]]
     return found, notes
 
 
-def _told_apart(files: Sequence[Path]) -> dict[Path, str]:
+def _told_apart(files: Sequence[AudioPlace]) -> dict[AudioPlace, str]:
     """An id for each of several files of one name, with as many of their folders as it takes."""
     if len(files) < 2:
         return {}
-    for depth in range(1, max(len(file.parts) for file in files)):
-        names = {file: _with_folders(file, depth) for file in files}
+    paths = {file: file.unpacked if isinstance(file, TarMember) else file for file in files}
+    for depth in range(1, max(len(path.parts) for path in paths.values())):
+        names = {file: _with_folders(path, depth) for file, path in paths.items()}
         if len(set(names.values())) == len(files):
             return names
     return {}
