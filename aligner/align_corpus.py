@@ -1,9 +1,8 @@
 """Align a prepared corpus to disk: resumable, and one bad utterance does not stop the others."""
 
-import gzip
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +11,15 @@ from aligner.align_shards import Shard
 from aligner.aligner import Aligner
 from aligner.alignment import Alignment
 from aligner.corpus.kept import kept_in, read_kept
-from aligner.corpus.prepared import CUTS, CorpusInfo, Utterance, load_info, load_utterances
+from aligner.corpus.prepared import (
+    CUTS,
+    CorpusInfo,
+    Utterance,
+    cut_lines,
+    iter_utterances,
+    load_info,
+    load_lengths,
+)
 from aligner.corpus.read_ahead import read_ahead
 from aligner.corpus.recording import Recording, load_recording
 from aligner.errors import AlignerError, reason
@@ -25,6 +32,7 @@ from aligner.text.transcript import PAUSE
 
 # Under 1 GB on a CPU, 4 GB on a GPU, which smaller batches do not fill.
 _BATCH_S, _GPU_BATCH_S = 200.0, 1600.0
+_READ_BYTES = 1 << 20
 
 
 @dataclass
@@ -88,13 +96,14 @@ def align_corpus(
     result = AlignedCorpus(notes=check_reading(aligner, info, f"{checkpoint}", f"{data}"))
     if batch_duration_s is None:
         batch_duration_s = _GPU_BATCH_S if device.startswith("cuda") else _BATCH_S
-    utterances, cuts = load_utterances(data), _cuts(data)
+    lengths_s = load_lengths(data)
     kept = read_kept(keep)
-    if strange := sorted(kept.keys() - cuts.keys()):
+    if strange := sorted(kept.keys() - lengths_s.keys()):
         result.notes.append(f"{len(strange)} utterances to keep are not in {data}, such as {strange[0]}")
-    whole = list(batches(utterances, batch_duration_s))
+    whole = list(batches(lengths_s, batch_duration_s))
     own = whole[shard.number - 1 :: shard.of] if shard else whole
-    result.audio_s = sum(utterance.duration_s for batch in own for utterance in batch)
+    lengths_s = {id: lengths_s[id] for batch in own for id in batch}
+    result.audio_s = sum(lengths_s.values())
     with output_folder(out, shard.name if shard else ""):
         _claim(out, checkpoint, data, batch_duration_s, aligner, shard, kept)
         if shard and (out / MANIFEST).exists():
@@ -107,7 +116,7 @@ def align_corpus(
                     "aligned again"
                 )
             result.aligned |= writer.done
-            _align_missing(aligner, own, cuts, kept, writer, result, on_progress, on_aligned)
+            _align_missing(aligner, data, own, lengths_s, kept, writer, result, on_progress, on_aligned)
         if shard:
             with atomic_write(shard.failures(out)) as file:
                 file.write(json.dumps(result.failed, ensure_ascii=False, sort_keys=True).encode())
@@ -116,19 +125,26 @@ def align_corpus(
 
 def _align_missing(
     aligner: Aligner,
-    batches: Sequence[Sequence[Utterance]],
-    cuts: dict[str, bytes],
+    data: Path,
+    batches: Sequence[Sequence[str]],
+    lengths_s: Mapping[str, float],
     kept: dict[str, Alignment],
     writer: AlignmentWriter,
     result: AlignedCorpus,
     on_progress: Callable[[float, float], None] | None,
     on_aligned: Callable[[Alignment], None] | None,
 ) -> None:
-    """Align those batches that are not done, and note in `result` what became of them."""
+    """Align those batches that are not done, and note in `result` what became of them.
+
+    Only what is due is held of the corpus: it may be a small part of one that is too large for memory.
+    """
     rate_hz = aligner.frontend.sample_rate_hz
-    due = [batch for batch in batches if any(u.id not in result.aligned for u in batch)]
-    done_s = result.audio_s - sum(utterance.duration_s for batch in due for utterance in batch)
-    for batch, loaded in read_ahead(due, lambda own: load_usable(own, rate_hz, kept)):
+    due = [batch for batch in batches if any(id not in result.aligned for id in batch)]
+    done_s = result.audio_s - sum(lengths_s[id] for batch in due for id in batch)
+    wanted = {id for batch in due for id in batch}
+    utterances = {utterance.id: utterance for utterance in iter_utterances(data, wanted)}
+    cuts = _cuts(data, wanted)
+    for batch, loaded in read_ahead(due, lambda id: load_usable(utterances[id], rate_hz, kept)):
         alignments, failed = align_usable(aligner, loaded)
         for id, alignment in alignments.items():
             if id not in result.aligned:
@@ -137,7 +153,7 @@ def _align_missing(
                     on_aligned(alignment)
         result.aligned |= alignments.keys()
         result.failed |= failed
-        done_s += sum(utterance.duration_s for utterance in batch)
+        done_s += sum(lengths_s[id] for id in batch)
         if on_progress is not None:
             on_progress(done_s, result.audio_s)
 
@@ -177,20 +193,20 @@ def check_reading(aligner: Aligner, info: CorpusInfo, checkpoint: str, data: str
     return notes
 
 
-def batches(utterances: Sequence[Utterance], duration_s: float = _BATCH_S) -> Iterator[list[Utterance]]:
-    """Batches of utterances of similar length, the longest first.
+def batches(lengths_s: Mapping[str, float], duration_s: float = _BATCH_S) -> Iterator[list[str]]:
+    """Batches of utterances of similar length, by their ids, the longest first.
 
     Args:
-        utterances: In any order, which does not change the batches.
+        lengths_s: Of each utterance by id, in any order, which does not change the batches.
         duration_s: Seconds of audio in a batch at most, padding counted. An utterance longer than that is a
             batch of its own.
     """
-    batch: list[Utterance] = []
-    for utterance in sorted(utterances, key=lambda u: (-u.duration_s, u.id)):
-        if batch and batch[0].duration_s * (len(batch) + 1) > duration_s:
+    batch: list[str] = []
+    for id in sorted(lengths_s, key=lambda id: (-lengths_s[id], id)):
+        if batch and lengths_s[batch[0]] * (len(batch) + 1) > duration_s:
             yield batch
             batch = []
-        batch.append(utterance)
+        batch.append(id)
     if batch:
         yield batch
 
@@ -251,21 +267,20 @@ def align_usable(
     return alignments, failed
 
 
-def _cuts(data: Path) -> dict[str, bytes]:
+def _cuts(data: Path, ids: Container[str]) -> dict[str, bytes]:
     """Of each of the corpus' cuts what its alignment keeps, with absolute audio paths, as JSON: much smaller
     than what it becomes.
     """
     kept = {}
-    with gzip.open(data / CUTS, "rb") as lines:
-        for line in lines:
-            cut = json.loads(line)
-            del cut["supervisions"][0]["custom"]
-            cut["supervisions"][0].pop("alignment", None)
-            for source in cut["recording"]["sources"]:
-                place = audio_place(source, data)
-                if place is not None:
-                    source |= source_of(place.resolve())
-            kept[cut["id"]] = json.dumps(cut).encode()
+    for line in cut_lines(data, ids):
+        cut = json.loads(line)
+        del cut["supervisions"][0]["custom"]
+        cut["supervisions"][0].pop("alignment", None)
+        for source in cut["recording"]["sources"]:
+            place = audio_place(source, data)
+            if place is not None:
+                source |= source_of(place.resolve())
+        kept[cut["id"]] = json.dumps(cut).encode()
     return kept
 
 
@@ -307,4 +322,8 @@ def _claim(
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while part := file.read(_READ_BYTES):
+            digest.update(part)
+    return digest.hexdigest()

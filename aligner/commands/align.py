@@ -198,10 +198,10 @@ def _check_names(data: Path, roots: dict[str, Path], settings: "ExportSettings",
         AlignerError: Two utterances would have one file, or files of somebody else are in the way.
     """
     from aligner.alignment import Alignment
-    from aligner.corpus.prepared import load_utterances
+    from aligner.corpus.prepared import iter_utterances
     from aligner.formats import check_outputs
 
-    named = (Alignment(u.id, u.duration_s, (), (), u.speaker) for u in load_utterances(data))
+    named = (Alignment(u.id, u.duration_s, (), (), u.speaker) for u in iter_utterances(data))
     check_outputs(named, roots, settings, overwrite=overwrite)
 
 

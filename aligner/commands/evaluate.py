@@ -151,11 +151,11 @@ def _read(
 def _align_sample(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLookup]":
     """Align utterances of a prepared corpus that have known times, evenly spread over it."""
     from aligner.align_corpus import align_usable, batches, check_reading, load_usable
-    from aligner.corpus.prepared import evenly_spread, load_info, load_utterances
+    from aligner.corpus.prepared import evenly_spread, iter_utterances, load_info
     from aligner.corpus.read_ahead import read_ahead
     from aligner.formats.lookup import AlignmentLookup
 
-    measurable = [u for u in load_utterances(args.data) if u.reference is not None]
+    measurable = [u for u in iter_utterances(args.data) if u.reference is not None]
     if not measurable:
         raise AlignerError(f"{args.data} has no utterance with known times to measure against")
     aligner = load_aligner(args)
@@ -165,7 +165,9 @@ def _align_sample(args: argparse.Namespace) -> "tuple[Iterable[Alignment], Align
     aligned: list[Alignment] = []
     failed: dict[str, str] = {}
     rate_hz = aligner.frontend.sample_rate_hz
-    ready = read_ahead(progress(list(batches(sample)), "aligning"), lambda own: load_usable(own, rate_hz))
+    by_id = {utterance.id: utterance for utterance in sample}
+    planned = list(batches({utterance.id: utterance.duration_s for utterance in sample}))
+    ready = read_ahead(progress(planned, "aligning"), lambda id: load_usable(by_id[id], rate_hz))
     for _, loaded in ready:
         alignments, reasons = align_usable(aligner, loaded)
         aligned += alignments.values()

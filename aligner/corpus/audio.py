@@ -179,4 +179,5 @@ def _decode_otherwise(path: str | Path | TarMember, error: Exception) -> tuple[N
         raise AlignerError(
             f"{path}: a NIST SPHERE file that is compressed; make it a WAV with `sph2pipe -f wav`"
         )
-    raise AlignerError(f"{path}: cannot be read as audio ({error})") from error
+    what = getattr(error, "error_string", error)  # libsndfile's own, without the name of the file
+    raise AlignerError(f"{path}: cannot be read as audio ({what})") from error

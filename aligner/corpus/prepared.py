@@ -3,13 +3,15 @@
 `aligner prepare` writes one; `fit` and `align` read it.
 """
 
+import contextlib
 import gzip
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -22,16 +24,14 @@ from aligner.formats.atomic import atomic_write
 from aligner.formats.folder import make_folder
 from aligner.formats.tar_member import AudioPlace, audio_place, source_of
 from aligner.text.reading import TextReading
-from aligner.text.transcript import PAUSE, Transcript, Word
-
-if TYPE_CHECKING:
-    pass
+from aligner.text.transcript import PAUSE, Transcript
 
 CUTS = "cuts.jsonl.gz"
 INFO = "corpus.json"
+_HEAD = re.compile(rb'\{"channel": [][\d, ]+, "duration": ([\d.eE+-]+), "id": ("(?:[^"\\]|\\.)*"), ')
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there are millions in a large corpus
 class Utterance:
     """One utterance of a prepared corpus: its audio, its transcript and, if known, its times.
 
@@ -124,26 +124,73 @@ def load_info(folder: str | Path) -> CorpusInfo:
         ) from error
 
 
-def load_utterances(folder: str | Path) -> list[Utterance]:
+def load_utterances(folder: str | Path, ids: Container[str] | None = None) -> list[Utterance]:
     """The utterances of a prepared corpus, in the manifest's order.
+
+    Args:
+        folder: Of the corpus.
+        ids: Of those that are wanted; None: all. Others take neither time nor memory.
 
     Raises:
         AlignerError: If there is no manifest, or it cannot be read.
     """
+    return list(iter_utterances(folder, ids))
+
+
+def iter_utterances(folder: str | Path, ids: Container[str] | None = None) -> Iterator[Utterance]:
+    """As `load_utterances`, one at a time, for a corpus that need not be held."""
+    same: dict[Any, Any] = {}
+    with _damage_named(folder) as path:
+        for line in cut_lines(folder, ids):
+            yield _from_data(json.loads(line), path.parent, same)
+
+
+def load_lengths(folder: str | Path) -> dict[str, float]:
+    """The length in seconds of each utterance of a prepared corpus, by id, in the manifest's order.
+
+    Raises:
+        AlignerError: If there is no manifest, or it cannot be read.
+    """
+    with _damage_named(folder):
+        return dict(_id_and_length(line) for line in cut_lines(folder))
+
+
+def cut_lines(folder: str | Path, ids: Container[str] | None = None) -> Iterator[bytes]:
+    """The lines of a prepared corpus' manifest, each a cut as JSON. Arguments and errors as of
+    `load_utterances`.
+    """
+    with _damage_named(folder) as path, gzip.open(path, "rb") as lines:
+        empty = True
+        for line in lines:
+            empty = False
+            if ids is None or _id_and_length(line)[0] in ids:
+                yield line
+        if empty:
+            raise ValueError("it holds no utterance")
+
+
+@contextlib.contextmanager
+def _damage_named(folder: str | Path) -> Iterator[Path]:
+    """The manifest of a prepared corpus; whatever is raised while it is read says which is damaged."""
     path = Path(folder) / CUTS
     if not path.is_file():
         raise AlignerError(f"{folder}: not a prepared corpus (no {CUTS}); run `aligner prepare` first")
     try:
-        words: dict[Word, Word] = {}
-        with gzip.open(path, "rb") as lines:
-            utterances = [_from_data(json.loads(line), path.parent, words) for line in lines]
-        if not utterances:
-            raise ValueError("it holds no utterance")
-        return utterances
+        yield path
+    except AlignerError:
+        raise
     except Exception as error:  # here a file is read that may be damaged or somebody else's
         raise AlignerError(
             f"{path}: damaged ({reason(error)}); delete it and run `aligner prepare` again"
         ) from error
+
+
+def _id_and_length(line: bytes) -> tuple[str, float]:
+    """Of a cut, without reading the rest of it where it is as `save_corpus` writes it."""
+    if head := _HEAD.match(line):
+        return json.loads(head[2]), float(head[1])
+    data = json.loads(line)
+    return data["id"], data["duration"]
 
 
 def save_corpus(
@@ -285,29 +332,32 @@ def _items(intervals: Iterable[Interval]) -> list[list[Any]]:
     return [[i.symbol, round(i.start_s, 8), round(i.end_s - i.start_s, 8), None] for i in intervals]
 
 
-def _from_data(data: dict[str, Any], folder: Path, words: dict[Word, Word]) -> Utterance:
+def _from_data(data: dict[str, Any], folder: Path, same: dict[Any, Any]) -> Utterance:
     """An utterance from its cut, as `_to_cut` made it; lhotse's own objects take four times as long to make.
 
     Args:
         data: The cut.
         folder: That of the corpus.
-        words: Those of the utterances before; equal ones are the same object, so that a large corpus fits
-            into memory.
+        same: Words, speakers and channels of the utterances before; equal ones are the same object, so that a
+            large corpus fits into memory.
     """
     supervision, channel = data["supervisions"][0], data["channel"]
     transcript = Transcript.from_dict(supervision["custom"]["transcript"])
     audio = audio_place(data["recording"]["sources"][0], folder)
     if audio is None:
         raise ValueError(f"the audio of {data['id']} is in no file")
+    speaker, channels = supervision.get("speaker") or "", (channel,)
+    if isinstance(channel, list):
+        channels = tuple(channel)
     return Utterance(
         id=data["id"],
         audio=audio,
         audio_rate_hz=data["recording"]["sampling_rate"],
         duration_s=data["duration"],
         text=supervision.get("text") or "",
-        transcript=replace(transcript, words=tuple(words.setdefault(w, w) for w in transcript.words)),
-        speaker=supervision.get("speaker") or "",
+        transcript=replace(transcript, words=tuple(same.setdefault(w, w) for w in transcript.words)),
+        speaker=same.setdefault(speaker, speaker),
         start_s=data["start"],
-        channels=tuple(channel) if isinstance(channel, list) else (channel,),
+        channels=same.setdefault(channels, channels),
         reference=from_cut_data(data),
     )

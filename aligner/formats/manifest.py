@@ -9,6 +9,7 @@ utterance's score, for the word that each phone belongs to and for what a person
 import gzip
 import json
 import os
+import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -189,10 +190,12 @@ class AlignmentWriter:
         if not resume:
             self._partial.unlink(missing_ok=True)
         elif not self._partial.exists() and self.path.exists():
-            with damage_named(self.path), gzip.open(self.path, "rb") as finished:
-                content = finished.read()
-            with atomic_write(self._partial) as copy:
-                copy.write(content)
+            with (
+                atomic_write(self._partial) as copy,
+                damage_named(self.path),
+                gzip.open(self.path, "rb") as finished,
+            ):
+                shutil.copyfileobj(finished, copy)
         self._lines, end, self.damaged_lines = _usable_lines(self._partial)
         self._file = open(self._partial, "r+b" if self._partial.exists() else "w+b")  # noqa: SIM115
         self._file.truncate(end)

@@ -94,7 +94,7 @@ class Tokens:
         return cls(*map(tuple, zip(*own, strict=True)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there are millions in a large corpus
 class Transcript:
     """The words of one utterance and the punctuation between them.
 

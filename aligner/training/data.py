@@ -241,7 +241,8 @@ class AlignerData(lightning.LightningDataModule):
     def text_of(self, id: str) -> PackedTexts:
         """The text of an utterance, encoded once."""
         if id not in self._texts:
-            self._texts[id] = PackedTexts.of(self._vocabulary, [id], [self.by_id[id].transcript])
+            text = PackedTexts.of(self._vocabulary, [id], [self.by_id[id].transcript])
+            self._texts[id] = text.compact()
         return self._texts[id]
 
     def _in_order(self, utterances: Sequence[Utterance]) -> "Batches":
