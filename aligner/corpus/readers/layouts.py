@@ -76,6 +76,10 @@ def _read_file(path: Path, audio_root: Path | None, given: tuple[str, ...] | Non
     root = audio_root or path.parent
     if path.suffix.lower() in PACKED:
         raise AlignerError(f"{path}: {_UNPACK}")
+    if path.name.endswith((".tar", ".tar.gz", ".tgz")):
+        raise AlignerError(
+            f"{path}: a tar, not a corpus; of lhotse's Shar give the folder of its shards, unpack any other"
+        )
     if path.suffix.lower() in AUDIO_SUFFIXES:
         raise AlignerError(
             f"{path}: a sound file, not a corpus; give its folder, or a list of wav|text lines"

@@ -1,17 +1,25 @@
 """The prepared corpus: what is stored comes back."""
 
 import gzip
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from corpus_cases import RATE_HZ, checked, prepared, timit_recording, tone
 
-from aligner.corpus.prepared import CorpusInfo, load_audio, load_info, load_utterances, vocabulary
+from aligner.corpus.prepared import (
+    CorpusInfo,
+    load_audio,
+    load_info,
+    load_lengths,
+    load_utterances,
+    vocabulary,
+)
 from aligner.corpus.readers import RawUtterance
 from aligner.errors import AlignerError
 from aligner.text.phonemizer import load_phonemizer
-from aligner.text.transcript import PAUSE
+from aligner.text.transcript import PAUSE, Transcript
 
 
 @pytest.fixture
@@ -89,3 +97,29 @@ def test_the_manifest_is_what_lhotse_itself_would_write(tmp_path: Path, channels
     assert json.loads(line)["supervisions"][0]["alignment"]["phone"]
     again = deserialize_item(json.loads(line)).to_dict()
     assert json.loads(json.dumps(again)) == json.loads(line)
+
+
+def test_a_part_of_a_corpus_is_read_without_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = tone(tmp_path / "a.wav", 1.25)
+    ids = ["plain", "ä", 'with"quote', "back\\slash", "last"]
+    one = checked(RawUtterance("x", audio, "hi"))
+    folder = prepared(tmp_path / "out", [replace(one, id=id) for id in ids])
+    assert load_lengths(folder) == dict.fromkeys(ids, 1.25)
+    read: list[str] = []
+    from_dict = Transcript.from_dict
+    monkeypatch.setattr(Transcript, "from_dict", lambda data: read.append(data) or from_dict(data))
+    assert [u.id for u in load_utterances(folder, {"ä", "back\\slash"})] == ["ä", "back\\slash"]
+    assert len(read) == 2
+
+
+def test_an_utterance_of_a_large_corpus_is_small(tmp_path: Path) -> None:
+    audio = tone(tmp_path / "a.wav")
+    one = checked(RawUtterance("x", audio, "some words that many utterances have", speaker="anna"))
+    n_utterances = 2000
+    folder = prepared(tmp_path / "out", [replace(one, id=f"u{n}") for n in range(n_utterances)])
+    load_utterances(folder)  # what is made once
+    tracemalloc.start()
+    utterances = load_utterances(folder)
+    per_utterance = tracemalloc.get_traced_memory()[0] / len(utterances)
+    tracemalloc.stop()
+    assert per_utterance < 1100  # 5.5 million of them are 10,000 hours
