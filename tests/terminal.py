@@ -23,7 +23,7 @@ read -r status < "$TERMINAL/answer"
 exit "$status"
 """
 # What bash itself does well. Any other program must have a stand-in.
-_PLAIN = frozenset({"basename", "cp", "cut", "ln", "mkdir", "mv", "rm", "sed", "wc"})
+_PLAIN = frozenset({"basename", "cat", "cp", "cut", "ln", "mkdir", "mv", "rm", "sed", "wc"})
 
 
 def blocks(text: str) -> Iterator[tuple[str, str]]:

@@ -6,8 +6,10 @@ has to fill in, and what is too long for a test, stands in the tables below, and
 
 import functools
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +20,7 @@ import pytest
 import soundfile
 import torch
 from consumers import CLIPS, FastSpeech2, Matcha, Vits, ljspeech
+from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
 from made_alignments import example
 from terminal import Program, Terminal, blocks
 from tiny_corpus import write_tiny_corpus
@@ -99,9 +102,12 @@ class World:
             "matcha/train.py experiment=ljspeech_from_durations": self.matcha.train,
         }
 
-        def downloaded(words: list[str], folder: Path) -> int:
-            assert words == ["download", "ljspeech", "."]
-            ljspeech(self.data, folder / "LJSpeech-1.1")
+        def lhotse(words: list[str], folder: Path) -> int:
+            if words == ["download", "ljspeech", "."]:
+                ljspeech(self.data, folder / "LJSpeech-1.1")
+            else:
+                assert words[:-2] == ["shar", "export", *["-a", "flac", "-s", "5000", "-j", "16"]]
+                write_shar(self.data, folder / words[-1])
             return 0
 
         def cloned(words: list[str], folder: Path) -> int:
@@ -121,7 +127,8 @@ class World:
             return 0
 
         return {
-            "aligner": self.aligner, "lhotse": downloaded, "git": cloned, "python": python, "pip": installed,
+            "aligner": self.aligner, "lhotse": lhotse, "torchrun": self.torchrun, "sbatch": self.sbatch,
+            "git": cloned, "python": python, "pip": installed,
         }  # fmt: skip
 
     def aligner(self, words: list[str], folder: Path) -> int:
@@ -132,6 +139,49 @@ class World:
             if make is not None and not Path(word).exists() and word != self.output(words):
                 make(Path(word))
         return self._fitted(words) if words[0] == "fit" else run(words)
+
+    def torchrun(self, words: list[str], folder: Path) -> int:
+        """A program once for each process, one after the other."""
+        option, processes, no_python, program, *rest = words
+        assert (option, no_python, program) == ("--nproc-per-node", "--no-python", "aligner")
+        numbers = [
+            {
+                "TORCHELASTIC_RUN_ID": "none",
+                "RANK": f"{rank}",
+                "WORLD_SIZE": processes,
+                "LOCAL_RANK": f"{rank}",
+            }
+            for rank in range(int(processes))
+        ]
+        return max(self._numbered(rest, folder, environment) for environment in numbers)
+
+    def sbatch(self, words: list[str], folder: Path) -> int:
+        """A Slurm array: what --wrap has, once for each task, one after the other."""
+        array, _, wrap, command = words
+        first, last = map(int, array.removeprefix("--array=").split("-"))
+        assert wrap == "--wrap"
+        print_words = 'aligner() { printf "%s\\0" "$@"; }; ' + command
+        status = 0
+        for task in range(first, last + 1):
+            environment = {
+                "SLURM_ARRAY_TASK_ID": f"{task}",
+                "SLURM_ARRAY_TASK_MIN": f"{first}",
+                "SLURM_ARRAY_TASK_COUNT": f"{last - first + 1}",
+            }
+            printed = subprocess.run(
+                ["/bin/bash", "-c", print_words], env={**os.environ, **environment}, stdout=subprocess.PIPE,
+                check=True,
+            )  # fmt: skip
+            own = printed.stdout.decode().split("\0")[:-1]
+            status = max(status, self._numbered(own, folder, environment))
+        return status
+
+    def _numbered(self, words: list[str], folder: Path, environment: dict[str, str]) -> int:
+        """`aligner` as a scheduler numbers its process."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            return self.aligner(words, folder)
 
     def output(self, words: list[str]) -> str:
         return words[words.index("--out") + 1] if "--out" in words else ""
@@ -245,6 +295,18 @@ class World:
             return status
         shutil.copytree(kept, self.output(words), dirs_exist_ok=True)
         return 0
+
+
+def write_shar(data: Path, folder: Path) -> None:
+    """Some clips as lhotse's Shar, with ids of their own."""
+    folder.mkdir(parents=True)
+    cuts = []
+    for clip, text in zip(CLIPS, ("tea", "sam at", "same", "mate"), strict=True):
+        recording = Recording.from_file(data / f"ljspeech-sample/wavs/{clip}.flac")
+        id = f"{folder.name}-{clip}"
+        spoken = SupervisionSegment(id, recording.id, 0, recording.duration, text=text)
+        cuts.append(MonoCut(id, 0, recording.duration, 0, [spoken], recording=recording))
+    CutSet.from_cuts(cuts).to_shar(folder, fields={"recording": "flac"}, shard_size=2)
 
 
 def run(words: list[str]) -> int:
