@@ -144,16 +144,11 @@ class World:
         """A program once for each process, one after the other."""
         option, processes, no_python, program, *rest = words
         assert (option, no_python, program) == ("--nproc-per-node", "--no-python", "aligner")
-        numbers = [
-            {
-                "TORCHELASTIC_RUN_ID": "none",
-                "RANK": f"{rank}",
-                "WORLD_SIZE": processes,
-                "LOCAL_RANK": f"{rank}",
-            }
-            for rank in range(int(processes))
-        ]
-        return max(self._numbered(rest, folder, environment) for environment in numbers)
+        numbers = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": processes}
+        return max(
+            self._numbered(rest, folder, {**numbers, "RANK": rank, "LOCAL_RANK": rank})
+            for rank in map(str, range(int(processes)))
+        )
 
     def sbatch(self, words: list[str], folder: Path) -> int:
         """A Slurm array: what --wrap has, once for each task, one after the other."""
