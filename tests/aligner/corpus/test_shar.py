@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import torch
 from lhotse import CutSet, MonoCut, MultiCut, Recording, SupervisionSegment
-from prepared_corpora import TEXTS, noise, prepare
+from regressions.prepared_corpora import TEXTS, noise, prepare
 
 from aligner.cli import main
 from aligner.corpus.prepared import load_audio, load_utterances
