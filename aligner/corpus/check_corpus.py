@@ -1,7 +1,8 @@
 """Checks of a whole corpus: the utterances that can be used, and the refused ones with their reasons."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from aligner.corpus.readers import RawUtterance
 from aligner.text.transcript import Transcript
 
 _NOTED_S = 0.001  # less is the rounding of the list
+_AHEAD = 16  # files for each thread, so that none waits for the one that decodes longest
 
 Refused = list[tuple[RawUtterance, RefusedUtterance]]
 
@@ -86,8 +88,8 @@ def check_corpus(
 
     owners: dict[str, RawUtterance] = {}  # an id is taken by an utterance that can be used
     with ThreadPoolExecutor(max(1, jobs)) as pool:  # libsndfile decodes outside Python's lock
-        checked = [pool.submit(check, *item) for item in spoken]
-        for (found, _), future in zip(spoken, progress(checked, "audio", len(spoken)), strict=True):
+        checked = _ahead(pool, check, spoken, _AHEAD * max(1, jobs))
+        for found, future in progress(checked, "audio", len(spoken)):
             try:
                 result = future.result()
                 if found.id in owners:
@@ -106,6 +108,21 @@ def check_corpus(
             if result.missing_s >= _NOTED_S:
                 corpus.missing_s[found.id] = result.missing_s
     return corpus
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    check: Callable[[RawUtterance, Transcript | None], CheckedAudio],
+    spoken: Sequence[tuple[RawUtterance, Transcript | None]],
+    ahead: int,
+) -> Iterator[tuple[RawUtterance, Future[CheckedAudio]]]:
+    """Each utterance with its check, of which a few are begun ahead: all at once would take much memory."""
+    waiting: deque[tuple[RawUtterance, Future[CheckedAudio]]] = deque()
+    for found, transcript in spoken:
+        waiting.append((found, pool.submit(check, found, transcript)))
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _check_texts(

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aligner.align_shards import Shard, merge_shards
 from aligner.cli import main
+from aligner.corpus import prepared
 from aligner.errors import AlignerError
 from aligner.formats import MANIFEST
 
@@ -94,3 +96,21 @@ def test_shards_as_launchers_number_them(environment: dict[str, str], shard: tup
 def test_without_a_launcher_auto_is_refused() -> None:
     with pytest.raises(AlignerError, match="--shard 3/8"):
         Shard.parse("auto", {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"})
+
+
+def test_a_shard_holds_only_its_part_of_the_corpus(
+    tiny_corpus: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[str] = []
+    from_data = prepared._from_data
+
+    def counted(data: dict[str, Any], *more: Any) -> prepared.Utterance:
+        held.append(data["id"])
+        return from_data(data, *more)
+
+    monkeypatch.setattr(prepared, "_from_data", counted)
+    assert align(tiny_corpus, checkpoint, tmp_path / "out", "--shard", "1/4") == 0
+    assert 0 < len(held) <= 20 / 3
+    held.clear()
+    assert align(tiny_corpus, checkpoint, tmp_path / "out", "--shard", "1/4") == 0  # it is done
+    assert not held

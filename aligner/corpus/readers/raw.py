@@ -10,7 +10,7 @@ from aligner.alignment import Alignment
 from aligner.formats.tar_member import AudioPlace, TarMember
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there are millions in a large corpus
 class RawUtterance:
     """One utterance as it was found, not yet checked.
 

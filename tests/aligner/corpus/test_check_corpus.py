@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from corpus_cases import tone
 
+from aligner.corpus import check_corpus as checks_of_corpus
 from aligner.corpus.check_corpus import check_corpus
 from aligner.corpus.readers import RawUtterance
 from aligner.text.phonemizer import characters
@@ -38,3 +40,22 @@ def test_progress_is_told_of_texts_and_of_the_audio_that_is_left(tmp_path: Path)
     raw = [RawUtterance("a", tone(tmp_path / "a.wav"), "two"), RawUtterance("b", None, "")]
     check_corpus(raw, characters, progress=progress)
     assert seen == [("texts", 2), ("audio", 1)]
+
+
+def test_few_files_are_checked_ahead_of_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a large corpus all at once would be held in memory."""
+    audio = tone(tmp_path / "a.wav")
+    begun: list[str] = []
+    check = checks_of_corpus.check_audio
+    monkeypatch.setattr(
+        checks_of_corpus, "check_audio", lambda *found: begun.append(found[0].id) or check(*found)
+    )
+
+    def watched(items: Iterable[Any], what: str, total: int) -> Iterable[Any]:
+        for number, item in enumerate(items, 1):
+            assert what == "texts" or len(begun) <= number + 16
+            yield item
+
+    raw = [RawUtterance(f"u{number}", audio, "hi") for number in range(50)]
+    corpus = check_corpus(raw, characters, jobs=1, progress=watched)
+    assert [utterance.id for utterance in corpus.utterances] == [found.id for found in raw] == begun
