@@ -78,9 +78,9 @@ class TarMember:
                 file.seek(self.offset_bytes - _BLOCK_BYTES)
                 block = file.read(_BLOCK_BYTES + self.size_bytes)
         except OSError as error:
-            raise AlignerError(f"{self}: {(error.strerror or str(error)).lower()}") from error
+            raise AlignerError(f"{self.tar}: {(error.strerror or str(error)).lower()}") from error
         if len(block) < _BLOCK_BYTES + self.size_bytes:
-            raise AlignerError(f"{self}: the tar is cut off: copy it again")
+            raise AlignerError(f"{self.tar} is cut off: copy it again")
         if not self._is_headed_by(block[:_BLOCK_BYTES]):
             raise AlignerError(f"{self.tar} is not the file it was: run `aligner prepare` again")
         return block[_BLOCK_BYTES:]
