@@ -23,6 +23,7 @@ from aligner.corpus.audio import read_audio, read_audio_part, resample
 from aligner.corpus.prepared import CUTS, load_utterances
 from aligner.errors import AlignerError, reason
 from aligner.formats.read import find_manifest
+from aligner.formats.tar_member import AudioPlace, audio_place
 from aligner.plot import MEL_RANGE_DB, log_mel_db
 
 _HIGHEST_HZ = 24000  # of the sound: speech has nothing above 12 kHz that an ear would judge a boundary by
@@ -163,8 +164,11 @@ def _parts_in_manifest(manifest: Path | None) -> dict[str, ReadSound]:
                 cut = json.loads(line)
                 recording, channel = cut["recording"], cut["channel"]
                 rate_hz = recording["sampling_rate"]
+                place = audio_place(recording["sources"][0], manifest.parent)
+                if place is None:
+                    continue
                 found[cut["id"]] = _reader(
-                    manifest.parent / recording["sources"][0]["source"],
+                    place,
                     cut["start"],
                     round(cut["duration"] * rate_hz),
                     tuple(channel) if isinstance(channel, list) else (channel,),
@@ -183,7 +187,9 @@ def _whole(lines: Iterable[bytes]) -> Iterator[bytes]:
         return
 
 
-def _reader(path: Path, start_s: float, n_samples: int, channels: tuple[int, ...], rate_hz: int) -> ReadSound:
+def _reader(
+    path: AudioPlace, start_s: float, n_samples: int, channels: tuple[int, ...], rate_hz: int
+) -> ReadSound:
     def read() -> Sound:
         try:
             return read_audio_part(path, start_s, n_samples, channels, rate_hz), rate_hz

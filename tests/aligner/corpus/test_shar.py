@@ -20,6 +20,7 @@ from aligner.cli import main
 from aligner.corpus.prepared import load_audio, load_utterances
 from aligner.formats import read_alignments
 from aligner.formats.tar_member import TarMember
+from aligner.report.sound import Sounds
 
 N_CUTS, SHARD = 7, 2  # four shards
 
@@ -128,6 +129,9 @@ def test_fit_align_evaluate_and_export_are_those_of_the_files(
     for one, other in zip(*alignments, strict=True):
         assert replace(other, audio=one.audio) == one
         assert other.audio == str(shar / f"recording.{int(one.id[1:]) // SHARD:06d}.tar" / f"{one.id}.flac")
+    sounds, files = (Sounds(tmp_path / name / "out") for name in "ba")
+    for alignment in alignments[1]:
+        assert np.array_equal(sounds.read(alignment)[0], files.read(alignment)[0])
     aligned = str(tmp_path / "b" / "out")
     for kind, status in (("textgrid", 0), ("json", 0), ("coqui", 1)):
         assert main(["export", aligned, "--format", kind, "--out", str(tmp_path / kind)]) == status
