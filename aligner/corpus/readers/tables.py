@@ -170,9 +170,9 @@ def _check_rows(table: _Table, layout: str, path: Path) -> None:
 
 
 def _needed(columns: tuple[str, ...]) -> int:
-    """Fields that a line must have: up to its audio and its first text."""
+    """Fields that a line must have: up to its audio and its first text, as far as there are such columns."""
     return 1 + max(
-        min(columns.index(name) for name in names if name in columns)
+        min((columns.index(name) for name in names if name in columns), default=0)
         for names in (("wav", "id"), ("text", "normalized"))
     )
 
