@@ -18,6 +18,8 @@ class Abbreviations:
     def __init__(self, table: Language) -> None:
         # British and French writing leave the full stop out where the last letter is the word's own.
         contracted = {short: word for short, word in table.before_names.items() if short[-1] == word[-1]}
+        initials = {short: word for short, word in table.before_names.items() if len(short) == 1}
+        titles = {short: word for short, word in table.before_names.items() if len(short) > 1}
         rules = [
             (table.before_numbers, "{abbreviation}" + r"(?:\.|(?<=[°º№]))\s*(?=\d)"),
             (
@@ -31,7 +33,9 @@ class Abbreviations:
                 + "{abbreviation}"
                 + r"\.?(?=\s*(?:[,;:!?)]|$)|\s+(?-i:[a-z]))",
             ),
-            (table.before_names, "{abbreviation}" + r"\.\s*(?=[^\W\d_])"),
+            (titles, "{abbreviation}" + r"\.\s*(?=[^\W\d_])"),
+            # One letter after a number is a unit or a year ("1999 г.").
+            (initials, r"(?<!\d)(?<!\d\s)" + "{abbreviation}" + r"\.\s*(?=[^\W\d_])"),
             (table.anywhere, "{abbreviation}" + r"\."),
         ]
         self._rules = [
@@ -53,9 +57,15 @@ class Abbreviations:
 
 def _word(words: dict[str, str], found: re.Match[str]) -> str:
     written = found["abbreviation"]
-    word = words[re.sub(r"\s", "", written).lower()]
+    bare = _bare(written)
+    word = next(word for short, word in words.items() if _bare(short) == bare)
     capital = word[0].upper() if written[0].isupper() else word[0]
     return f"{found.groupdict().get('name') or ''}{capital}{word[1:]} "
+
+
+def _bare(abbreviation: str) -> str:
+    """An abbreviation in lower case without the spaces that some write inside."""
+    return "".join(abbreviation.split()).lower()
 
 
 def _named(words: dict[str, str]) -> str:

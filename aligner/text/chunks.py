@@ -12,8 +12,8 @@ from aligner.errors import AlignerError
 from aligner.text.writing import describe
 
 APOSTROPHES = str.maketrans("’‘ʼ`´ʹ＇", "'''''''")
-_LETTERS = r"\p{L}[\p{L}\p{M}\u200c\u200d]*"
 _IDEOGRAPH = r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]"
+_LETTERS = rf"(?!{_IDEOGRAPH})\p{{L}}(?:(?!{_IDEOGRAPH})[\p{{L}}\p{{M}}\u200c\u200d])*"
 _SMALL_KANA = "[ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶー\\p{M}]"
 _INITIAL = r"\p{L}\."
 _NO_LETTER = r"(?<![\p{L}\p{M}\p{N}])"
@@ -23,7 +23,7 @@ _TOKEN = regex.compile(
     rf"|(?<![\p{{L}}\p{{M}}\p{{N}}.])(?:{_INITIAL})+\p{{L}}(?![\p{{L}}\p{{M}}.'’])"
     rf"|{_NO_LETTER}(?:\p{{Lu}}\p{{Ll}}?\.){{2,}}(?!\p{{L}}))"
     rf"|(?P<ideograph>{_IDEOGRAPH}{_SMALL_KANA}*)"
-    rf"|(?P<word>(?:(?!{_IDEOGRAPH}){_LETTERS})(?:['’‘ʼ`´·‧׳״](?!{_IDEOGRAPH}){_LETTERS})*)"
+    rf"|(?P<word>{_LETTERS}(?:['’‘ʼ`´·‧׳״]{_LETTERS})*)"
     r"|(?P<kept>[\U000F0000-\U000FFFFD])"
     r"|(?P<figure>[\d]+(?:[.,:/]\d+)*)"
     r"|(?P<space>\s+)"

@@ -6,10 +6,21 @@ The packages `phonemizer` and `espeakng-loader` (an extra, GPL-3.0) carry eSpeak
 import difflib
 import itertools
 import logging
+import re
 from collections.abc import Sequence
+
+import regex
 
 from aligner.errors import AlignerError
 from aligner.text.transcript import Variants
+from aligner.text.writing import describe
+
+_FLAG = re.compile(r"\([a-z][\w-]*\)")  # where eSpeak goes over to the voice of another language, and back
+# Babel's scripts that are several of Unicode's, as far as eSpeak reads them: of Japanese only kana.
+_READ = {"Jpan": ("Hira", "Kana"), "Kore": ("Hang",), "Hans": ("Han",), "Hant": ("Han",)}
+_ALSO = {"bs": "Cyrl", "hr": "Cyrl", "grc": "Grek", "cmn": "Han"}  # beside the usual script
+_DO = "write it in the letters of the language, or give a --lexicon"
+_LONGEST_INITIALS = 3  # letters; eSpeak spells a longer word where it cannot read it
 
 
 class EspeakPronouncer:
@@ -41,8 +52,10 @@ class EspeakPronouncer:
         quiet = logging.getLogger("aligner.espeak")  # it warns of every sentence with joined words
         quiet.setLevel(logging.ERROR)
         self._backend = EspeakBackend(
-            language, with_stress=keep_stress, language_switch="remove-flags", logger=quiet
+            language, with_stress=keep_stress, language_switch="keep-flags", logger=quiet
         )
+        self._language = language
+        self._foreign = _foreign_letter(language)
         self._separator = Separator(phone=" ", word="|", syllable="")
         self._alone: dict[str, tuple[str, ...]] = {}
 
@@ -52,11 +65,10 @@ class EspeakPronouncer:
         Raises:
             AlignerError: If eSpeak has none.
         """
-        if word not in self._alone:
-            self._alone[word] = tuple(itertools.chain(*self._say(word)))
-        if not self._alone[word]:
-            raise AlignerError(f"eSpeak gives no phones for {word!r}: write it out in words")
-        return (self._alone[word],), "lexicon"
+        phones = self._say_alone(word)
+        if not phones:
+            raise AlignerError(self._unread(word))
+        return (phones,), "lexicon"
 
     def letter(self, letter: str) -> Variants:
         """The name of a letter."""
@@ -68,9 +80,13 @@ class EspeakPronouncer:
         eSpeak joins words ("of the") and reads one as several ("42"), so words cannot be counted off. Its
         phones of the sentence are matched with those of the words said alone.
         """
-        alone = [self.say(word)[0][0] for word in words]
+        alone = [self._say_alone(word) for word in words]
+        # What only the user's lexicon can say would be spelt by eSpeak, and its neighbours get that.
+        readable = [word for word, phones in zip(words, alone, strict=True) if phones]
+        if not readable:
+            return [() for _ in words]
         word_of_phone = [index for index, phones in enumerate(alone) for _ in phones]
-        said = [phone for word in self._say(_sentence(words)) for phone in word]
+        said = [phone for word in self._say(_sentence(readable)) for phone in word]
         matcher = difflib.SequenceMatcher(None, list(itertools.chain(*alone)), said, autojunk=False)
         shares: list[list[str]] = [[] for _ in words]
         for _, i1, i2, j1, j2 in matcher.get_opcodes():
@@ -79,10 +95,62 @@ class EspeakPronouncer:
                 shares[word_of_phone[i]].append(said[j])
         return [tuple(share) for share in shares]
 
+    def _say_alone(self, word: str) -> tuple[str, ...]:
+        """The phones of one word on its own; () if eSpeak cannot read it."""
+        if word not in self._alone:
+            self._alone[word] = () if self._is_foreign(word) else self._read_alone(word)
+        return self._alone[word]
+
+    def _read_alone(self, word: str) -> tuple[str, ...]:
+        """The phones of a word; () if it is no reading but the names of its letters.
+
+        For a character that it lacks, eSpeak says in English what it is: "Chinese letter".
+        """
+        (line,) = self._phonemize(word)
+        if _FLAG.search(line):
+            latin = regex.search(r"\p{Latin}", word)
+            single = len(word) == 1 and regex.match(r"\p{Greek}", word)
+            spelt = word.islower() and len(word) > _LONGEST_INITIALS and line.count("|") + 1 == len(word)
+            if spelt or not (latin or single or word[0].isdigit()):
+                return ()
+        return tuple(itertools.chain(*self._words(line)))
+
+    def _is_foreign(self, word: str) -> bool:
+        """Whether a letter is of a script that the language is not written in; "π" is read anywhere."""
+        return bool(self._foreign and self._foreign.search(word)) and not regex.fullmatch(r"\p{Greek}", word)
+
+    def _unread(self, word: str) -> str:
+        letter = self._foreign.search(word) if self._foreign else None
+        if letter and self._is_foreign(word):
+            return (
+                f"{word!r} has {describe(letter[0])}, which eSpeak does not read in {self._language!r}: {_DO}"
+            )
+        return f"eSpeak gives no phones for {word!r} in {self._language!r}: {_DO}"
+
     def _say(self, text: str) -> list[tuple[str, ...]]:
         """The phones of each word as eSpeak counts words: it joins some, and reads numbers as several."""
-        spoken = self._backend.phonemize([text], separator=self._separator, strip=True)
-        return [tuple(word.split()) for line in spoken for word in line.split("|")]
+        return [word for line in self._phonemize(text) for word in self._words(line)]
+
+    def _phonemize(self, text: str) -> list[str]:
+        return self._backend.phonemize([text], separator=self._separator, strip=True)
+
+    @staticmethod
+    def _words(line: str) -> list[tuple[str, ...]]:
+        return [tuple(word.split()) for word in _FLAG.sub(" ", line).split("|")]
+
+
+def _foreign_letter(language: str) -> regex.Pattern[str] | None:
+    """A letter that is neither Latin nor of the language's own script; None where that is not known."""
+    from babel.core import get_global
+
+    primary = language.partition("-")[0]
+    likely = get_global("likely_subtags").get(primary, "")
+    script = likely.split("_")[1] if likely else ""
+    scripts = {*_READ.get(script, (script,)), _ALSO.get(primary, "")} - {""}
+    if not scripts:
+        return None
+    own = "".join(rf"\p{{Script={name}}}" for name in sorted(scripts))
+    return regex.compile(rf"(?V1)[\p{{L}}--[\p{{Latin}}\p{{Common}}\p{{Inherited}}{own}]]")
 
 
 def _sentence(words: Sequence[str]) -> str:

@@ -144,3 +144,8 @@ def test_a_long_text_of_plain_words_costs_microseconds_a_word() -> None:
     for _ in range(20):
         normaliser.words(text)
     assert (time.perf_counter() - start) / (20 * 160) < 1e-4  # measured: 6e-6
+
+
+@pytest.mark.parametrize("text", ["дома и т.д.", "дома и т. д.", "дома и  т.д.", "дома И Т.Д."])
+def test_an_abbreviation_of_several_words_is_read_however_it_is_spaced(text: str) -> None:
+    assert Normaliser("ru")(text).lower().split() == ["дома", "и", "так", "далее"]
