@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from aligner.errors import AlignerError
 from aligner.text.numbers import Numbers
+from aligner.text.ordinals import DottedOrdinals
 from aligner.text.units import ATTACHED, CURRENCIES, UNITS, currency_names, local_units, unit_name
 
 _CANDIDATE = re.compile(r"[\d&%@#+=§€£$¥°½¼¾⅓⅔⅛⅜⅝⅞№×÷]|www\.|://|\w\.(?:com|org|net|edu|gov|io|de|uk)\b")
@@ -38,6 +39,8 @@ _PHONE = re.compile(
     r"(?<![\w.])(?:\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){1,5}\d{2,4}|\(\d{3}\) ?\d{3}-\d{4}"
     r"|\d{3}-\d{4}|\d{1,5}(?:-\d{1,7}){2,})(?![\w-])"
 )
+_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_LOWER = str.maketrans(_RAISED, "0123456789")
 _LETTER = r"[^\W\d_]"
 
 
@@ -80,6 +83,7 @@ class Figures:
         start = r"(?<!\w)(?<!\d[.,:/])"
         rules: list[tuple[str, Callable[[re.Match[str]], str]]] = [
             (rf"{start}(\d+ +)?(1/[2348]|2/3|3/[48]|[57]/8)\s?({units})(?![\w²³/])", self._part_of_unit),
+            *self._powers(start),
             (rf"{start}(\d{{4}})-(\d\d)-(\d\d)(?![\w-])", self._iso_date),
             (rf"{start}(\d{{1,2}})([./-])(\d{{1,2}})\2(\d{{4}}|\d\d)(?![\w/-])", self._date),
             (_PHONE.pattern, self._phone),
@@ -92,16 +96,19 @@ class Figures:
                 self._money_from,
             ),
             (rf"(?<!\w)(?P<sign>{money})\s?(?P<number>{number}){magnitude}(?!\d)", self._money),
-            (rf"{start}(?P<number>{number}){magnitude}\s?(?P<sign>{money})(?!\w)", self._money),
+            (rf"{start}(?P<number>{number}){magnitude}\s*(?P<sign>{money})(?!\w)", self._money),
             *self._time_rules(start),
             *self._english_rules(start),
+            (r"\d+(?:′+|\"|'')", self._inches),
             *self._endings(start),
             (rf"{start}({number})(\s?)({units})(?![\w²³/])", self._unit),
             (rf"{start}(\d{{1,2}}\s+)?(\d{{1,3}})[/⁄](\d{{1,3}})(?![\w/⁄])", self._fraction),
         ]
         if table.ordinal:
-            ordinal = table.ordinal.replace("{months}", "|".join(self._months()))
-            rules.append((rf"{start}({number})\s?{ordinal}(?![\w])", self._ordinal))
+            rules.append((rf"{start}({number})\s?(?P<ending>{table.ordinal})(?![\w])", self._ordinal))
+        dotted = DottedOrdinals(self._numbers, self._months())
+        if dotted.known:
+            rules.append((rf"{start}(\d+)\.(?!\w)", dotted.read))
         rules += [
             (r"(?<=\d)\s?[x×]\s?(?=\d)", lambda _: f" {self._numbers.sign('×')} "),
             (r"(?<=\d)\s?÷\s?(?=\d)", lambda _: f" {self._numbers.sign('÷')} "),
@@ -207,11 +214,40 @@ class Figures:
         if decimals is not None or not whole.isdigit():
             return found[0]
         ordinal = self._numbers.ordinal(whole)
-        if self._numbers.primary == "de":  # the ending depends on the word before
-            before = found.string[: found.start()].split()[-1:]
-            ending = {"der": "", "die": "", "das": ""}.get(before[0].lower(), "n") if before else "r"
-            ordinal += ending
+        if found["ending"].endswith(("ª", "a")):  # Spanish, Portuguese, Italian
+            ordinal = re.sub(r"o\b", "a", ordinal)
+        elif found["ending"].endswith("er") and self._numbers.primary == "es":
+            ordinal = ordinal.removesuffix("o")
         return f"{ordinal} "
+
+    def _powers(self, start: str) -> list[tuple[str, Callable[[re.Match[str]], str]]]:
+        number = self._numbers.pattern
+        return [
+            (rf"{start}(?P<times>\d+(?:[.,]\d+)?)e(?P<power>[+-]\d+)(?!\w)", self._power),
+            (rf"{start}(?P<times>\d+[.,]\d+)[eE](?P<power>[+-]?\d+)(?!\w)", self._power),
+            (rf"{start}(?P<base>{number})(?P<power>[⁺⁻]?[{_RAISED}]+)(?!\w)", self._power),
+        ]
+
+    def _power(self, found: re.Match[str]) -> str:
+        """A number with a power ("10⁶"), or with one of ten ("1.5e-3")."""
+        numbers, parts = self._numbers, found.groupdict()
+        power = found["power"].translate(_LOWER).replace("⁻", "-").lstrip("+⁺")
+        if not numbers.table.power:
+            raise AlignerError(f"{found[0]!r} is a power, which is not read: write it out in words")
+        minus = f"{numbers.table.minus} " if power.startswith("-") else ""
+        times = f"{numbers.read(parts['times'])} {numbers.sign('×')} " if parts.get("times") else ""
+        base = numbers.read(parts.get("base") or "10")
+        if not times and power in numbers.table.powers:
+            return f"{base} {numbers.table.powers[power]} "
+        return f"{times}{base} {numbers.table.power} {minus}{numbers.cardinal(power.lstrip('-'))} "
+
+    @staticmethod
+    def _inches(found: re.Match[str]) -> str:
+        """The number of inches is refused, that at the end of a quotation given back."""
+        sign = found[0].lstrip("0123456789")
+        if "′" not in sign and found.string[: found.start()].count(sign) % 2:
+            return found[0]
+        raise AlignerError(f"{found[0]} is inches, minutes or a quotation: write it out in words")
 
     def _fraction(self, found: re.Match[str]) -> str:
         """A fraction that has a name; what is none ("24/7", "9/11") is two numbers."""
@@ -286,12 +322,15 @@ class Figures:
                 lambda m: f"{self._numbers.ordinal(m[1])} ",
             ),
             (r"(\d+)['’]s(?!\w)", lambda found: f" {self._numbers.cardinal(found[1])}'s "),
-            (rf"{start}(\d+)['’](1[01]|\d)(?:\"|”|''|(?!\w))", self._feet),
+            (rf"{start}(\d+)['’′](1[01]|\d)(?:\"|”|''|′′|(?!\w))", self._feet),
         ]
 
     def _endings(self, start: str) -> list[tuple[str, Callable[[re.Match[str]], str]]]:
         if self._numbers.primary in {"ru", "uk"}:
-            return [(rf"{start}\d+-(?!й|ый|ий){_LETTER}{{1,3}}(?!\w)", self._refuse)]
+            return [
+                (rf"{start}\d+-(?!й|ый|ий){_LETTER}{{1,3}}(?!\w)", self._refuse),
+                (rf"{start}\d+\s?(?:гг?|вв?|р)\.", self._refuse),  # a year or a century, declined
+            ]
         if self._numbers.primary == "zh":
             return [
                 (rf"{start}(\d{{4}})(?=年)", lambda found: self._numbers.digits(found[1]).replace(" ", "")),

@@ -25,6 +25,8 @@ class Language:
         letters: The names of letters, where a lexicon of words may lack them.
         before_units: What "one" becomes before a noun, by its usual last word.
         ordinal: The writing of an ordinal after its digits, as a regular expression; "" if it has none.
+        power: Said between a number and its power ("10⁶").
+        powers: Said after a number for powers with a name of their own.
         year_first: The first of the four-digit numbers that are read as years; 0 if years have no reading of
             their own.
     """
@@ -42,6 +44,8 @@ class Language:
     letters: dict[str, str] = field(default_factory=dict)
     before_units: dict[str, str] = field(default_factory=dict)
     ordinal: str = ""
+    power: str = ""
+    powers: dict[str, str] = field(default_factory=dict)
     year_first: int = 0
 
 
@@ -93,6 +97,8 @@ LANGUAGES = {
         initials=_pairs("e.g=for example, i.e=that is"),
         fractions=_pairs("1/2=one half, 1/4=one quarter, 3/4=three quarters"),
         ordinal="(?:st|nd|rd|th|ST|ND|RD|TH)",
+        power="to the",
+        powers=_pairs("2=squared, 3=cubed"),
         year_first=1100,
     ),
     "de": Language(
@@ -122,7 +128,7 @@ LANGUAGES = {
             "1/2=ein halb, 1/4=ein Viertel, 3/4=drei Viertel, 1/3=ein Drittel, 2/3=zwei Drittel"
         ),
         before_units=_pairs("eins=ein"),
-        ordinal=r"\.(?=\s+(?:{months}|Jahrhundert|[a-zäöüß]))",
+        power="hoch",
         year_first=1100,
         letters=_letters(
             "a be ze de e eff ge ha ih jott ka ell emm enn oh pe kuh err ess te u vau we iks ypsilon zett"
@@ -150,6 +156,8 @@ LANGUAGES = {
         ),
         fractions=_pairs("1/2=un demi, 1/4=un quart, 3/4=trois quarts, 1/3=un tiers, 2/3=deux tiers"),
         ordinal="(?:er|ère|re|e|ème|eme|nd|nde)",
+        power="puissance",
+        powers=_pairs("2=au carré, 3=au cube"),
     ),
     "es": Language(
         "coma",
@@ -170,7 +178,9 @@ LANGUAGES = {
         magnitudes=_pairs("m=millones de, mill=millones de, millón=millón de, millones=millones de"),
         fractions=_pairs("1/2=un medio, 1/4=un cuarto, 3/4=tres cuartos, 1/3=un tercio, 2/3=dos tercios"),
         before_units=_pairs("uno=un, veintiuno=veintiún"),
-        ordinal="(?:\\.?[ºª°]|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na)",
+        power="elevado a",
+        powers=_pairs("2=al cuadrado, 3=al cubo"),
+        ordinal="(?:\\.?[ºª°]|\\.?er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na)",
         letters=_letters(
             "a be ce de e efe ge hache i jota ka ele eme ene o pe cu erre ese te u uve "
             "uve_doble equis i_griega zeta"
@@ -203,6 +213,8 @@ LANGUAGES = {
         anywhere=_pairs("etc=et cetera, av=avenida"),
         fractions=_pairs("1/2=um meio, 1/4=um quarto, 3/4=três quartos"),
         ordinal="\\.?[ºª°]",
+        power="elevado a",
+        powers=_pairs("2=ao quadrado, 3=ao cubo"),
         letters=_letters(
             "á bê cê dê é efe gê agá i jota cá ele eme ene ó pê quê erre esse tê u vê dáblio xis ípsilon zê"
         ),
@@ -219,6 +231,7 @@ LANGUAGES = {
         anywhere=_pairs("enz=enzovoort, bijv=bijvoorbeeld, d.w.z=dat wil zeggen, ca=circa, o.a=onder andere"),
         fractions=_pairs("1/2=een half, 1/4=een kwart, 3/4=drie kwart"),
         ordinal="(?:e|de|ste)",
+        power="tot de macht",
         letters=_letters(
             "aa bee cee dee ee ef gee haa ie jee kaa el em en oo pee kuu er es tee uu vee wee iks ij zet"
         ),

@@ -64,6 +64,10 @@ CURRENCIES = {
 _ISO_CODES = "USD EUR GBP CHF CZK PLN JPY CNY INR RUB SEK NOK DKK AUD CAD NZD HUF"
 CURRENCIES |= {code: code for code in _ISO_CODES.split(" ")}
 
+_OF_ONE_COUNTRY = {"$", "€", "£", "¥", "₹", "₽", "₩", "₴", "₺", "₪", "R$", "Kč", "zł"}  # as their signs alone
+_NOUN_FIRST = {"pt", "es", "it", "fr", "pl", "ro", "ca", "gl"}
+_NOUN_LAST = {"cs", "sk", "uk", "ru", "be", "bg", "no", "nb", "nn", "sr", "hr", "sl", "el", "hu"}
+
 
 def local_units(locale: Any) -> dict[str, str]:
     """The signs of units in a script of its own, such as кг; those of one letter are left out, being words.
@@ -113,19 +117,39 @@ def currency_names(sign: str, number: Decimal, converter: str, locale: Any) -> t
         converter: num2words's name of the language: it says "dollars", Babel "US dollars".
         locale: Babel's.
     """
-    from babel.numbers import get_currency_name
     from num2words import CONVERTER_CLASSES
 
     code = CURRENCIES[sign]
-    forms = getattr(CONVERTER_CLASSES.get(converter), "CURRENCY_FORMS", {}).get(code)
-    long = get_currency_name(code, count=float(number), locale=locale)
-    long = "" if long == code else long
+    converter_class = CONVERTER_CLASSES.get(converter)
+    forms = getattr(converter_class, "CURRENCY_FORMS", {}).get(code)
+    if converter != "en" and forms == CONVERTER_CLASSES["en"].CURRENCY_FORMS.get(code):
+        forms = None  # a language that num2words has not finished says "dollars" as English does
+    long = _babel_currency(code, sign, number, locale)
     if not forms:
         return long, ""
-    pluralize = CONVERTER_CLASSES[converter].pluralize
+    pluralize = converter_class.pluralize
     whole = number == number.to_integral_value()
     try:
         short, hundredth = pluralize(int(number) if whole else 5, forms[0]), pluralize(2, forms[1])
     except (NotImplementedError, IndexError):  # some languages' plurals are not finished
         return long, ""
-    return (short.removesuffix(" sterling") if len(sign) == 1 and sign != "€" else long), hundredth
+    if sign in _OF_ONE_COUNTRY and sign != "€":
+        return _noun(short.removesuffix(" sterling"), locale.language), hundredth
+    return long, hundredth
+
+
+def _babel_currency(code: str, sign: str, number: Decimal, locale: Any) -> str:
+    from babel.numbers import get_currency_name
+
+    name = get_currency_name(code, count=float(number), locale=locale)
+    if name == code:
+        return ""
+    return _noun(name, locale.language) if sign in _OF_ONE_COUNTRY else name
+
+
+def _noun(name: str, language: str) -> str:
+    """A currency without its country, which nobody says of the usual one: "korun" for "českých korun"."""
+    words = name.split()
+    if language in _NOUN_FIRST:
+        return words[0].lower()
+    return words[-1] if language in _NOUN_LAST and len(words) == 2 else name

@@ -125,7 +125,8 @@ def _meant(character: str) -> str:
 
 
 _BOXED = ("<square>", "<circle>")
-_KEPT = "\u2026\u00b2\u00b3\u00ba\u00aa\u2116"  # …²³ºª№: the reader of numbers knows them
+# …²³ºª№ and the raised digits, which are powers and notes: the reader of numbers knows them.
+_KEPT = "\u2026\u00b2\u00b3\u00ba\u00aa\u2116\u00b9\u2070\u2074\u2075\u2076\u2077\u2078\u2079"
 
 
 def _odd_space(character: str) -> bool:

@@ -149,3 +149,79 @@ def test_a_long_text_of_plain_words_costs_microseconds_a_word() -> None:
 @pytest.mark.parametrize("text", ["дома и т.д.", "дома и т. д.", "дома и  т.д.", "дома И Т.Д."])
 def test_an_abbreviation_of_several_words_is_read_however_it_is_spaced(text: str) -> None:
     assert Normaliser("ru")(text).lower().split() == ["дома", "и", "так", "далее"]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "read"),
+    [
+        ("en-us", "10⁶ and 10⁻³", "ten to the six and ten to the minus three"),
+        ("en-us", "10² by 2³", "ten squared by two cubed"),
+        ("en-us", "5 m² by 5 m³", "five square meters by five cubic meters"),
+        ("en-us", "1.5e-3", "one point five times ten to the minus three"),
+        ("en-us", "1e+9", "one times ten to the nine"),
+        ("en-us", "CO₂", "CO two"),
+        ("en-us", "he is 5′10″", "he is five foot ten"),
+        ("de", "10⁶", "zehn hoch sechs"),
+        ("fr", "10²", "dix au carré"),
+        ("es", "10⁶", "diez elevado a seis"),
+    ],
+)
+def test_powers_are_no_digits_of_the_number_before(language: str, text: str, read: str) -> None:
+    assert " ".join(Normaliser(language)(text).split()) == read
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("pl", "10⁶"),
+        ("ru", "1.5e-3"),
+        ("ru", "1e-3"),
+        ("en-us", "a note¹ here"),
+        ("en-us", "r⁴"),
+        ("en-us", 'a 5" screen'),
+        ("en-us", "a 5″ screen"),
+        ("de", '5" breit'),
+        ("ru", "в 1999 г."),
+        ("ru", "1999 г. Москва"),
+        ("ru", "в 19 в."),
+    ],
+)
+def test_figures_that_cannot_be_read_rightly_are_refused(language: str, text: str) -> None:
+    with pytest.raises(AlignerError, match="write it out in words"):
+        Normaliser(language).words(text)
+
+
+def test_a_number_at_the_end_of_a_quotation_is_no_inches() -> None:
+    assert Normaliser("en-us").words('He said "I am 5" and left.')[0][4] == "five"
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "read"),
+    [
+        ("pt-br", "R$ 5,00", "cinco reais"),
+        ("pt", "5 €", "cinco euros"),
+        ("pl", "5 zł", "pięć złotych"),
+        ("pl", "2 $", "dwa dolary"),
+        ("cs", "5 Kč", "pět korun"),
+        ("cs", "5 USD", "pět amerických dolarů"),
+        ("sv", "2 $", "två amerikanska dollar"),
+        ("hu", "5 zł", "öt zloty"),
+        ("de", "2,5 Mio. €", "zwei Komma fünf Millionen Euro"),
+        ("de", "3 Mrd. EUR", "drei Milliarden Euro"),
+        ("en-us", "US$5 and $5", "five US dollars and five dollars"),
+    ],
+)
+def test_currencies_are_named_as_they_are_said(language: str, text: str, read: str) -> None:
+    assert " ".join(Normaliser(language)(text).split()) == read
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "read"),
+    [
+        ("pt", "1ª e 1º", "primeira e primeiro"),
+        ("es", "la 3.ª planta, 21ª, 1.er", "la tercera planta, vigésima primera, primer"),
+        ("it", "1ª", "prima"),
+    ],
+)
+def test_ordinals_have_the_gender_of_their_mark(language: str, text: str, read: str) -> None:
+    assert " ".join(Normaliser(language)(text).replace(" ,", ",").split()) == read
