@@ -12,6 +12,7 @@ from decimal import Decimal
 from aligner.errors import AlignerError
 from aligner.text.numbers import Numbers
 from aligner.text.ordinals import DottedOrdinals
+from aligner.text.powers import power_rules
 from aligner.text.units import ATTACHED, CURRENCIES, UNITS, currency_names, local_units, unit_name
 
 _CANDIDATE = re.compile(r"[\d&%@#+=§€£$¥°½¼¾⅓⅔⅛⅜⅝⅞№×÷]|www\.|://|\w\.(?:com|org|net|edu|gov|io|de|uk)\b")
@@ -39,8 +40,6 @@ _PHONE = re.compile(
     r"(?<![\w.])(?:\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){1,5}\d{2,4}|\(\d{3}\) ?\d{3}-\d{4}"
     r"|\d{3}-\d{4}|\d{1,5}(?:-\d{1,7}){2,})(?![\w-])"
 )
-_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
-_LOWER = str.maketrans(_RAISED, "0123456789")
 _LETTER = r"[^\W\d_]"
 
 
@@ -60,6 +59,8 @@ class Figures:
             self._rules.append((_ADDRESS, self._address))
         if numbers.known:
             self._rules += self._number_rules()
+        elif numbers.locale is not None:
+            self._rules += self._name_rules()
 
     def write_out(self, text: str) -> str:
         """The text with words for figures.
@@ -78,12 +79,10 @@ class Figures:
         money = "|".join(map(re.escape, sorted(CURRENCIES, key=len, reverse=True)))
         self._units = UNITS | local_units(self._numbers.locale)
         units = "|".join(map(re.escape, sorted(self._units, key=len, reverse=True)))
-        many = "|".join(map(re.escape, sorted(table.magnitudes, key=len, reverse=True))) or "(?!)"
-        magnitude = rf"(?:[ -]?(?i:(?P<many>{many}))(?:\.(?=\s))?(?!\w))?"
         start = r"(?<!\w)(?<!\d[.,:/])"
         rules: list[tuple[str, Callable[[re.Match[str]], str]]] = [
             (rf"{start}(\d+ +)?(1/[2348]|2/3|3/[48]|[57]/8)\s?({units})(?![\w²³/])", self._part_of_unit),
-            *self._powers(start),
+            *power_rules(self._numbers, start),
             (rf"{start}(\d{{4}})-(\d\d)-(\d\d)(?![\w-])", self._iso_date),
             (rf"{start}(\d{{1,2}})([./-])(\d{{1,2}})\2(\d{{4}}|\d\d)(?![\w/-])", self._date),
             (_PHONE.pattern, self._phone),
@@ -91,15 +90,10 @@ class Figures:
                 rf"(?<![\w.,)])-(?=\d|(?:{money})\s?\d)",
                 lambda _: f"{table.minus or self._numbers.sign('-')} ",
             ),
-            (
-                rf"(?<!\w)(?P<sign>{money})\s?(?P<from>\d+)[-–](?=\d+{magnitude}(?![\d.,]\d))",
-                self._money_from,
-            ),
-            (rf"(?<!\w)(?P<sign>{money})\s?(?P<number>{number}){magnitude}(?!\d)", self._money),
-            (rf"{start}(?P<number>{number}){magnitude}\s*(?P<sign>{money})(?!\w)", self._money),
+            *self._money_rules(start, money),
             *self._time_rules(start),
             *self._english_rules(start),
-            (r"\d+(?:′+|\"|'')", self._inches),
+            (r"(?<!\d)\d{1,3}(?:′+|\")", self._inches),
             *self._endings(start),
             (rf"{start}({number})(\s?)({units})(?![\w²³/])", self._unit),
             (rf"{start}(\d{{1,2}}\s+)?(\d{{1,3}})[/⁄](\d{{1,3}})(?![\w/⁄])", self._fraction),
@@ -124,6 +118,28 @@ class Figures:
             (r"[&+=@]", lambda found: f" {self._numbers.sign(found[0])} "),
         ]
         return [(re.compile(pattern), words) for pattern, words in rules]
+
+    def _name_rules(self) -> list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]]:
+        """Of a language without words for numbers here: what they count has a name, they stay figures."""
+        number = self._numbers.pattern
+        units = UNITS | local_units(self._numbers.locale)
+        signs = "|".join(map(re.escape, sorted(CURRENCIES | units, key=len, reverse=True)))
+        money = "|".join(map(re.escape, sorted(CURRENCIES, key=len, reverse=True)))
+
+        def named(found: re.Match[str]) -> str:
+            sign, amount = found["sign"], _amount(*self._numbers.parse(found["number"]))
+            if sign in CURRENCIES:
+                name, _ = currency_names(sign, amount, "", self._numbers.locale)
+            else:
+                name = unit_name(units[sign], amount, self._numbers.locale)
+            if not name or (sign in ATTACHED and not found[0].startswith(found["number"] + sign)):
+                return found[0]
+            return f"{found['number']} {name} "
+
+        return [
+            (re.compile(rf"(?<!\w)(?P<sign>{money})\s?(?P<number>{number})(?![\d])"), named),
+            (re.compile(rf"(?<![\w.,])(?P<number>{number})\s?(?P<sign>{signs})(?![\w²³/])"), named),
+        ]
 
     def _plain(self, number: str) -> str:
         """A number without anything around it that changes its reading; words beside it are others."""
@@ -168,6 +184,21 @@ class Figures:
         groups = re.findall(r"\d+", found[0])
         plus = f"{self._numbers.sign('+')} " if found[0][0] == "+" else ""
         return plus + ", ".join(self._numbers.digits(group) for group in groups)
+
+    def _money_rules(self, start: str, money: str) -> list[tuple[str, Callable[[re.Match[str]], str]]]:
+        number = self._numbers.pattern
+        many = (
+            "|".join(map(re.escape, sorted(self._numbers.table.magnitudes, key=len, reverse=True))) or "(?!)"
+        )
+        magnitude = rf"(?:[ -]?(?i:(?P<many>{many}))(?:\.(?=\s))?(?!\w))?"
+        return [
+            (
+                rf"(?<!\w)(?P<sign>{money})\s?(?P<from>\d+)[-–](?=\d+{magnitude}(?![\d.,]\d))",
+                self._money_from,
+            ),
+            (rf"(?<!\w)(?P<sign>{money})\s?(?P<number>{number}){magnitude}(?!\d)", self._money),
+            (rf"{start}(?P<number>{number}){magnitude}\s*(?P<sign>{money})(?!\w)", self._money),
+        ]
 
     def _money(self, found: re.Match[str]) -> str:
         sign, written, many = found["sign"], found["number"], found["many"]
@@ -219,27 +250,6 @@ class Figures:
         elif found["ending"].endswith("er") and self._numbers.primary == "es":
             ordinal = ordinal.removesuffix("o")
         return f"{ordinal} "
-
-    def _powers(self, start: str) -> list[tuple[str, Callable[[re.Match[str]], str]]]:
-        number = self._numbers.pattern
-        return [
-            (rf"{start}(?P<times>\d+(?:[.,]\d+)?)e(?P<power>[+-]\d+)(?!\w)", self._power),
-            (rf"{start}(?P<times>\d+[.,]\d+)[eE](?P<power>[+-]?\d+)(?!\w)", self._power),
-            (rf"{start}(?P<base>{number})(?P<power>[⁺⁻]?[{_RAISED}]+)(?!\w)", self._power),
-        ]
-
-    def _power(self, found: re.Match[str]) -> str:
-        """A number with a power ("10⁶"), or with one of ten ("1.5e-3")."""
-        numbers, parts = self._numbers, found.groupdict()
-        power = found["power"].translate(_LOWER).replace("⁻", "-").lstrip("+⁺")
-        if not numbers.table.power:
-            raise AlignerError(f"{found[0]!r} is a power, which is not read: write it out in words")
-        minus = f"{numbers.table.minus} " if power.startswith("-") else ""
-        times = f"{numbers.read(parts['times'])} {numbers.sign('×')} " if parts.get("times") else ""
-        base = numbers.read(parts.get("base") or "10")
-        if not times and power in numbers.table.powers:
-            return f"{base} {numbers.table.powers[power]} "
-        return f"{times}{base} {numbers.table.power} {minus}{numbers.cardinal(power.lstrip('-'))} "
 
     @staticmethod
     def _inches(found: re.Match[str]) -> str:

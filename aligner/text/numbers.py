@@ -1,8 +1,10 @@
 """Numbers as words, in the format and the words of a language (num2words, Babel)."""
 
+import contextlib
 import functools
 import re
 from decimal import Decimal
+from typing import Any
 
 from aligner.errors import AlignerError
 from aligner.text.languages import LANGUAGES, Language
@@ -29,8 +31,8 @@ class Numbers:
         known: Whether they can be read at all.
         converter: num2words's name of the language.
         table: What the language calls signs.
-        locale: Babel's name of the language, where `known`.
-        pattern: A regular expression for one number as the language writes it, where `known`.
+        locale: Babel's name of the language; None if it has none.
+        pattern: A regular expression for one number as the language writes it, where Babel knows.
     """
 
     def __init__(self, language: str) -> None:
@@ -44,13 +46,12 @@ class Numbers:
         self.converter = next((code for code in (regional, self.primary) if code in known), "")
         self.table = LANGUAGES.get(self.primary, Language("", "", {}))
         self.known = bool(self.converter)
-        if not self.known:
-            return
-        try:
-            self.locale = Locale.parse(regional)
-        except (UnknownLocaleError, ValueError):
-            self.locale = Locale.parse(self.primary)
-        self._set_format()
+        self.locale: Any = None
+        for tag in (regional, self.primary) if self.primary != "und" else ():
+            with contextlib.suppress(UnknownLocaleError, ValueError):
+                self.locale = self.locale or Locale.parse(tag)
+        if self.locale is not None:
+            self._set_format()
 
     def _set_format(self) -> None:
         from babel.numbers import get_decimal_symbol, get_group_symbol

@@ -66,7 +66,7 @@ CURRENCIES |= {code: code for code in _ISO_CODES.split(" ")}
 
 _OF_ONE_COUNTRY = {"$", "€", "£", "¥", "₹", "₽", "₩", "₴", "₺", "₪", "R$", "Kč", "zł"}  # as their signs alone
 _NOUN_FIRST = {"pt", "es", "it", "fr", "pl", "ro", "ca", "gl"}
-_NOUN_LAST = {"cs", "sk", "uk", "ru", "be", "bg", "no", "nb", "nn", "sr", "hr", "sl", "el", "hu"}
+_NOUN_LAST = {"cs", "sk", "uk", "ru", "be", "bg", "no", "nb", "nn", "sr", "hr", "sl", "hu"}
 
 
 def local_units(locale: Any) -> dict[str, str]:

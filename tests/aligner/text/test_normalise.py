@@ -225,3 +225,19 @@ def test_currencies_are_named_as_they_are_said(language: str, text: str, read: s
 )
 def test_ordinals_have_the_gender_of_their_mark(language: str, text: str, read: str) -> None:
     assert " ".join(Normaliser(language)(text).replace(" ,", ",").split()) == read
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "read"),
+    [
+        ("el", "κάνει 5 € σήμερα", "κάνει 5 ευρώ σήμερα"),
+        ("el", "50 % και 5 km", "50 τοις εκατό και 5 χιλιόμετρα"),
+        ("hr", "2,50 €", "2,50 eura"),
+        ("hr", "$5", "5 dolara"),
+        ("et", "5 €", "5 eurot"),
+    ],
+)
+def test_what_is_counted_is_named_also_where_the_numbers_are_read_by_others(
+    language: str, text: str, read: str
+) -> None:
+    assert " ".join(Normaliser(language)(text).split()) == read
