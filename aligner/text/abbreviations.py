@@ -4,6 +4,7 @@ import functools
 import re
 
 from aligner.text.languages import Language
+from aligner.text.units import UNITS
 
 _CAPITAL = r"(?-i:[^\W\d_a-zà-öø-ÿα-ωа-я])"
 
@@ -18,8 +19,9 @@ class Abbreviations:
     def __init__(self, table: Language) -> None:
         # British and French writing leave the full stop out where the last letter is the word's own.
         contracted = {short: word for short, word in table.before_names.items() if short[-1] == word[-1]}
-        initials = {short: word for short, word in table.before_names.items() if len(short) == 1}
-        titles = {short: word for short, word in table.before_names.items() if len(short) > 1}
+        units = {short for short in table.before_names if len(short) == 1 or short in UNITS}
+        unless_counted = {short: word for short, word in table.before_names.items() if short in units}
+        titles = {short: word for short, word in table.before_names.items() if short not in units}
         rules = [
             (table.before_numbers, "{abbreviation}" + r"(?:\.|(?<=[°º№]))\s*(?=\d)"),
             (
@@ -34,8 +36,8 @@ class Abbreviations:
                 + r"\.?(?=\s*(?:[,;:!?)]|$)|\s+(?-i:[a-z]))",
             ),
             (titles, "{abbreviation}" + r"\.\s*(?=[^\W\d_])"),
-            # One letter after a number is a unit or a year ("1999 г.").
-            (initials, r"(?<!\d)(?<!\d\s)" + "{abbreviation}" + r"\.\s*(?=[^\W\d_])"),
+            # After a number these are units or a year ("6 ft. tall", "1999 г.").
+            (unless_counted, r"(?<!\d)(?<!\d\s)" + "{abbreviation}" + r"\.\s*(?=[^\W\d_])"),
             (table.anywhere, "{abbreviation}" + r"\."),
         ]
         self._rules = [

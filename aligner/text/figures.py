@@ -13,7 +13,7 @@ from aligner.errors import AlignerError
 from aligner.text.numbers import Numbers
 from aligner.text.ordinals import DottedOrdinals
 from aligner.text.powers import power_rules
-from aligner.text.units import ATTACHED, CURRENCIES, UNITS, currency_names, local_units, unit_name
+from aligner.text.units import ATTACHED, CURRENCIES, DOTTED, UNITS, currency_names, local_units, unit_name
 
 _CANDIDATE = re.compile(r"[\d&%@#+=§€£$¥°½¼¾⅓⅔⅛⅜⅝⅞№×÷]|www\.|://|\w\.(?:com|org|net|edu|gov|io|de|uk)\b")
 _SUFFIXES = (
@@ -77,7 +77,7 @@ class Figures:
     def _number_rules(self) -> list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]]:
         number, table = self._numbers.pattern, self._numbers.table
         money = "|".join(map(re.escape, sorted(CURRENCIES, key=len, reverse=True)))
-        self._units = UNITS | local_units(self._numbers.locale)
+        self._units = UNITS | local_units(self._numbers.locale) | DOTTED.get(self._numbers.primary, {})
         units = "|".join(map(re.escape, sorted(self._units, key=len, reverse=True)))
         start = r"(?<!\w)(?<!\d[.,:/])"
         rules: list[tuple[str, Callable[[re.Match[str]], str]]] = [
@@ -95,7 +95,10 @@ class Figures:
             *self._english_rules(start),
             (r"(?<!\d)\d{1,3}(?:′+|\")", self._inches),
             *self._endings(start),
-            (rf"{start}({number})(\s?)({units})(?![\w²³/])", self._unit),
+            (
+                rf"{start}({number})(\s?)({units})(?![\w²³/])(?:\.(?=\s+[a-z])|(?<=ft|lb)\.(?=\s+\d))?",
+                self._unit,
+            ),
             (rf"{start}(\d{{1,2}}\s+)?(\d{{1,3}})[/⁄](\d{{1,3}})(?![\w/⁄])", self._fraction),
         ]
         if table.ordinal:
@@ -203,16 +206,20 @@ class Figures:
     def _money(self, found: re.Match[str]) -> str:
         sign, written, many = found["sign"], found["number"], found["many"]
         whole, decimals = self._numbers.parse(written)
-        amount = _amount(whole, decimals)
+        # "Two crowns fifty": the name is that of the two.
+        amount = _amount(whole, None if decimals and len(decimals) == 2 and int(whole) else decimals)
         of_many = Decimal(5_000_000) if many else amount  # "five million dollars" and "two": the plural
         name, hundredth = currency_names(sign, of_many, self._numbers.converter, self._numbers.locale)
         if not name:
             raise AlignerError(f"{found[0].strip()!r} has a currency without a name: write it out in words")
         if many:
             return f"{self._numbers.read(written)} {self._numbers.table.magnitudes[many.lower()]} {name} "
+        one, _ = currency_names(sign, Decimal(1), self._numbers.converter, self._numbers.locale)
         if decimals is None or len(decimals) != 2:
-            return f"{self._numbers.before_unit(self._numbers.read(written))} {name} "
-        amounts = [f"{self._numbers.before_unit(self._numbers.cardinal(whole))} {name}"] if int(whole) else []
+            return f"{self._numbers.before_unit(self._numbers.read(written), one)} {name} "
+        amounts = (
+            [f"{self._numbers.before_unit(self._numbers.cardinal(whole), one)} {name}"] if int(whole) else []
+        )
         if int(decimals):
             # English says "five dollars twenty cents", most others "fünf Euro zwanzig".
             unit = f" {hundredth}" if self._numbers.primary == "en" or not amounts else ""
@@ -238,7 +245,8 @@ class Figures:
         name = unit_name(self._units[sign], amount, self._numbers.locale)
         if not name:
             raise AlignerError(f"{found[0]!r} has a unit without a name in {self._numbers.primary!r}")
-        return f"{self._numbers.before_unit(self._numbers.read(written))} {name} "
+        one = unit_name(self._units[sign], Decimal(1), self._numbers.locale)
+        return f"{self._numbers.before_unit(self._numbers.read(written), one)} {name} "
 
     def _ordinal(self, found: re.Match[str]) -> str:
         whole, decimals = self._numbers.parse(found[1])

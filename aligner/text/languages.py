@@ -24,6 +24,9 @@ class Language:
         initials: Abbreviations of letters that may be said in full instead, without the last full stop.
         letters: The names of letters, where a lexicon of words may lack them.
         before_units: What "one" becomes before a noun, by its usual last word.
+        before_feminine: What "one" and "two" become before a feminine noun, in the same way.
+        feminine: A regular expression of the beginnings of feminine names of units and currencies, in small
+            letters.
         ordinal: The writing of an ordinal after its digits, as a regular expression; "" if it has none.
         power: Said between a number and its power ("10⁶").
         powers: Said after a number for powers with a name of their own.
@@ -43,6 +46,8 @@ class Language:
     initials: dict[str, str] = field(default_factory=dict)
     letters: dict[str, str] = field(default_factory=dict)
     before_units: dict[str, str] = field(default_factory=dict)
+    before_feminine: dict[str, str] = field(default_factory=dict)
+    feminine: str = ""
     ordinal: str = ""
     power: str = ""
     powers: dict[str, str] = field(default_factory=dict)
@@ -124,6 +129,8 @@ LANGUAGES = {
             "mio=Millionen, mrd=Milliarden, million=Million, millionen=Millionen, milliarde=Milliarde, "
             "milliarden=Milliarden, tsd=tausend"
         ),
+        before_feminine=_pairs("eins=eine"),
+        feminine=r"\w+e\b",
         fractions=_pairs(
             "1/2=ein halb, 1/4=ein Viertel, 3/4=drei Viertel, 1/3=ein Drittel, 2/3=zwei Drittel"
         ),
@@ -154,6 +161,8 @@ LANGUAGES = {
             "m=millions de, md=milliards de, mrd=milliards de, k=mille, million=million de, "
             "millions=millions de, milliard=milliard de, milliards=milliards de"
         ),
+        before_feminine=_pairs("un=une"),
+        feminine=r"(?:heure|minute|seconde|tonne|livre|once|couronne|roupie|hryvnia)\b",
         fractions=_pairs("1/2=un demi, 1/4=un quart, 3/4=trois quarts, 1/3=un tiers, 2/3=deux tiers"),
         ordinal="(?:er|ère|re|e|ème|eme|nd|nde)",
         power="puissance",
@@ -176,6 +185,8 @@ LANGUAGES = {
             "ee.uu=Estados Unidos, a.c=antes de Cristo, d.c=después de Cristo"
         ),
         magnitudes=_pairs("m=millones de, mill=millones de, millón=millón de, millones=millones de"),
+        before_feminine=_pairs("uno=una, veintiuno=veintiuna"),
+        feminine=r"\w+a\b",
         fractions=_pairs("1/2=un medio, 1/4=un cuarto, 3/4=tres cuartos, 1/3=un tercio, 2/3=dos tercios"),
         before_units=_pairs("uno=un, veintiuno=veintiún"),
         power="elevado a",
@@ -196,6 +207,8 @@ LANGUAGES = {
         ),
         before_numbers=_pairs("n=numero, n°=numero, nr=numero, pag=pagina, cap=capitolo, art=articolo"),
         anywhere=_pairs("ecc=eccetera"),
+        before_feminine=_pairs("uno=una"),
+        feminine=r"\w+a\b",
         fractions=_pairs("1/2=un mezzo, 1/4=un quarto, 3/4=tre quarti"),
         before_units=_pairs("uno=un"),
         ordinal="[ºª°]",
@@ -211,6 +224,8 @@ LANGUAGES = {
         before_names=_pairs("sr=senhor, sra=senhora, dr=doutor, dra=doutora, prof=professor, eng=engenheiro"),
         before_numbers=_pairs("n.º=número, nº=número, n°=número, pág=página, cap=capítulo, art=artigo"),
         anywhere=_pairs("etc=et cetera, av=avenida"),
+        before_feminine=_pairs("um=uma, dois=duas"),
+        feminine=r"\w+a\b(?<!grama)",
         fractions=_pairs("1/2=um meio, 1/4=um quarto, 3/4=três quartos"),
         ordinal="\\.?[ºª°]",
         power="elevado a",
@@ -264,6 +279,9 @@ LANGUAGES = {
         magnitudes=_pairs(
             "tis=tisíc, mil=milionů, mld=miliard, milion=milion, milionů=milionů, miliard=miliard"
         ),
+        before_units=_pairs("jedna=jeden"),
+        before_feminine=_pairs("dva=dvě"),
+        feminine=r"(?:\w+á )?\w+a\b",
         fractions=_pairs("1/2=jedna polovina, 1/4=jedna čtvrtina, 3/4=tři čtvrtiny"),
         letters=_letters(
             "á bé cé dé é ef gé há í jé ká el em en ó pé kvé er es té ú vé dvojité_vé iks ypsilon zet"
@@ -281,6 +299,8 @@ LANGUAGES = {
             "np=na przykład, itd=i tak dalej, itp=i tym podobne, tzn=to znaczy, tzw=tak zwany, "
             "m.in=między innymi, ok=około"
         ),
+        before_feminine=_pairs("jeden=jedna, dwa=dwie"),
+        feminine=r"\w+a\b",
         fractions=_pairs("1/2=jedna druga, 1/4=jedna czwarta, 3/4=trzy czwarte"),
         letters=_letters("a be ce de e ef gie ha i jot ka el em en o pe ku er es te u fau wu iks igrek zet"),
     ),
@@ -298,6 +318,8 @@ LANGUAGES = {
             "др=другие, напр=например"
         ),
         magnitudes=_pairs("тыс=тысяч, млн=миллионов, млрд=миллиардов"),
+        before_feminine=_pairs("один=одна, два=две"),
+        feminine=r"(?:\w+ая )?\w+[ая]\b",
         fractions=_pairs("1/2=одна вторая, 1/4=одна четвёртая, 3/4=три четвёртых"),
         ordinal="-(?:й|ый|ий)",
         letters=_letters(

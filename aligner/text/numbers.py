@@ -145,10 +145,18 @@ class Numbers:
             return self._convert(int(digits), "year")
         return self.cardinal(digits)
 
-    def before_unit(self, words: str) -> str:
-        """A number as it is said before a noun: "ein Kilometer", not "eins"."""
+    def before_unit(self, words: str, noun: str = "") -> str:
+        """A number as it is said before a noun: "ein Kilometer", "eine Stunde", not "eins".
+
+        Args:
+            words: The number.
+            noun: What is counted, as one of it is named.
+        """
         *others, last = words.split(" ")
-        return " ".join([*others, self.table.before_units.get(last, last)])
+        table = self.table
+        feminine = table.feminine and re.match(table.feminine, noun.lower())
+        forms = table.before_feminine if feminine else table.before_units
+        return " ".join([*others, forms.get(last, last)])
 
     def sign(self, sign: str) -> str:
         """What the language calls a sign.

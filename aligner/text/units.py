@@ -55,16 +55,46 @@ UNITS = {
 }
 # After a space these single letters are as often something else ("Type 5 V", "the 2 s").
 ATTACHED = {"L", "V", "W", "h", "s", "t"}
+# Signs of one language alone.
+DOTTED = {
+    "en": {"in.": "length-inch"},
+    "de": {
+        "Std": "duration-hour",
+        "Std.": "duration-hour",
+        "Min": "duration-minute",
+        "Min.": "duration-minute",
+    }
+    | {"Sek": "duration-second", "Sek.": "duration-second"},
+    "ru": {"мин.": "duration-minute", "сек.": "duration-second"},
+}
 
 CURRENCIES = {
     **{"US$": "USD", "A$": "AUD", "AU$": "AUD", "C$": "CAD", "CA$": "CAD", "NZ$": "NZD", "HK$": "HKD"},
     **{"R$": "BRL", "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₽": "RUB", "₩": "KRW"},
     **{"₴": "UAH", "₺": "TRY", "₪": "ILS", "₱": "PHP", "฿": "THB", "₫": "VND", "Kč": "CZK", "zł": "PLN"},
+    **{"руб.": "RUB", "руб": "RUB", "грн": "UAH"},
 }
 _ISO_CODES = "USD EUR GBP CHF CZK PLN JPY CNY INR RUB SEK NOK DKK AUD CAD NZD HUF"
 CURRENCIES |= {code: code for code in _ISO_CODES.split(" ")}
 
-_OF_ONE_COUNTRY = {"$", "€", "£", "¥", "₹", "₽", "₩", "₴", "₺", "₪", "R$", "Kč", "zł"}  # as their signs alone
+_OF_ONE_COUNTRY = {
+    "$",
+    "€",
+    "£",
+    "¥",
+    "₹",
+    "₽",
+    "₩",
+    "₴",
+    "₺",
+    "₪",
+    "R$",
+    "Kč",
+    "zł",
+    "руб.",
+    "руб",
+    "грн",
+}  # as their signs alone
 _NOUN_FIRST = {"pt", "es", "it", "fr", "pl", "ro", "ca", "gl"}
 _NOUN_LAST = {"cs", "sk", "uk", "ru", "be", "bg", "no", "nb", "nn", "sr", "hr", "sl", "hu"}
 

@@ -241,3 +241,27 @@ def test_what_is_counted_is_named_also_where_the_numbers_are_read_by_others(
     language: str, text: str, read: str
 ) -> None:
     assert " ".join(Normaliser(language)(text).split()) == read
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "read"),
+    [
+        ("en-us", "5 ft. 3 in. tall", "five feet three inches tall"),
+        ("en-us", "6 ft. tall", "six feet tall"),
+        ("en-us", "at Ft. Worth", "at Fort Worth"),
+        ("de", "ca. 5 Std. lang", "circa fünf Stunden lang"),
+        ("de", "1 Std. und 1 Min.", "eine Stunde und eine Minute"),
+        ("ru", "5 руб.", "пять рублей"),
+        ("cs", "2 Kč", "dvě koruny"),
+        ("cs", "2,50 Kč", "dvě koruny padesát"),
+        ("cs", "1 km a 2 km", "jeden kilometr a dva kilometry"),
+        ("pt", "2 £", "duas libras"),
+        ("pt", "2 kg", "dois quilogramas"),
+        ("es", "21 £", "veintiuna libras"),
+        ("fr", "1 lb", "une livre"),
+        ("ru", "2 min", "две минуты"),
+        ("pl", "2,50 zł", "dwa złote pięćdziesiąt"),
+    ],
+)
+def test_what_is_counted_has_its_number_and_gender(language: str, text: str, read: str) -> None:
+    assert " ".join(Normaliser(language)(text).split()).rstrip(".") == read
