@@ -45,8 +45,14 @@ class Abbreviations:
             for words, form in rules
             if words
         ]
+        # "Bahnhofstr.", after the part of the word that names it
+        ends = rf"(?<=[^\W\d_]{{3}}){_named(table.word_ends)}\."
+        if table.word_ends:
+            self._rules.append((re.compile(ends, re.IGNORECASE), table.word_ends))
         every = dict(pair for words, _ in rules for pair in words.items())
-        self._candidate = re.compile(rf"(?<!\w){_named(every)}(?!\w)", re.IGNORECASE) if every else None
+        whole = rf"(?<!\w){_named(every)}(?!\w)"
+        candidate = f"{whole}|{ends.replace('?P<abbreviation>', '')}" if table.word_ends else whole
+        self._candidate = re.compile(candidate, re.IGNORECASE) if every else None
 
     def write_out(self, text: str) -> str:
         """The text with words for abbreviations; a capital letter stays one."""

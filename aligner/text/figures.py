@@ -15,7 +15,7 @@ from aligner.text.ordinals import DottedOrdinals
 from aligner.text.powers import power_rules
 from aligner.text.units import ATTACHED, CURRENCIES, DOTTED, UNITS, currency_names, local_units, unit_name
 
-_CANDIDATE = re.compile(r"[\d&%@#+=§€£$¥°½¼¾⅓⅔⅛⅜⅝⅞№×÷]|www\.|://|\w\.(?:com|org|net|edu|gov|io|de|uk)\b")
+_CANDIDATE = re.compile(r"[\d&%@#+=§€£$¥°½¼¾⅓⅔⅛⅜⅝⅞№×÷]|\bw/|www\.|://|\w\.(?:com|org|net|edu|gov|io|de|uk)\b")
 _SUFFIXES = (
     "com|org|net|edu|gov|int|info|biz|io|ai|app|dev|co|eu|uk|de|fr|es|it|nl|cz|pl|ru|ch|at|us|ca|au|jp|cn|in"
 )
@@ -23,17 +23,8 @@ _ADDRESS = re.compile(
     r"(?<![\w@.])(?:https?://)?((?:[\w.+-]+@)?(?:[a-z0-9-]+\.)+"
     rf"(?:{_SUFFIXES})(?![\w-])(?!\.[a-z])(?:/[\w./?=&%#~+-]*[\w/])?)"
 )
-_VULGAR = {
-    "½": "1/2",
-    "¼": "1/4",
-    "¾": "3/4",
-    "⅓": "1/3",
-    "⅔": "2/3",
-    "⅛": "1/8",
-    "⅜": "3/8",
-    "⅝": "5/8",
-    "⅞": "7/8",
-}
+_HALVES = "½¼¾⅓⅔⅛⅜⅝⅞"
+_VULGAR = dict(zip(_HALVES, ("1/2", "1/4", "3/4", "1/3", "2/3", "1/8", "3/8", "5/8", "7/8"), strict=True))
 # A day and a month in figures are read where num2words has the ordinals that the language says days with.
 _DATES_IN = {"en", "de", "fr", "es", "it", "pt", "nl", "hi", "zh"}
 _PHONE = re.compile(
@@ -53,7 +44,7 @@ class Figures:
     def __init__(self, numbers: Numbers) -> None:
         self._numbers = numbers
         self._rules: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
-            (re.compile("[½¼¾⅓⅔⅛⅜⅝⅞]"), lambda found: f" {_VULGAR[found[0]]}"),
+            (re.compile(f"[{_HALVES}]"), lambda found: f" {_VULGAR[found[0]]}"),
         ]
         if numbers.table.signs:
             self._rules.append((_ADDRESS, self._address))
@@ -332,7 +323,10 @@ class Figures:
         if self._numbers.primary != "en":
             return []
         months = "|".join(self._months())
+        many = self._numbers.table.magnitudes
         return [
+            (r"(?<!\w)w/(o?)(?!\w)", lambda found: "without" if found[1] else "with"),
+            (rf"{start}(\d+\.\d+)([MBKk])(?!\w)", lambda m: f"{m[1]} {many[m[2].lower()]}"),
             (rf"{start}((?:\d\d)?\d0)['’]?s(?!\w)", self._decade),
             (rf"\b({months})\s+(3[01]|[12]\d|[1-9])(?:st|nd|rd|th)?(?![\w:/-]|[.,]\d)", self._month_day),
             (

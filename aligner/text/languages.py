@@ -19,6 +19,7 @@ class Language:
         before_numbers: The same where a number follows.
         anywhere: The same anywhere; these need their full stop.
         after_names: The same after a word with a capital letter.
+        word_ends: The ends of words in the same way.
         magnitudes: What stands for a power of ten between an amount and its currency.
         fractions: The few that have a name of their own.
         initials: Abbreviations of letters that may be said in full instead, without the last full stop.
@@ -41,6 +42,7 @@ class Language:
     before_numbers: dict[str, str] = field(default_factory=dict)
     anywhere: dict[str, str] = field(default_factory=dict)
     after_names: dict[str, str] = field(default_factory=dict)
+    word_ends: dict[str, str] = field(default_factory=dict)
     magnitudes: dict[str, str] = field(default_factory=dict)
     fractions: dict[str, str] = field(default_factory=dict)
     initials: dict[str, str] = field(default_factory=dict)
@@ -131,6 +133,7 @@ LANGUAGES = {
         ),
         before_feminine=_pairs("eins=eine"),
         feminine=r"\w+e\b",
+        word_ends=_pairs("str=straße"),
         fractions=_pairs(
             "1/2=ein halb, 1/4=ein Viertel, 3/4=drei Viertel, 1/3=ein Drittel, 2/3=zwei Drittel"
         ),
@@ -292,7 +295,8 @@ LANGUAGES = {
         "minus",
         _signs("i, plus, razy, podzielone przez, małpa, ukośnik, kropka, numer, paragraf, równa się"),
         before_names=_pairs(
-            "p=pan, dr=doktor, prof=profesor, św=święty, inż=inżynier, mgr=magister, ks=ksiądz"
+            "p=pan, dr=doktor, prof=profesor, św=święty, inż=inżynier, mgr=magister, ks=ksiądz, ul=ulica, "
+            "al=aleja, pl=plac"
         ),
         before_numbers=_pairs("nr=numer, str=strona, rozdz=rozdział, art=artykuł, ul=ulica"),
         anywhere=_pairs(

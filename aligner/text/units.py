@@ -96,7 +96,27 @@ _OF_ONE_COUNTRY = {
     "грн",
 }  # as their signs alone
 _NOUN_FIRST = {"pt", "es", "it", "fr", "pl", "ro", "ca", "gl"}
-_NOUN_LAST = {"cs", "sk", "uk", "ru", "be", "bg", "no", "nb", "nn", "sr", "hr", "sl", "hu"}
+_NOUN_LAST = {
+    "en",
+    "de",
+    "nl",
+    "sv",
+    "da",
+    "fi",
+    "cs",
+    "sk",
+    "uk",
+    "ru",
+    "be",
+    "bg",
+    "no",
+    "nb",
+    "nn",
+    "sr",
+    "hr",
+    "sl",
+    "hu",
+}
 
 
 def local_units(locale: Any) -> dict[str, str]:
