@@ -5,24 +5,28 @@ method that gives the words; they run one after the other, the more special firs
 """
 
 import datetime
+import functools
 import re
 from collections.abc import Callable
 from decimal import Decimal
 
 from aligner.errors import AlignerError
+from aligner.text.addresses import ADDRESS, say_address
 from aligner.text.numbers import Numbers
 from aligner.text.ordinals import DottedOrdinals
 from aligner.text.powers import power_rules
-from aligner.text.units import ATTACHED, CURRENCIES, DOTTED, UNITS, currency_names, local_units, unit_name
+from aligner.text.units import (
+    AFTER_AMOUNTS,
+    ATTACHED,
+    CURRENCIES,
+    DOTTED,
+    UNITS,
+    currency_names,
+    local_units,
+    unit_name,
+)
 
 _CANDIDATE = re.compile(r"[\d&%@#+=§€£$¥°½¼¾⅓⅔⅛⅜⅝⅞№×÷]|\bw/|www\.|://|\w\.(?:com|org|net|edu|gov|io|de|uk)\b")
-_SUFFIXES = (
-    "com|org|net|edu|gov|int|info|biz|io|ai|app|dev|co|eu|uk|de|fr|es|it|nl|cz|pl|ru|ch|at|us|ca|au|jp|cn|in"
-)
-_ADDRESS = re.compile(
-    r"(?<![\w@.])(?:https?://)?((?:[\w.+-]+@)?(?:[a-z0-9-]+\.)+"
-    rf"(?:{_SUFFIXES})(?![\w-])(?!\.[a-z])(?:/[\w./?=&%#~+-]*[\w/])?)"
-)
 _HALVES = "½¼¾⅓⅔⅛⅜⅝⅞"
 _VULGAR = dict(zip(_HALVES, ("1/2", "1/4", "3/4", "1/3", "2/3", "1/8", "3/8", "5/8", "7/8"), strict=True))
 # A day and a month in figures are read where num2words has the ordinals that the language says days with.
@@ -47,7 +51,7 @@ class Figures:
             (re.compile(f"[{_HALVES}]"), lambda found: f" {_VULGAR[found[0]]}"),
         ]
         if numbers.table.signs:
-            self._rules.append((_ADDRESS, self._address))
+            self._rules.append((ADDRESS, functools.partial(say_address, numbers.table.signs)))
         if numbers.known:
             self._rules += self._number_rules()
         elif numbers.locale is not None:
@@ -96,6 +100,7 @@ class Figures:
             rules.append((rf"{start}({number})\s?(?P<ending>{table.ordinal})(?![\w])", self._ordinal))
         dotted = DottedOrdinals(self._numbers, self._months())
         if dotted.known:
+            rules[:0] = [(rf"{start}(\d{{1,2}})\.\s?(\d{{1,2}})\.(?!\w)", dotted.day_and_month)]
             rules.append((rf"{start}(\d+)\.(?!\w)", dotted.read))
         rules += [
             (r"(?<=\d)\s?[x×]\s?(?=\d)", lambda _: f" {self._numbers.sign('×')} "),
@@ -185,12 +190,13 @@ class Figures:
             "|".join(map(re.escape, sorted(self._numbers.table.magnitudes, key=len, reverse=True))) or "(?!)"
         )
         magnitude = rf"(?:[ -]?(?i:(?P<many>{many}))(?:\.(?=\s))?(?!\w))?"
+        first = "|".join(sign for sign in money.split("|") if sign not in map(re.escape, AFTER_AMOUNTS))
         return [
             (
-                rf"(?<!\w)(?P<sign>{money})\s?(?P<from>\d+)[-–](?=\d+{magnitude}(?![\d.,]\d))",
+                rf"(?<!\w)(?P<sign>{first})\s?(?P<from>\d+)[-–](?=\d+{magnitude}(?![\d.,]\d))",
                 self._money_from,
             ),
-            (rf"(?<!\w)(?P<sign>{money})\s?(?P<number>{number}){magnitude}(?!\d)", self._money),
+            (rf"(?<!\w)(?P<sign>{first})\s?(?P<number>{number}){magnitude}(?!\d)", self._money),
             (rf"{start}(?P<number>{number}){magnitude}\s*(?P<sign>{money})(?!\w)", self._money),
         ]
 
@@ -368,17 +374,6 @@ class Figures:
 
     def _feet(self, found: re.Match[str]) -> str:
         return f"{self._numbers.cardinal(found[1])} foot {self._numbers.cardinal(found[2])} "
-
-    def _address(self, found: re.Match[str]) -> str:
-        """An internet address without its scheme, which nobody says."""
-        names = self._numbers.table.signs
-        address = re.sub(r"\.[a-z]{2}(?=/|$)", lambda country: country[0].upper(), found[1])
-        words = []
-        for part in re.findall(r"[^\W_]+|.", address):
-            if not part.isalnum() and part not in names:
-                raise AlignerError(f"{part!r} in {found[0]!r} is not read: write the address out in words")
-            words.append(part.upper() if part == "www" else names.get(part, part))
-        return " ".join(words)
 
 
 def _amount(whole: str, decimals: str | None) -> Decimal:

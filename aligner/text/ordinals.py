@@ -21,6 +21,7 @@ _DATIVE = frozenset(
     {"in", "an", "auf", "bei", "mit", "nach", "seit", "von", "vor", "zu", "aus", "unter", "über", "hinter"}
     | {"neben", "zwischen", "während", "wegen", "trotz"}
 )
+_OF_DAYS = {"am", "vom", "zum", "dem", "den", "bis", "seit", "ab"}
 _CENTURY = "Jahrhundert"
 _CZECH_GENITIVES = (
     *("prvního", "druhého", "třetího", "čtvrtého", "pátého", "šestého", "sedmého", "osmého", "devátého"),
@@ -76,9 +77,31 @@ class DottedOrdinals:
         determined = bool(words and _DETERMINER.fullmatch(words[-1]))
         named = word.lower() in self._months or word == _CENTURY
         ends = not word and not after.strip(" .!?\"'“”»«)")
-        if not (word[:1].islower() or named or (word and determined) or (joined and (word or ends))):
+        if not (word[:1].islower() or named or ((joined or determined) and (word or ends))):
             return found[0]
+        if words and not (determined or named or joined):
+            raise AlignerError(
+                f"'{words[-1]} {found[0]}' is an ordinal or ends a sentence: write the number out in words"
+            )
         return f"{self._numbers.ordinal(found[1])}{_german_ending(words, found[0])} "
+
+    def day_and_month(self, found: re.Match[str]) -> str:
+        """The date "am 3.10."; what was found, if it may as well be a chapter.
+
+        Args:
+            found: Two whole numbers as its groups, each with its full stop.
+
+        Raises:
+            AlignerError: In a language whose dates are not read.
+        """
+        if not (0 < int(found[1]) < 32 and 0 < int(found[2]) < 13):
+            return found[0]
+        before = found.string[: found.start()].split()
+        if self._numbers.primary == "de":
+            if not (before and before[-1].lower() in _OF_DAYS):
+                return found[0]
+            return f"{self._numbers.ordinal(found[1])}n {self._numbers.ordinal(found[2])}n "
+        raise AlignerError(f"{found[0]!r} is a date, which is not read: write it out in words")
 
 
 def _german_ending(before: list[str], written: str) -> str:
@@ -88,8 +111,9 @@ def _german_ending(before: list[str], written: str) -> str:
     last = before[-1].lower()
     if _DETERMINER.fullmatch(last) and last.endswith(("ein", "ihr", "unser", "euer")):
         raise AlignerError(f"'{before[-1]} {written}' has no certain ending: write the ordinal out in words")
-    weak = last == "der" and len(before) > 1 and before[-2].lower() in _DATIVE
-    nominative = last in {"der", "die", "das"} or (_DETERMINER.fullmatch(last) and last.endswith("e"))
+    like_der = last in {"der", "dieser", "jeder", "jener"}
+    weak = like_der and len(before) > 1 and before[-2].lower() in _DATIVE
+    nominative = like_der or last in {"die", "das"} or (_DETERMINER.fullmatch(last) and last.endswith("e"))
     return "" if nominative and not weak else "n"
 
 

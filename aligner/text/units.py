@@ -74,6 +74,7 @@ CURRENCIES = {
     **{"₴": "UAH", "₺": "TRY", "₪": "ILS", "₱": "PHP", "฿": "THB", "₫": "VND", "Kč": "CZK", "zł": "PLN"},
     **{"руб.": "RUB", "руб": "RUB", "грн": "UAH"},
 }
+AFTER_AMOUNTS = {"Kč", "zł", "₽", "руб.", "руб", "грн"}  # never before one: "5 zł 50"
 _ISO_CODES = "USD EUR GBP CHF CZK PLN JPY CNY INR RUB SEK NOK DKK AUD CAD NZD HUF"
 CURRENCIES |= {code: code for code in _ISO_CODES.split(" ")}
 

@@ -265,6 +265,7 @@ def test_what_is_counted_is_named_also_where_the_numbers_are_read_by_others(
         ("es", "21 £", "veintiuna libras"),
         ("fr", "1 lb", "une livre"),
         ("ru", "2 min", "две минуты"),
+        ("pl", "5 zł 50", "pięć złotych pięćdziesiąt"),
         ("pl", "2,50 zł", "dwa złote pięćdziesiąt"),
     ],
 )
