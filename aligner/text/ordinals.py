@@ -22,6 +22,7 @@ _DATIVE = frozenset(
     | {"neben", "zwischen", "während", "wegen", "trotz"}
 )
 _OF_DAYS = {"am", "vom", "zum", "dem", "den", "bis", "seit", "ab"}
+_LONGEST_ORDINAL = 3  # digits
 _CENTURY = "Jahrhundert"
 _CZECH_GENITIVES = (
     *("prvního", "druhého", "třetího", "čtvrtého", "pátého", "šestého", "sedmého", "osmého", "devátého"),
@@ -63,6 +64,8 @@ class DottedOrdinals:
         if not word[:1].islower():
             return found[0]
         if self._numbers.primary in _UNDECLINED:
+            if len(found[1]) > _LONGEST_ORDINAL:  # a year: Hungarian "2020. január"
+                return self._numbers.year(found[1]) + " "
             return f"{self._numbers.ordinal(found[1])} "
         day = int(found[1]) if len(found[1]) < 3 else 0
         if self._numbers.primary == "cs" and word in self._months and 0 < day < 32:

@@ -23,6 +23,7 @@ from aligner.text.normalise import Normaliser
         ("de", "im 19. Jahrhundert", "im neunzehnten Jahrhundert"),
         ("cs", "Dne 3. května", "Dne třetího května"),
         ("cs", "21. prosince", "dvacátého prvního prosince"),
+        ("hu", "2020. január, a 3. fejezet", "kétezer-húsz január, a harmadik fejezet"),
         ("da", "den 3. maj", "den tredje maj"),
     ],
 )
