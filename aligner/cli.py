@@ -1,7 +1,9 @@
 """The `aligner` command: each subcommand is a module of `aligner.commands`, imported only when called."""
 
 import argparse
+import contextlib
 import importlib.metadata
+import io
 import json
 import re
 import sys
@@ -82,6 +84,23 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     command = next((word for word in argv if not word.startswith("-")), None)
+    name = f"aligner {command}" if command in COMMANDS else "aligner"
+    try:
+        _write_any_text()
+        return _run(command, argv)
+    except AlignerError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return error.exit_status
+    except OSError as error:  # a disk, a folder, a permission
+        where = error.filename or ("stdout" if _stdout_is_full() else "file")
+        print(f"{name}: {where}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:  # also while a command is imported, which takes seconds
+        print(f"{name}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(command: str | None, argv: list[str]) -> int:
     parser = build_parser(command)
     args, rest = parser.parse_known_args(argv)
     if rest:
@@ -90,20 +109,24 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{prog}: {_unknown(rest, args.options)}; usage: {prog} --help", file=sys.stderr)
             raise SystemExit(2)
         args.overrides = rest  # settings that the command hands on to another parser
-    module = importlib.import_module(f"aligner.commands.{args.command}")
-    try:
-        summary = module.run(args)
-    except AlignerError as error:
-        print(f"aligner {args.command}: {error}", file=sys.stderr)
-        return error.exit_status
-    except OSError as error:  # a disk, a folder, a permission
-        print(
-            f"aligner {args.command}: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr
-        )
-        return 1
-    except KeyboardInterrupt:
-        print(f"aligner {args.command}: interrupted", file=sys.stderr)
-        return 130
-    if args.json:
-        print(json.dumps(summary), flush=True)
+    summary = importlib.import_module(f"aligner.commands.{args.command}").run(args)
+    print(f"{json.dumps(summary)}\n" if args.json else "", end="", flush=True)  # a full disk is said here
     return 0
+
+
+def _write_any_text() -> None:
+    """Let a terminal or a log that is not UTF-8 cost only the characters that it cannot hold."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _stdout_is_full() -> bool:
+    """Whether stdout cannot take what was printed; it is closed then, as Python would try again at exit."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        return True
+    return False

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -101,3 +103,55 @@ def test_help_comes_without_the_heavy_libraries(command: str | None) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def _run_with(body: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
+    """`aligner demo` in a process of its own, where the command does what `body` says."""
+    code = (
+        "import sys, types; from aligner import cli\n"
+        f"def run(args):\n    {body}\n    return {{}}\n"
+        "pretended = types.SimpleNamespace(add_arguments=lambda parser: None, run=run)\n"
+        "cli.importlib = types.SimpleNamespace(\n"
+        "    import_module=lambda name: pretended, metadata=cli.importlib.metadata\n"
+        ")\n"
+        "raise SystemExit(cli.main(['demo']))"
+    )
+    return subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, check=False, **how)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "latin-1"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+)
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_stream_that_is_not_utf8_costs_characters_and_not_the_run(
+    environment: dict[str, str], stream: str
+) -> None:
+    body = f"from rich.console import Console; Console(file=sys.{stream}).print('\\u014b'); print('done')"
+    done = _run_with(body, stdout=subprocess.PIPE, env={**os.environ, **environment})
+    assert done.returncode == 0, done.stderr
+    assert b"\\u014b" in (done.stdout if stream == "stdout" else done.stderr)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("body", ["print('a table')", "print('a table', flush=True)"])
+def test_a_full_disk_under_stdout_is_said_in_one_line(body: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = _run_with(body, stdout=full)
+    assert done.returncode == 1
+    assert done.stderr == b"aligner demo: stdout: No space left on device\n"
+
+
+def test_an_interrupt_during_the_imports_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.importlib, "import_module", interrupted)
+    assert cli.main(["demo"]) == 130
+    assert capsys.readouterr().err == "aligner demo: interrupted\n"
