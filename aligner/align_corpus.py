@@ -310,15 +310,29 @@ def _claim(
     before = read_source(out)
     if before is not None:
         before.setdefault("kept_sha256", None)  # nothing could be kept when older ones were written
-        if any(source[name] != before[name] for name in source if name in before):  # older ones say less
+        # Older ones say less.
+        differ = [name for name in source if name in before and source[name] != before[name]]
+        if differ:
+            how = " and ".join(dict.fromkeys(_differing(name, before[name], source[name]) for name in differ))
             raise AlignerError(
-                f"{out} holds alignments by another checkpoint, of another corpus, with another batch "
-                "duration, in another number of shards or with other boundaries kept; choose another folder "
-                "to write, or delete this one"
+                f"{out} holds alignments {how}; choose another folder to write, or delete this one"
             )
         return
     with atomic_write(out / SOURCE) as file:
         file.write(json.dumps(source, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def _differing(name: str, before: object, now: object) -> str:
+    """How alignments that are there differ from those to be made, in the entry `name` of their source."""
+    if name == "batch_duration_s":
+        return f"with another batch duration ({before} s, not {now} s)"
+    if name == "shards":
+        return f"in another number of shards ({before}, not {now})"
+    if name == "cuts_sha256":
+        return "of another corpus, or of this one before it was prepared anew"
+    if name == "kept_sha256":
+        return "with other boundaries kept"
+    return "by another checkpoint"
 
 
 def _sha256(path: Path) -> str:

@@ -39,6 +39,8 @@ from aligner.text.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from aligner.text.phonemizer import Phonemizer
 
+_LOUDEST = 4.0  # of samples: resampling and mixing go beyond 1; integers that became floats go far beyond
+
 Result = TypeVar("Result")
 
 
@@ -356,9 +358,17 @@ def _checked_samples(
         )
     if not isinstance(sample_rate_hz, int | float | np.number) or not sample_rate_hz > 0:
         raise AlignerError("audio given as samples needs sample_rate_hz, above 0")
-    samples = np.asarray(audio)
+    try:
+        samples = np.asarray(audio)
+    except (RuntimeError, TypeError) as error:  # a tensor with a gradient, on a GPU, in bfloat16
+        raise AlignerError(f"audio: {reason(error)}; pass audio.detach().cpu().float().numpy()") from error
     if samples.ndim != 1 or not len(samples):
         raise AlignerError(f"audio has shape {samples.shape}; one channel, [N], is needed")
     if not np.issubdtype(samples.dtype, np.floating) or not np.isfinite(samples).all():
         raise AlignerError(f"audio given as samples ({samples.dtype}) must be finite numbers in -1..1")
+    if (loudest := np.abs(samples).max()) > _LOUDEST:
+        raise AlignerError(
+            f"audio given as samples ({samples.dtype}) must be finite numbers in -1..1 (a peak up to "
+            f"{_LOUDEST:g} is taken), but reaches {loudest:g}; divide 16-bit samples by 32768"
+        )
     return samples.astype(np.float32), sample_rate_hz

@@ -30,6 +30,8 @@ PAUSES_TO: tuple[PausesTo, ...] = get_args(PausesTo)
 # Of a sample: what a duration written with nine decimals may be off. Resampling between any two usual rates
 # leaves a fraction of at least 1/441 of a sample, or none.
 _SAMPLE_ROUNDING = 1e-3
+# How far a model's own count of frames may be from the grid's: windows at the ends, a trimmed recording.
+_FRAMES_OFF, _SHARE_OFF = 8, 0.05
 
 
 class DoesNotFit(AlignerError):
@@ -293,9 +295,19 @@ class Alignment:
 
         Raises:
             DoesNotFit: If there are more tokens than frames.
-            AlignerError: If the grid makes no sense.
+            AlignerError: If the grid makes no sense, or `frames` is far from what it gives for `duration_s`.
         """
-        return self.durations_on(FrameGrid(hop_samples, sample_rate_hz, frame_rule), frames, pauses_to)
+        grid = FrameGrid(hop_samples, sample_rate_hz, frame_rule)
+        if frames is not None and (isinstance(frames, bool) or not isinstance(frames, int | np.integer)):
+            raise AlignerError(f"frames {frames!r} must be a whole number")
+        durations = self.durations_on(grid, frames, pauses_to)
+        usual = grid.frame_count(grid.sample_count(self.duration_s))
+        if frames is not None and abs(frames - usual) > max(_FRAMES_OFF, _SHARE_OFF * usual):
+            raise AlignerError(
+                f"{self.id}: {frames} frames for {self.duration_s:.3f} s, of which {hop_samples} samples at "
+                f"{sample_rate_hz} Hz make {usual}; is this the hop, the rate and the recording of the model?"
+            )
+        return durations
 
     def durations_on(
         self, grid: FrameGrid, frames: int | None = None, pauses_to: PausesTo = "previous"

@@ -31,6 +31,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     if not isinstance(path, str | Path):
         raise AlignerError(f"the path of a checkpoint is needed, not {type(path).__name__}")
+    if Path(path).is_dir():
+        raise AlignerError(f"{path}: a folder; name the last.ckpt that `aligner fit` wrote")
     if not Path(path).is_file():
         raise AlignerError(f"{path}: no such file")
     if not _is_whole_zip(path):  # what torch.save writes

@@ -1,6 +1,7 @@
 """`aligner align`: when each phone and word of a prepared corpus is spoken."""
 
 import argparse
+import math
 import sys
 import time
 from dataclasses import asdict
@@ -106,8 +107,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     settings = ExportSettings(grid=read_grid(args))
     check_grid(args.format, settings.grid)
     roots = {name: args.out / name for name in args.format}
-    if args.batch_duration is not None and args.batch_duration <= 0:
-        raise AlignerError(f"--batch-duration {args.batch_duration}: must be above 0")
+    if args.batch_duration is not None and not 0 < args.batch_duration < math.inf:
+        raise AlignerError(f"--batch-duration {args.batch_duration}: must be a number above 0")
     started_s = time.perf_counter()
     shard = Shard.parse(args.shard) if args.shard else None
     corpus, lists = _align(args, shard, roots, settings)

@@ -72,6 +72,8 @@ def find_checkpoint(name: str) -> Path:
         AlignerError: There is no such file.
     """
     path = Path(name)
+    if path.is_dir():
+        raise AlignerError(f"--checkpoint {name}: a folder; name the last.ckpt that `aligner fit` wrote")
     if not path.is_file():
         raise AlignerError(f"no checkpoint {name}: name the last.ckpt that `aligner fit` wrote")
     return path

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligner.commands.arguments import FRAME_RULES_HELP, whole_number
-from aligner.errors import AlignerError, reason
+from aligner.errors import AlignerError, did_you_mean, reason
 
 if TYPE_CHECKING:
     from aligner.frontends import Frontend
@@ -158,8 +158,33 @@ def _parts(
             raise AlignerError(f"--set {assignment}: {value!r} is no value in YAML") from error
     parts = {}
     for name in names:
+        _check_settings(name, getattr(frontends, FRONTENDS[name]), settings[name])
         try:
             parts[name] = getattr(frontends, FRONTENDS[name])(**settings[name])
         except (AttributeError, KeyError, TypeError, ValueError, OSError, AlignerError) as error:
             raise AlignerError(f"--frontend {name}: {reason(error)}{_about(assignments)}") from error
     return parts
+
+
+def _check_settings(name: str, frontend: "type[Frontend]", settings: dict[str, Any]) -> None:
+    """Say which setting a frontend lacks or does not know, or which has a value of the wrong kind."""
+    import inspect
+
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    from aligner.training.settings import shortened
+
+    known = inspect.signature(frontend).parameters
+    for setting in settings:
+        if setting not in known:
+            near = did_you_mean(setting, known) or f"; it has {', '.join(known)}"
+            raise AlignerError(f"--frontend {name} has no setting {setting!r}{near}")
+    for setting, parameter in known.items():
+        if parameter.default is parameter.empty and setting not in settings:
+            raise AlignerError(f"--frontend {name} needs --set {setting}=VALUE")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(frontend)
+    try:
+        parser.parse_object(settings)
+    except ArgumentError as error:
+        raise AlignerError(f"--frontend {name}: --set {shortened(str(error))}") from error

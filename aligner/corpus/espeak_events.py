@@ -95,7 +95,7 @@ class Espeak:
             AlignerError: If eSpeak has no such voice.
         """
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
-            raise AlignerError(f"eSpeak has no voice {voice!r}: see `espeak-ng --voices`")
+            raise AlignerError(f"eSpeak has no voice {voice!r}; name one like en-us, de or en-us+f1")
         self._library.espeak_SetParameter(_RATE, speed_wpm, 0)
         self._sound, self._events = [], []
         data = text.encode()

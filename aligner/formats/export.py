@@ -29,7 +29,7 @@ from aligner.formats.tts import (
 )
 from aligner.formats.writer import ExportSettings, NameClash, NotExportable, Writer
 
-_NAMED = 5  # files that an error names
+_NAMED = 5  # files, or pairs of utterances, that an error names
 
 WRITERS: dict[str, type[Writer]] = {
     "fastspeech2": FastSpeech2,
@@ -164,8 +164,8 @@ def check_outputs(
                 writer.folder.root.joinpath(*parts) for parts in paths if writer.folder.is_foreign(*parts)
             ]
     if clashes:
-        more = f" (and {len(clashes) - 1} more)" if len(clashes) > 1 else ""
-        raise AlignerError(f"{next(iter(clashes))}{more}")
+        more = f" (and {len(clashes) - _NAMED} more)" if len(clashes) > _NAMED else ""
+        raise AlignerError(f"{'; '.join(list(clashes)[:_NAMED])}{more}")
     foreign = [path for path in foreign if source is None or path.resolve() != source.resolve()]
     if foreign and not overwrite:
         names = ", ".join(str(path) for path in foreign[:_NAMED]) + (", ..." if len(foreign) > _NAMED else "")

@@ -71,6 +71,26 @@ def tier_names(path: Path) -> list[str]:
     return [tier.name for tier in _parsed(path)[2]]
 
 
+def labelled_intervals(path: Path) -> dict[str, list[TierInterval]]:
+    """The intervals with a label of each tier that has intervals, by the tier's name.
+
+    Args:
+        path: The TextGrid.
+
+    Raises:
+        AlignerError: The file is not a whole TextGrid, or has two tiers of one name.
+    """
+    tiers = _parsed(path)[2]
+    names = [tier.name for tier in tiers]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise AlignerError(f"{path}: several tiers are named {twice!r}; give them names of their own")
+    return {
+        tier.name: [(start_s, end_s, text) for text, start_s, end_s, _ in tier.entries if text]
+        for tier in tiers
+        if not tier.of_points
+    }
+
+
 def textgrid_text(duration_s: float, tiers: dict[str, list[TierInterval]]) -> str:
     """The content of a TextGrid in Praat's long text form.
 
@@ -192,7 +212,9 @@ def _parsed(path: Path) -> tuple[float, float, list[_Tier]]:
     try:
         text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except UnicodeError as error:
-        raise AlignerError(f"{path}: neither UTF-8 nor UTF-16; save it as one of them") from error
+        raise AlignerError(f"{path}: neither UTF-8 nor UTF-16: convert it with iconv") from error
+    if "\0" in text:
+        raise AlignerError(f"{path}: UTF-16 without a byte order mark, or no text: convert it with iconv")
     items = iter(_FREE_STANDING.findall(text))
 
     def string() -> str:
@@ -232,7 +254,9 @@ def _entries(path: Path, tiers: list[_Tier], asked: str | None, usual: tuple[str
     named = [asked] if asked else [n for n in names if n.lower().split(" - ")[-1].strip() in usual]
     if asked and asked not in names:
         raise AlignerError(f"{path}: no tier {asked!r}; it has {names}")
-    if len(named) > 1 or (named and names.count(named[0]) > 1):
+    if named and names.count(named[0]) > 1:
+        raise AlignerError(f"{path}: several tiers are named {named[0]!r}; give them names of their own")
+    if len(named) > 1:
         raise AlignerError(f"{path}: several tiers could be meant ({named}); name one with --tier")
     if not named:
         return None

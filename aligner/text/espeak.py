@@ -7,11 +7,11 @@ import difflib
 import itertools
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import regex
 
-from aligner.errors import AlignerError
+from aligner.errors import AlignerError, did_you_mean
 from aligner.text.transcript import Variants
 from aligner.text.writing import describe
 
@@ -47,8 +47,8 @@ class EspeakPronouncer:
             raise AlignerError("--phonemizer espeak needs `pip install 'mas-aligner[espeak]'`") from error
         EspeakWrapper.set_library(espeakng_loader.get_library_path())
         EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
-        if language not in EspeakBackend.supported_languages():
-            raise AlignerError(f"eSpeak has no language {language!r}: see `espeak-ng --voices`")
+        if language not in (known := EspeakBackend.supported_languages()):
+            raise AlignerError(f"eSpeak has no language {language!r}{_near_codes(language, known)}")
         quiet = logging.getLogger("aligner.espeak")  # it warns of every sentence with joined words
         quiet.setLevel(logging.ERROR)
         self._backend = EspeakBackend(
@@ -151,6 +151,14 @@ def _foreign_letter(language: str) -> regex.Pattern[str] | None:
         return None
     own = "".join(rf"\p{{Script={name}}}" for name in sorted(scripts))
     return regex.compile(rf"(?V1)[\p{{L}}--[\p{{Latin}}\p{{Common}}\p{{Inherited}}{own}]]")
+
+
+def _near_codes(language: str, known: Iterable[str]) -> str:
+    """The end of an error: the codes of the same language; else those that look alike; else all."""
+    base = language.lower().replace("_", "-").partition("-")[0]
+    if own := sorted(code for code in known if code.partition("-")[0] == base):
+        return f"; it has {', '.join(own)}"
+    return did_you_mean(language, known) or f"; it has {', '.join(sorted(known))}"
 
 
 def _sentence(words: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ B batch, N samples, S speech frames, C channels.
 
 import hashlib
 import json
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -161,7 +162,7 @@ class AlignerData(lightning.LightningDataModule):
         keep: StoreLimits | None = None,
     ) -> None:
         super().__init__()
-        if batch_duration_s is not None and batch_duration_s <= 0:
+        if batch_duration_s is not None and not 0 < batch_duration_s < math.inf:
             raise AlignerError(f"data.batch_duration_s is {batch_duration_s}: must be above 0")
         self.data_dir = data_dir
         self.sample_rate_hz = sample_rate_hz

@@ -10,7 +10,7 @@ from aligner.errors import AlignerError
 from aligner.formats.atomic import atomic_write
 from aligner.formats.folder import output_folder
 from aligner.formats.source import reading_of
-from aligner.training.settings import WrongSettings, check_fixed, check_yaml, near, shortened
+from aligner.training.settings import WrongSettings, check_fixed, check_seeds, check_yaml, near, shortened
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -211,6 +211,7 @@ def _cli_class(out: Path) -> "type[LightningCLI]":
             except ArgumentError as error:
                 raise WrongSettings(f"{shortened(str(error))}{near(str(error), parser)}") from error
             check_fixed(self.config["trainer"], out)
+            check_seeds(self.config)
 
         def add_arguments_to_parser(self, parser: "LightningArgumentParser") -> None:
             parser.set_defaults({"model.training": {"class_path": "aligner.training.EM"}})

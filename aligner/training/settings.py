@@ -29,6 +29,15 @@ _FIXED: dict[str, tuple[Any, str]] = {
     "reload_dataloaders_every_n_epochs": (1, "every epoch has batches of its own"),
 }
 
+_SEEDS = range(2**32)  # what numpy takes
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "NoneType": "null",
+}
+
 
 class WrongSettings(AlignerError):
     """A setting that does not exist or has a value it cannot have."""
@@ -68,8 +77,25 @@ def check_fixed(trainer: "Namespace", out: Path) -> None:
         raise WrongSettings("trainer.default_root_dir: the folder of a run is --out")
 
 
+def check_seeds(config: "Namespace") -> None:
+    """Refuse seeds that numpy would refuse later, when everything is done.
+
+    Args:
+        config: All settings.
+
+    Raises:
+        WrongSettings: Naming the setting.
+    """
+    for name in ("seed_everything", "model.seed", "data.seed"):
+        seed = config[name]
+        if isinstance(seed, int) and seed not in _SEEDS:
+            raise WrongSettings(f"{name} is {seed}: must be a whole number from 0 to {_SEEDS[-1]}")
+
+
 def shortened(message: str) -> str:
     """jsonargparse's message without its list of every type that a value might have been."""
+    if plain := _plain_kinds(message):
+        return plain
     if message.startswith("Call to compute_fn"):  # of the link from frontend to sample rate
         message = message.partition(" failed: ")[2]
     # of the encoder, which is typed as what makes one of the vocabulary and the channels
@@ -77,6 +103,18 @@ def shortened(message: str) -> str:
     message = message.partition(". Got value: Namespace(")[0]
     message = message.replace("data.data_dir", "--data")
     return " ".join(line.strip() for line in message.splitlines()[:6] if line.strip())
+
+
+def _plain_kinds(message: str) -> str:
+    """jsonargparse's message of a value of the wrong kind in plain words; "" of any other message."""
+    keys = re.findall(r'Parser key "([^"]+)"', message)
+    expected = re.findall(r"Expected a <class '(\w+)'>", message)
+    value = re.search(r"(?:Got value|Given value): (.*)\Z", message, re.DOTALL)
+    others = message.partition("Errors:")[2].count("\n    - ") > len(expected)
+    if not keys or not expected or not value or others or not set(expected) <= set(_KINDS):
+        return ""
+    kinds = [_KINDS[kind] for kind in dict.fromkeys(expected)]
+    return f"{'.init_args.'.join(keys)}: {value[1].strip()!r} is not {' or '.join(kinds)}"
 
 
 def near(message: str, parser: "LightningArgumentParser") -> str:

@@ -13,8 +13,9 @@ from tiny_corpus import save_tiny_corpus, with_symbols
 from aligner.alignment import Alignment, FrameGrid
 from aligner.cli import main
 from aligner.corpus.prepared import load_utterances
+from aligner.errors import AlignerError
 from aligner.evaluate import compare
-from aligner.formats import MANIFEST, AlignmentWriter, read, read_alignments, write_alignments
+from aligner.formats import MANIFEST, AlignmentWriter, check_outputs, read, read_alignments, write_alignments
 from aligner.training.lightning_cli import LAST, find_config, train
 
 
@@ -160,7 +161,10 @@ def test_a_folder_is_not_mixed_from_two_checkpoints(
     other.write_bytes(checkpoint.read_bytes() + b" ")
     before = (aligned / MANIFEST).read_bytes()
     assert align(other, tiny_corpus, aligned) == 1
-    assert "another checkpoint" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "holds alignments by another checkpoint; choose another folder" in error
+    assert align(checkpoint, tiny_corpus, aligned, "--batch-duration", "5") == 1
+    assert "alignments with another batch duration (" in capsys.readouterr().err
     assert (aligned / MANIFEST).read_bytes() == before
 
 
@@ -170,6 +174,9 @@ def test_a_folder_is_not_mixed_from_two_checkpoints(
         (["--format", "npy"], "say --hop"),
         (["--hop", "256"], "go together"),
         (["--batch-duration", "0"], "above 0"),
+        (["--batch-duration", "nan"], "above 0"),
+        (["--batch-duration", "inf"], "above 0"),
+        (["--checkpoint", "."], "a folder; name the last.ckpt"),
         (["--device", "nowhere"], "--device nowhere"),
     ],
 )
@@ -220,6 +227,13 @@ def test_names_that_clash_are_told_before_any_work(
     assert align(checkpoint, tmp_path / "data", tmp_path / "out", "--format", "json") == 1
     assert "would both be written as 'a_b'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_of_names_that_clash_five_pairs_are_named(tmp_path: Path) -> None:
+    ids = [f"{letter}{mark}b" for letter in "abcdefg" for mark in " _"]
+    alone = [Alignment(id, 1.0, (), ()) for id in ids]
+    with pytest.raises(AlignerError, match=r"'a b' and 'a_b' .*; .*'e b' and 'e_b' .* \(and 2 more\)"):
+        check_outputs(alone, {"json": tmp_path})
 
 
 def test_a_phone_that_lasts_seconds_is_told(

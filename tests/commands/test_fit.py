@@ -118,6 +118,14 @@ def test_there_must_be_a_checkpoint_to_go_on_from(
         (["--model.encoder.init_args.state", "2"], "'state' is not accepted"),
         (["--model.training.init_args.components", "[1]"], "'components' is not accepted"),
         (["--trainer.max_epochs", "3"], "is model.training.init_args.epochs"),
+        (["--trainer.max_epochs", "abc"], "trainer.max_epochs: 'abc' is not a whole number or null"),
+        (["--data.batch_duration_s", "nan"], "data.batch_duration_s: 'nan' is not a number or null"),
+        (["--data.batch_duration_s", ".nan"], "must be above 0"),
+        (["--model.refine", "7"], "model.refine: '7' is not true or false"),
+        (["--model.training.init_args.epochs", "x"], "model.training.init_args.epochs: 'x' is not a whole"),
+        (["--model.seed", "-1"], "model.seed is -1: must be a whole number from 0 to 4294967295"),
+        (["--data.seed", "4294967296"], "data.seed is 4294967296: must be"),
+        (["--seed_everything", "-3"], "seed_everything is -3: must be"),
     ],
 )
 def test_settings_that_do_not_exist_are_refused(

@@ -53,6 +53,43 @@ def test_what_is_no_audio_is_refused(audio: Any, checkpoint: Path) -> None:
         Aligner.load(checkpoint).align(audio, transcript, 16000)
 
 
+@pytest.mark.parametrize("loudest", [4.5, 32767.0, -32768.0, 1e9])
+def test_integers_that_became_floats_are_refused(loudest: float, checkpoint: Path) -> None:
+    audio = np.zeros(16000, np.float32)
+    audio[99] = loudest
+    with pytest.raises(AlignerError, match=r"must be finite numbers in -1\.\.1 \(a peak up to 4 is taken\)"):
+        Aligner.load(checkpoint).align(audio, Transcript(()), 16000)
+
+
+@pytest.mark.parametrize(
+    "audio", [torch.zeros(16000, requires_grad=True), torch.zeros(16000, dtype=torch.bfloat16)]
+)
+def test_tensors_that_numpy_cannot_see_are_refused(audio: torch.Tensor, checkpoint: Path) -> None:
+    with pytest.raises(AlignerError, match=r"pass audio\.detach\(\)"):
+        Aligner.load(checkpoint).align(audio, Transcript(()), 16000)  # type: ignore[arg-type]
+
+
+def test_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(AlignerError, match="a folder; name the last.ckpt"):
+        Aligner.load(tmp_path)
+
+
+@pytest.mark.parametrize("frames", ["x", 8.0, True, np.float64(8)])
+def test_a_count_of_frames_is_a_whole_number(frames: Any) -> None:
+    with pytest.raises(AlignerError, match="frames .* must be a whole number"):
+        example(0).durations(100, 1000, frames=frames)
+
+
+def test_frames_of_another_recording_are_refused() -> None:
+    one = example(0)
+    usual = int(one.durations(10, 1000).sum())
+    for frames in (usual, usual + 8, np.int64(usual - 3)):
+        assert one.durations(10, 1000, frames=frames).sum() == frames
+    for frames in (100000, 2 * usual, usual // 2):
+        with pytest.raises(AlignerError, match=f"{frames} frames for .* make {usual}"):
+            one.durations(10, 1000, frames=frames)
+
+
 def test_what_is_no_path_or_whole_number_is_refused() -> None:
     with pytest.raises(AlignerError, match="path of a checkpoint is needed, not NoneType"):
         Aligner.load(None)  # type: ignore[arg-type]

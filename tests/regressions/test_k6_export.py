@@ -68,6 +68,11 @@ BROKEN_TEXTGRIDS: dict[str, tuple[str | bytes, str]] = {
     "points": (textgrid((0.3, "", ""), kind="TextTier").replace('0.3\n\n""', '0.3\n"x"'), "has points"),
     "no tier of phones": (WHOLE.replace('"phones"', '"gestures"'), "no tier of words or phones"),
     "starts later": (WHOLE.replace("\n\n0\n", "\n\n0.1\n"), "begins at 0.1 s"),
+    "UTF-16 without a mark": (WHOLE.encode("utf-16-le"), "convert it with iconv"),
+    "two tiers of one name": (
+        textgrid_text(0.5, {"phones": [(0, 0.5, "B")], "twin": [(0, 0.5, "B")]}).replace("twin", "phones"),
+        "several tiers are named 'phones'",
+    ),
     "binary": (b"ooBinaryFile\x08TextGrid\x00\xff\xfe\x00", "neither UTF-8"),
 }  # fmt: skip
 

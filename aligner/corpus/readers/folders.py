@@ -6,7 +6,8 @@ from pathlib import Path
 
 from aligner.corpus.readers.files import AUDIO_FOLDERS, Tree, lines
 from aligner.corpus.readers.raw import RawCorpus, RawUtterance, id_of, with_distinct_ids
-from aligner.errors import AlignerError
+from aligner.errors import AlignerError, reason
+from aligner.formats.textgrid import labelled_intervals
 from aligner.formats.timit import spoken_text
 
 # Of several texts of one name the first of these is read. LibriTTS has a printed and a normalised text.
@@ -184,9 +185,9 @@ def utterances_of_grid(audio: Path, grid: Path, speaker: str) -> list[RawUtteran
     whose intervals are sentences.
     """
     try:
-        tiers = _tiers(grid)
-    except Exception as error:  # whatever the reader of TextGrids makes of somebody's file
-        problem = f"{grid}: not a TextGrid that can be read ({error})"
+        tiers = labelled_intervals(grid)
+    except (AlignerError, OSError) as error:
+        problem = reason(error)
         return [RawUtterance(id_of(audio), audio, "", speaker, problem=problem)]
     words = next((entries for name, entries in tiers.items() if "word" in name.lower()), None)
     if words is not None:
@@ -205,19 +206,6 @@ def utterances_of_grid(audio: Path, grid: Path, speaker: str) -> list[RawUtteran
         )
         for n, (start_s, end_s, text, name) in enumerate(sorted(said), 1)
     ]
-
-
-def _tiers(grid: Path) -> dict[str, list[tuple[float, float, str]]]:
-    """The intervals with a label of each tier: start and end in seconds, label."""
-    from praatio import textgrid
-
-    opened = textgrid.openTextgrid(str(grid), includeEmptyIntervals=False, reportingMode="silence")
-    tiers = {name: opened.getTier(name) for name in opened.tierNames}
-    return {
-        name: [(float(e.start), float(e.end), e.label.strip()) for e in tier.entries if e.label.strip()]
-        for name, tier in tiers.items()
-        if isinstance(tier, textgrid.IntervalTier)
-    }
 
 
 def _speaker(file: Path, root: Path) -> str:

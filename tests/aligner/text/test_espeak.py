@@ -38,6 +38,23 @@ def test_espeak_speaks_other_languages(espeak: Phonemizer) -> None:
         load_phonemizer("espeak", "xx-nowhere")
 
 
+@pytest.mark.parametrize(
+    ("language", "hint"),
+    [
+        ("fr", "fr-be, fr-ch, fr-fr$"),
+        ("en", "en-us"),
+        ("pt_PT", "it has pt, pt-br$"),
+        ("germn", "it has af, "),
+        ("zh", "cmn"),
+    ],
+)
+def test_a_code_that_espeak_lacks_is_answered_with_its_own(
+    language: str, hint: str, espeak: Phonemizer
+) -> None:
+    with pytest.raises(AlignerError, match=f"eSpeak has no language '{language}'; .*{hint}"):
+        load_phonemizer("espeak", language)
+
+
 def test_numbers_that_no_table_has_are_read_by_espeak() -> None:
     five = load_phonemizer("espeak", "ur")("میرے پاس 5 کتابیں").words[2]
     assert five.text == "5"
