@@ -169,10 +169,13 @@ class Aligner(nn.Module):
         emissions = self.encoder.emissions(features, texts.tokens())
         choice = choose_pronunciations(self.encoder, emissions.joint, features, texts)
         tokens = texts.tokens(choice)
-        held, pieces = _held(recordings), (features, tokens)
+        held = _held(recordings)
         if held and self.encoder.context_free:  # the states of others are of whole texts
-            pieces = held.cut(features, tokens, self.frontend.grid)
-        durations = forced_alignment(self.encoder, emissions, *pieces)
+            part_frames, part_tokens = held.cut(features, tokens, self.frontend.grid)
+            parts = forced_alignment(self.encoder, emissions, part_frames, part_tokens)
+            durations = parts.joined(part_tokens.lengths, part_frames.n_frames, tokens.lengths)
+        else:
+            durations = forced_alignment(self.encoder, emissions, features, tokens)
         posteriors = self.encoder.log_posteriors(features, emissions)
         goodness = goodness_of_pronunciation(
             posteriors, starts_of(features.n_frames), durations.joint, tokens

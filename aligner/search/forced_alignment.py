@@ -34,6 +34,24 @@ class TokenDurations:
     joint: Indices
     edges: tuple[NDArray[np.float64], ...]
 
+    def joined(self, n_tokens: Indices, n_frames: Indices, lengths: Indices) -> "TokenDurations":
+        """Of utterances that were searched in parts (`HeldBoundaries.cut`), as if of whole ones.
+
+        Args:
+            n_tokens: `[P]`, tokens of each part.
+            n_frames: `[P]`, frames of each part.
+            lengths: `[B]`, tokens of each utterance.
+        """
+        last = np.isin(np.cumsum(n_tokens), np.cumsum(lengths))
+        first = np.concatenate([[True], last[:-1]])
+        start = starts_of(n_frames)
+        start = start - start[first][np.cumsum(first) - 1]  # in the utterance
+        kept = np.ones(int((n_tokens + 1).sum()), bool)
+        kept[(np.cumsum(n_tokens + 1) - 1)[~last]] = False  # there the next part begins
+        return TokenDurations(
+            self.joint, tuple((own + start.repeat(n_tokens + 1))[kept] for own in self.edges)
+        )
+
     def boundaries_frames(self, lengths: Indices) -> NDArray[np.float64]:
         """The boundaries around each utterance's tokens in its frames, `[N + B]`: the mean of all.
 

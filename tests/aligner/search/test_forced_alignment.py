@@ -155,3 +155,12 @@ def test_boundaries_stay_in_order_wherever_streams_lose_their_way(
     for edges, row in zip(frames.reshape(-1, 5), rows, strict=True):
         assert (np.diff(edges) >= 0).all()
         assert (edges[0], edges[-1]) == (0, pytest.approx(sum(row)))
+
+
+def test_durations_of_parts_are_joined_to_those_of_utterances() -> None:
+    joint = np.array([2, 3, 1, 4, 5, 2, 2])
+    whole, parts = np.array([4, 1, 2]), np.array([1, 2, 1, 1, 2])
+    n_frames = np.add.reduceat(joint, np.cumsum(parts) - parts)
+    cut = TokenDurations(joint, (edges_of(joint, parts).astype(np.float64),))
+    (found,) = cut.joined(parts, n_frames, whole).edges
+    assert found.tolist() == edges_of(joint, whole).tolist()
