@@ -19,7 +19,7 @@ from aligner.alignment import Alignment
 from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrection, hold
 from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
-from aligner.corpus.audio import read_audio, resample
+from aligner.corpus.audio import LOWEST_RATE_HZ, read_audio, resample
 from aligner.corpus.recording import Recording, padded_audio
 from aligner.devices import check_device
 from aligner.encoders import Encoder
@@ -203,6 +203,8 @@ class Aligner(nn.Module):
             raise AlignerError(f"text is {type(text).__name__}; a text (str) or a Transcript is needed")
         if isinstance(audio, str | Path):
             (samples, rate_hz), id, path = read_audio(audio), Path(audio).stem, str(audio)
+            if rate_hz < LOWEST_RATE_HZ:
+                raise AlignerError(f"{audio}: {rate_hz} Hz by its header; {LOWEST_RATE_HZ} are needed")
         else:
             (samples, rate_hz), id, path = _checked_samples(audio, sample_rate_hz), "utterance", ""
         transcript = text if isinstance(text, Transcript) else self._read(id, text)
@@ -359,8 +361,8 @@ def _checked_samples(
             f"audio is {type(audio).__name__}; the path of a sound file, or its samples as an array [N] with "
             "sample_rate_hz, is needed"
         )
-    if not isinstance(sample_rate_hz, int | float | np.number) or not sample_rate_hz > 0:
-        raise AlignerError("audio given as samples needs sample_rate_hz, above 0")
+    if not isinstance(sample_rate_hz, int | float | np.number) or not sample_rate_hz >= LOWEST_RATE_HZ:
+        raise AlignerError(f"audio given as samples needs sample_rate_hz, at least {LOWEST_RATE_HZ}")
     try:
         samples = np.asarray(audio)
     except (RuntimeError, TypeError) as error:  # a tensor with a gradient, on a GPU, in bfloat16

@@ -10,7 +10,7 @@ from aligner.errors import AlignerError, did_you_mean, reason
 if TYPE_CHECKING:
     from aligner.frontends import Frontend
 
-_LOWEST_RATE_HZ = 4000  # half a telephone's: below it there is nothing left of most consonants
+_LOWEST_RATE_HZ = 4000  # LOWEST_RATE_HZ of aligner.corpus.audio, which --help need not import
 FRONTENDS = {
     "mel": "Mel",
     "yingram": "Yingram",

@@ -23,6 +23,7 @@ from aligner.corpus import pyav
 from aligner.errors import AlignerError
 from aligner.formats.tar_member import TarMember
 
+LOWEST_RATE_HZ = 4000  # half a telephone's: below it there is nothing left of most consonants
 _HEAD_BYTES = 1024  # of NIST SPHERE's header
 _NO_LENGTH = 0x7FFFF000  # a WAV header that promises more was written before its length was known
 _OGG_PAGE_BYTES = 65307  # of Ogg's longest page

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligner.alignment import Alignment
-from aligner.corpus.audio import audio_format, is_cut_off, read_audio_part
+from aligner.corpus.audio import LOWEST_RATE_HZ, audio_format, is_cut_off, read_audio_part
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.readers import RawUtterance
 from aligner.corpus.reference import (
@@ -35,6 +35,7 @@ SILENCE_PEAK = 1e-3  # full scale is 1: -60 dB, quieter than any microphone's ow
 SHORTFALL_S = 0.15
 _WHOLE_SECONDS_S = 1.0  # a length in whole seconds has been rounded, up or down
 _OF_THE_WHOLE = "times beside a recording are those of the whole of it, and the utterance is a part"
+_SURROGATE = re.compile("[\ud800-\udfff]")  # in no text: half a character, or a byte of a file name
 SAFE_ID = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,200}")
 
 
@@ -71,12 +72,17 @@ class CheckedAudio:
 
 
 def check_found(raw: RawUtterance) -> None:
-    """Check that an utterance has an id that can be used, and was readable as listed.
+    """Check that an utterance has an id that can be used, can be written, and was readable as listed.
 
     Raises:
         RefusedUtterance: If not.
     """
+    if raw.audio is not None and _SURROGATE.search(f"{raw.audio} {raw.audio.parent.resolve()}"):
+        raise RefusedUtterance("unsafe file name", f"{raw.audio}: a name that is not UTF-8; rename it")
     check_id(raw.id)
+    for what, value in (("id", raw.id), ("text", raw.text), ("speaker", raw.speaker)):
+        if _SURROGATE.search(value):
+            raise RefusedUtterance("not Unicode", f"its {what} has half a character in it (a lone surrogate)")
     if raw.problem:
         raise RefusedUtterance("not readable as listed", raw.problem)
 
@@ -143,6 +149,10 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> CheckedAudi
         raise RefusedUtterance("audio missing", problem + advice)
     try:
         found = audio_format(raw.audio)
+        if found.rate_hz < LOWEST_RATE_HZ:
+            raise AlignerError(
+                f"{raw.audio}: its header says {found.rate_hz} Hz, and speech needs at least {LOWEST_RATE_HZ}"
+            )
         channels = raw.channels or tuple(range(found.n_channels))
         if max(channels) >= found.n_channels:
             raise AlignerError(f"{raw.audio} has {found.n_channels} channels, not channel {max(channels)}")

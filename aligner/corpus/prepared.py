@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import json
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -134,7 +135,10 @@ def load_utterances(folder: str | Path, ids: Container[str] | None = None) -> li
     Raises:
         AlignerError: If there is no manifest, or it cannot be read.
     """
-    return list(iter_utterances(folder, ids))
+    utterances = list(iter_utterances(folder, ids))
+    with _damage_named(folder):
+        _check_ids([utterance.id for utterance in utterances])
+    return utterances
 
 
 def iter_utterances(folder: str | Path, ids: Container[str] | None = None) -> Iterator[Utterance]:
@@ -152,7 +156,22 @@ def load_lengths(folder: str | Path) -> dict[str, float]:
         AlignerError: If there is no manifest, or it cannot be read.
     """
     with _damage_named(folder):
-        return dict(_id_and_length(line) for line in cut_lines(folder))
+        listed = [_id_and_length(line) for line in cut_lines(folder)]
+        lengths = dict(listed)
+        if len(lengths) < len(listed):
+            _check_ids([id for id, _ in listed])
+        return lengths
+
+
+def _check_ids(ids: Sequence[str]) -> None:
+    """Check that no two utterances have one id, as in a manifest edited by hand.
+
+    Raises:
+        ValueError: If two have.
+    """
+    if len(set(ids)) < len(ids):
+        twice, count = Counter(ids).most_common(1)[0]
+        raise ValueError(f"{count} of its utterances have the id {twice}")
 
 
 def cut_lines(folder: str | Path, ids: Container[str] | None = None) -> Iterator[bytes]:

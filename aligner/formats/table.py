@@ -7,7 +7,9 @@ from aligner.formats.atomic import atomic_write
 
 
 def write_tsv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a tab-separated table. Tabs and line ends inside a field become spaces.
+    r"""Write a tab-separated table. Tabs and line ends inside a field become spaces.
+
+    What is no Unicode, such as bytes of a file name in another encoding, is written escaped (`\udcff`).
 
     Args:
         path: The file.
@@ -16,4 +18,5 @@ def write_tsv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     """
     with atomic_write(path) as file:
         for row in (header, *rows):
-            file.write("\t".join(" ".join(str(field).split()) for field in row).encode() + b"\n")
+            line = "\t".join(" ".join(str(field).split()) for field in row) + "\n"
+            file.write(line.encode(errors="backslashreplace"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 import aligner as package
@@ -166,8 +167,12 @@ def test_audio_and_text_that_cannot_be_aligned_are_named(
         aligner.align_batch([replace(recording, id="u98", transcript=fixed(*"se" * 500))])
     with pytest.raises(AlignerError, match="no such file"):
         aligner.align(tmp_path / "missing.wav", recording.transcript)
-    with pytest.raises(AlignerError, match="sample_rate_hz"):
-        aligner.align(recording.audio.numpy(), recording.transcript)
+    for rate_hz in (None, 0, 4, np.nan):
+        with pytest.raises(AlignerError, match="needs sample_rate_hz, at least 4000"):
+            aligner.align(recording.audio.numpy(), recording.transcript, rate_hz)
+    soundfile.write(tmp_path / "slow.wav", recording.audio.numpy(), 4)
+    with pytest.raises(AlignerError, match="slow.wav: 4 Hz by its header"):
+        aligner.align(tmp_path / "slow.wav", recording.transcript)
     samples = recording.audio.numpy()
     for audio in (samples[None], samples[:0]):
         with pytest.raises(AlignerError, match="one channel"):

@@ -247,3 +247,10 @@ def test_lines_of_two_kinds_are_said(tmp_path: Path) -> None:
     lines = [f"{n}.wav|{TEXTS[n % 7]} {n}" + "|anna" * (n % 2) for n in range(14)]
     found = prepare(write_list(tmp_path / "list.txt", lines, [f"{n}.wav" for n in range(14)]))
     assert "lines have 3 fields and were read as wav,text,speaker, others as wav,text" in found.said
+
+
+@pytest.mark.parametrize("last", ["", "\r", "\n"])
+def test_lines_that_end_as_old_macs_end_them(tmp_path: Path, last: str) -> None:
+    path = write_list(tmp_path / "l.txt", [], ["a.wav", "b.wav", "c.wav"])
+    path.write_bytes(("a.wav|hello\rb.wav|there\rc.wav|you" + last).encode())
+    assert prepare(path).texts == {"a": "hello", "b": "there", "c": "you"}

@@ -153,3 +153,46 @@ def test_whatever_the_sound_library_raises_is_a_refusal(
     found = prepare(path)
     assert found.status == 1
     assert "audio undecodable" in found.refused["a"]
+
+
+def test_a_file_name_that_is_not_utf8_is_refused_alone(tmp_path: Path) -> None:
+    """Its name cannot be written to a list in UTF-8: it was the end of the run."""
+    folder = tmp_path / "c"
+    noise(folder / "good.wav").with_suffix(".txt").write_text("hello there")
+    for suffix in (b".wav", b".txt"):
+        source = folder / f"good{suffix.decode()}"
+        Path(os.fsdecode(os.fsencode(folder) + b"/bad\xff" + suffix)).write_bytes(source.read_bytes())
+    found = prepare(folder)
+    assert set(found.utterances) == {"good"}
+    assert "not UTF-8" in found.refused[r"bad\udcff"]
+
+
+def test_half_a_character_of_a_json_list_is_refused_alone(tmp_path: Path) -> None:
+    lines = [r'{"audio": "a.wav", "text": "so \ud83d"}', '{"audio": "b.wav", "text": "hello"}']
+    found = prepare(write_list(tmp_path / "m.jsonl", lines, ["a.wav", "b.wav"]))
+    assert set(found.utterances) == {"b"}
+    assert "surrogate" in found.refused["a"]
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".txt", ""])
+def test_a_link_to_itself_is_refused_alone(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "c"
+    noise(folder / "good.wav").with_suffix(".txt").write_text("hello there")
+    if suffix == ".wav":
+        (folder / "loop.txt").write_text("hello")
+    elif suffix == ".txt":
+        noise(folder / "loop.wav")
+    (folder / f"loop{suffix}").symlink_to(f"loop{suffix}")
+    found = prepare(folder)
+    assert set(found.utterances) == {"good"}
+    assert set(found.refused) == ({"loop"} if suffix else set())
+
+
+@pytest.mark.parametrize("rate_hz", [1, 4, 3999])
+def test_a_sample_rate_at_which_nobody_speaks_is_refused_alone(tmp_path: Path, rate_hz: int) -> None:
+    folder = tmp_path / "c"
+    noise(folder / "good.wav").with_suffix(".txt").write_text("hello there")
+    noise(folder / "slow.wav", 8000 / rate_hz, rate_hz).with_suffix(".txt").write_text("hello there")
+    found = prepare(folder)
+    assert set(found.utterances) == {"good"}
+    assert f"says {rate_hz} Hz" in found.refused["slow"]

@@ -4,7 +4,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,16 +63,23 @@ def walk(root: Path, *, deep: bool = True) -> Tree:
             if entry.name.startswith(".") or entry.name.lower() in _NOT_THEIRS:
                 continue
             path = folder / entry.name
-            is_folder = entry.is_dir()
-            if is_folder and deep:
+            if deep and _is_kind(entry.is_dir):
                 waiting.append(path)
             if path.suffix.lower() in AUDIO_SUFFIXES:
                 tree.sounds.append(path)
-            elif entry.is_file() or entry.is_symlink():  # not a pipe, which may never end
+            elif _is_kind(entry.is_file) or entry.is_symlink():  # not a pipe, which may never end
                 tree.others.append(path)
     tree.sounds.sort()
     tree.others.sort()
     return tree
+
+
+def _is_kind(look: Callable[[], bool]) -> bool:
+    """What `is_file` or `is_dir` of an entry says; no for one that cannot be looked at: a link to itself."""
+    try:
+        return look()
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -249,6 +256,9 @@ def decoded_lines(path: Path, *, whole: bool = False) -> Iterator[tuple[int, str
             content = content.decode("utf-16").encode()
         except UnicodeError as error:
             raise AlignerError(f"{path}: not a text file ({error})") from error
+    n_ends = content.count(b"\n")
+    if content.count(b"\r") - content.count(b"\r\n") > n_ends:  # as old Macs and some spreadsheets end lines
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if content[:_BINARY_BYTES].count(0) * 100 > len(content[:_BINARY_BYTES]):
         raise AlignerError(f"{path}: a binary file, not a text in UTF-8")
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):

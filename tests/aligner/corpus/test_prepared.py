@@ -123,3 +123,12 @@ def test_an_utterance_of_a_large_corpus_is_small(tmp_path: Path) -> None:
     per_utterance = tracemalloc.get_traced_memory()[0] / len(utterances)
     tracemalloc.stop()
     assert per_utterance < 1100  # 5.5 million of them are 10,000 hours
+
+
+def test_two_utterances_of_one_id_are_damage(timit_audio: Path, tmp_path: Path) -> None:
+    """Edited by hand or put together of several: every list by id would lose one of them."""
+    folder = prepared(tmp_path / "out", [checked(RawUtterance("x", timit_audio, "two daw", "s"))] * 2)
+    with pytest.raises(AlignerError, match=r"damaged \(2 of its utterances have the id x\)"):
+        load_utterances(folder)
+    with pytest.raises(AlignerError, match=r"damaged \(2 of its utterances have the id x\)"):
+        load_lengths(folder)
