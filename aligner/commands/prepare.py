@@ -81,8 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--columns",
         metavar="NAME,...",
         help="what the columns of a list are, such as wav,text,speaker; names: id, wav, text, normalized "
-        "(read instead of text), speaker, start, duration (both in seconds), language, ignore (default: what "
-        "the header says, or the values look like)",
+        "(read instead of text), speaker, start, end, duration (all in seconds), language, ignore (default: "
+        "what the header says, or the values look like)",
     )
     parser.add_argument("--audio-root", type=Path, metavar="DIR", help="where relative audio paths start")
     parser.add_argument("--relative-paths", action="store_true", help="write audio paths relative to --out")

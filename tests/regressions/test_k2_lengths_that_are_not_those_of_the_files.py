@@ -55,3 +55,43 @@ def test_the_rounding_of_a_list_is_not_worth_a_note(tmp_path: Path, listed: str)
     lines = ["wav,text,duration", f"0.wav,{TEXTS[0]},{listed}", f"1.wav,{TEXTS[1]},1.0"]
     found = prepare(write_list(tmp_path / "list.csv", lines, ["0.wav", "1.wav"]))
     assert "shorter than listed" not in found.said
+
+
+@pytest.mark.parametrize("end", ["end", "End", "end_s", "end_time", "stop"])
+def test_an_end_beside_a_start_is_read(tmp_path: Path, end: str) -> None:
+    """Whisper, ELAN and Audacity list where a part ends: it was not read, and every part had the rest."""
+    lines = [f"wav,start,{end},text", "a.wav,0.25,0.75,hello", "b.wav,0.5,,there"]
+    found = prepare(write_list(tmp_path / "l.csv", lines, ["a.wav", "b.wav"]))
+    parts = {id: (one.start_s, one.duration_s) for id, one in found.utterances.items()}
+    assert parts == {"a": (0.25, 0.5), "b": (0.5, 0.5)}
+
+
+def test_an_end_is_read_by_its_name_in_columns_and_json(tmp_path: Path) -> None:
+    path = write_list(tmp_path / "l.txt", ["a.wav|0.25|0.75|hello"], ["a.wav"])
+    assert prepare(path, "--columns", "wav,start,end,text").utterances["a"].duration_s == 0.5
+    path = write_list(
+        tmp_path / "m.jsonl", ['{"audio": "a.wav", "start": 0.25, "end": 0.75, "text": "hello"}']
+    )
+    assert prepare(path).utterances["a"].duration_s == 0.5
+
+
+@pytest.mark.parametrize(
+    ("header", "times", "reason"),
+    [
+        ("start,end", "0.5,0.5", "no part of a recording"),
+        ("start,end", "0.5,0.25", "no part of a recording"),
+        ("start,end", "0.5,nan", "no part of a recording"),
+        ("start,end", "0.5,0:01", "its end '0:01' is no number"),
+        ("start,end", ",0.5", "its start is empty"),
+        ("speaker,end", "x,0.5", "an end, and no start"),
+        ("start,end,duration", "0.25,0.5,0.75", "not its duration"),
+    ],
+)
+def test_an_end_that_says_no_part_is_refused_alone(
+    tmp_path: Path, header: str, times: str, reason: str
+) -> None:
+    good = {"start,end": "0,0.5", "speaker,end": "x,", "start,end,duration": "0,0.5,0.5"}[header]
+    lines = [f"wav,{header},text", f"a.wav,{good},hello", f"b.wav,{times},there"]
+    found = prepare(write_list(tmp_path / "l.csv", lines, ["a.wav", "b.wav"]))
+    assert set(found.utterances) == {"a"}
+    assert reason in found.refused["b"]

@@ -11,7 +11,7 @@ from statistics import fmean
 
 from aligner.errors import AlignerError
 
-COLUMNS = ("id", "wav", "text", "normalized", "speaker", "start", "duration", "language", "ignore")
+COLUMNS = ("id", "wav", "text", "normalized", "speaker", "start", "end", "duration", "language", "ignore")
 FILE_LIST = "wav"  # usual order: wav|text, wav|speaker|text
 METADATA = "id"  # LJSpeech's metadata.csv: id|text|normalised text
 

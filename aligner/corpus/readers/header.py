@@ -20,6 +20,7 @@ _NAMES = {
     "normalized_transcription normalised_transcription normalized_transcript norm_text clean_text",
     "speaker": "speaker speaker_id speaker_name spk spk_id client_id speakerid narrator reader",
     "start": "start offset start_s begin start_time",
+    "end": "end end_s end_time stop",
     "duration": "duration duration_s length dur seconds audio_duration",
     "language": "language lang locale lang_id",
 }
