@@ -130,7 +130,14 @@ def _prepare(args: argparse.Namespace) -> dict[str, Any]:
         if not args.columns:
             refuse_if_certain(doubts)
     args.out.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be made
-    checked = check_corpus(raw, phonemize, known_symbols, jobs=args.jobs, progress=progress)
+    checked = check_corpus(
+        raw,
+        phonemize,
+        known_symbols,
+        language="" if phonemize is None else language,
+        jobs=args.jobs,
+        progress=progress,
+    )
     doubts += doubts_about_speech(checked)
     _print_notes(checked.notes())
     warnings = [doubt for corpus in corpora for doubt in corpus.doubts] + [str(doubt) for doubt in doubts]

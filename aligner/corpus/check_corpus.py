@@ -11,6 +11,7 @@ from aligner.corpus.checks import (
     RefusedUtterance,
     check_audio,
     check_found,
+    check_language,
     check_symbols,
     check_text,
 )
@@ -65,6 +66,7 @@ def check_corpus(
     phonemize: Callable[[str], Transcript] | None,
     known_symbols: frozenset[str] = frozenset(),
     *,
+    language: str = "",
     jobs: int = 1,
     progress: Callable[[Iterable[Any], str, int], Iterable[Any]] = _no_progress,
 ) -> CheckedCorpus:
@@ -74,12 +76,15 @@ def check_corpus(
         raw: The utterances as found. Of several with one id, the first that can be used is kept.
         phonemize: Turns a text into a transcript; None: take the phones of the reference times.
         known_symbols: A model's vocabulary, if the corpus is for one; otherwise empty.
+        language: As which texts are read; "" where that is not known.
         jobs: Audio files decoded at a time.
         progress: Called with an iterable, what is checked ("texts" or "audio") and the number of items;
             returns the iterable, for example with a progress bar.
     """
     corpus = CheckedCorpus()
-    spoken = list(_check_texts(progress(raw, "texts", len(raw)), phonemize, known_symbols, corpus.refused))
+    spoken = list(
+        _check_texts(progress(raw, "texts", len(raw)), phonemize, known_symbols, language, corpus.refused)
+    )
 
     def check(found: RawUtterance, transcript: Transcript | None) -> CheckedAudio:
         checked = check_audio(found, transcript)
@@ -129,12 +134,14 @@ def _check_texts(
     raw: Iterable[RawUtterance],
     phonemize: Callable[[str], Transcript] | None,
     known_symbols: frozenset[str],
+    language: str,
     refused: Refused,
 ) -> Iterator[tuple[RawUtterance, Transcript | None]]:
     """Utterances whose id and text can be used, with their transcript (None: it comes from the reference)."""
     for found in raw:
         try:
             check_found(found)
+            check_language(found, language)
             yield found, None if phonemize is None else check_text(found, phonemize, known_symbols)
         except RefusedUtterance as error:
             refused.append((found, error))

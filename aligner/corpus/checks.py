@@ -27,6 +27,7 @@ from aligner.corpus.reference import (
 )
 from aligner.errors import AlignerError, reason
 from aligner.formats.tar_member import TarMember
+from aligner.text.language_names import primary_language
 from aligner.text.transcript import PAUSE, Transcript
 
 SHORTEST_FRAME_S = 0.01  # every token needs one frame, and frames are usually 10 ms
@@ -85,6 +86,25 @@ def check_found(raw: RawUtterance) -> None:
             raise RefusedUtterance("not Unicode", f"its {what} has half a character in it (a lone surrogate)")
     if raw.problem:
         raise RefusedUtterance("not readable as listed", raw.problem)
+
+
+def check_language(raw: RawUtterance, language: str) -> None:
+    """Check that an utterance is not listed as of another language than its text is read as.
+
+    Args:
+        raw: The utterance as found.
+        language: That of the phonemizer. Of one that is not known, as of one listed, nothing is said.
+
+    Raises:
+        RefusedUtterance: If it is.
+    """
+    listed, read = primary_language(raw.language), primary_language(language)
+    if listed and read and listed != read:
+        raise RefusedUtterance(
+            "another language",
+            f"its language is listed as {raw.language}, and texts are read as {language}: prepare each "
+            f"language by itself, with --language; if the list is wrong, name its column ignore with --columns",
+        )
 
 
 def check_text(

@@ -254,3 +254,15 @@ def test_lines_that_end_as_old_macs_end_them(tmp_path: Path, last: str) -> None:
     path = write_list(tmp_path / "l.txt", [], ["a.wav", "b.wav", "c.wav"])
     path.write_bytes(("a.wav|hello\rb.wav|there\rc.wav|you" + last).encode())
     assert prepare(path).texts == {"a": "hello", "b": "there", "c": "you"}
+
+
+@pytest.mark.parametrize("column", ["language", "locale", "lang"])
+def test_a_text_listed_as_of_another_language_is_refused_alone(tmp_path: Path, column: str) -> None:
+    """The column was documented and not looked at: German was read as English."""
+    codes = ("en", "EN-us", "eng", "English", "", "?", "de", "fra")
+    lines = [f"wav|text|{column}", *(f"{n}.wav|{TEXTS[n % 7]}|{code}" for n, code in enumerate(codes))]
+    path = write_list(tmp_path / "l.csv", lines, [f"{n}.wav" for n in range(8)])
+    found = prepare(path, "--phonemizer", "gruut")
+    assert set(found.refused) == {"6", "7"}
+    assert "listed as de, and texts are read as en-us" in found.refused["6"]
+    assert not prepare(path).refused  # of letters as tokens nothing depends on the language

@@ -203,6 +203,7 @@ def _utterance(piece: Any, audio_root: Path) -> RawUtterance:
         audio=None if source is None else audio_place(source, audio_root),
         text=str(supervision.text or ""),
         speaker=str(supervision.speaker or ""),
+        language=str(supervision.language or ""),
         start_s=piece.start,
         duration_s=piece.duration,
         channels=places,

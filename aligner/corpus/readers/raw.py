@@ -29,6 +29,7 @@ class RawUtterance:
         times_beside: Whether a file of times beside the audio is its reference.
         if_missing: What to do if its sound file is not there; "" if nothing is known.
         problem: Why it cannot be used, where that is known already.
+        language: Of its text, as it is listed; "" if that is not said.
     """
 
     id: str
@@ -44,6 +45,7 @@ class RawUtterance:
     times_beside: bool = True
     if_missing: str = ""
     problem: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from aligner.corpus.readers.columns import (
 from aligner.corpus.readers.files import AUDIO_SUFFIXES, Sound, SoundFiles, decoded_lines
 from aligner.corpus.readers.header import columns_below, header_columns, is_header, known_names
 from aligner.corpus.readers.raw import RawCorpus, RawUtterance, id_of_stem, with_distinct_ids
+from aligner.corpus.readers.times import listed_times
 from aligner.errors import AlignerError
 
 JSON_SUFFIXES = (".jsonl", ".json", ".ndjson")
@@ -27,7 +27,6 @@ _TIGHT_BAR = re.compile(r"(?<! )\||\|(?! )")
 _SPACED_BAR = re.compile(r"\s\|\s")
 _FEW = 0.1  # lines with another number of fields than most are a slip if there are fewer than this share
 _LINES_THAT_AGREE = 5
-_ROUNDED_S = 0.1  # start, end and duration of one line differ by less where they are rounded
 _LINES_OF_A_FIELD = 20  # more lines than a quoted text has
 _SPLITS = frozenset({"train", "test", "dev", "eval", "val", "valid", "validation", "data"})  # no speakers
 _SAY_COLUMNS = "say what they are with --columns, such as --columns wav,text,speaker"
@@ -102,12 +101,13 @@ def _utterance(row: _Row, sounds: SoundFiles, path: Path, speaker: str) -> RawUt
     own_id = _plain(values.get("id")) if values.get("wav") else ""
     if not name and not problem:
         problem = f"line {row.number} of {path.name} names no audio"
-    start_s, duration_s, wrong = _times(values, path, row.number)
+    start_s, duration_s, wrong = listed_times(values, f"line {row.number} of {path.name}")
     return RawUtterance(
         id=own_id or _id_of_name(name, sound.path is not None) or f"line-{row.number}",
         audio=sound.path,
         text=text,
         speaker=_plain(values.get("speaker")) or speaker,
+        language=_plain(values.get("language")),
         start_s=start_s,
         duration_s=duration_s if is_part else None,
         listed_s=None if is_part else duration_s,
@@ -127,42 +127,6 @@ def _id_of_name(name: str, found: bool) -> str:
     return id_of_stem(
         (name.removesuffix(suffix) if suffix.lower() in AUDIO_SUFFIXES else name).replace("\\", "/")
     )
-
-
-def _times(values: dict[str, Any], path: Path, number: int) -> tuple[float, float | None, str]:
-    """Start and length in seconds (None if they are not given), and what is wrong with them.
-
-    The length of a whole file is only compared with it: one that is no number is not a number here, too.
-    """
-    where = f"line {number} of {path.name}"
-    if "start" not in values:
-        if _plain(values.get("end")):
-            return 0.0, None, f"{where}: an end, and no start: a column start is needed beside it"
-        try:
-            listed = str(values.get("duration") or "").strip().replace(",", ".")
-            return 0.0, float(listed) if listed else None, ""
-        except ValueError:
-            return 0.0, math.nan, ""
-    times: list[float | None] = []
-    for name in ("start", "end", "duration"):
-        value = values.get(name)
-        try:
-            times.append(None if value in (None, "") else float(str(value).replace(",", ".")))
-        except ValueError:
-            return 0.0, None, f"{where}: its {name} {str(value)[:20]!r} is no number"
-    start_s, end_s, duration_s = times
-    if end_s is not None:
-        if start_s is None:
-            return 0.0, None, f"{where}: it ends at {end_s:g} s, and its start is empty"
-        length_s = end_s - start_s
-        if duration_s is not None and not abs(duration_s - length_s) < _ROUNDED_S:
-            what = f"{start_s:g} to {end_s:g} s are not its duration, {duration_s:g} s"
-            return 0.0, None, f"{where}: {what}; name one of the columns ignore with --columns"
-        duration_s = duration_s or length_s
-    if not 0 <= (start_s or 0.0) < 1e6 or not (duration_s is None or 0 < duration_s < 1e6):
-        ends = "" if end_s is None else f", ends at {end_s:g} s"
-        return 0.0, None, f"{where}: no part of a recording ({start_s}, {duration_s} s{ends})"
-    return start_s or 0.0, duration_s, ""
 
 
 def _plain(value: Any) -> str:
