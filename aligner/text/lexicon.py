@@ -19,6 +19,7 @@ from aligner.text.transcript import Variants
 
 _LEAST_PROBABILITY = 0.01  # MFA's own floor
 _PROBABILITY = re.compile(r"\d*\.\d+(?:[eE]-?\d+)?|\d+\.\d*|[01]")
+_FRACTION = re.compile(r"\d*[.,]\d+(?:[eE]-?\d+)?|\d+\.")  # no phone; X-SAMPA has whole numbers
 _NUMBERED = re.compile(r"(?<=.)\(\d+\)$")
 _BAD_LINES_SHOWN = 3
 
@@ -153,10 +154,18 @@ def _entry(line: str) -> Entry:
         numbers = []
         while len(spoken) > 1 and re.fullmatch(r"\d*\.\d+|\d+\.\d*", spoken[0]):
             numbers.append(spoken.pop(0))
+    if "\t" not in line:
+        _check_untabbed(word, line)
     if not word:
         raise ValueError(f"no word before the phones in {line.strip()!r}")
     if not spoken:
         raise ValueError(f"no phones for {word!r}: write the word, a tab and its phones")
+    if wrong := [phone for phone in spoken if _FRACTION.fullmatch(phone)]:
+        raise ValueError(
+            f"{wrong[0]!r} of {word!r} is no phone: after a probability comes a tab, as after the word"
+        )
+    if wrong := [phone for phone in spoken if len(phone) > 1 and "," in phone]:
+        raise ValueError(f"{wrong[0]!r} of {word!r} is no phone: phones are separated by spaces, not commas")
     numbers = [number for number in numbers if number]
     wrong = [number for number in numbers if not _PROBABILITY.fullmatch(number)]
     if wrong:
@@ -167,6 +176,19 @@ def _entry(line: str) -> Entry:
     if probability is not None and not 0 <= probability <= 1:
         raise ValueError(f"the probability of {word!r} is {numbers[0]}: must be within 0 and 1")
     return Entry(_NUMBERED.sub("", word), tuple(spoken), probability)
+
+
+def _check_untabbed(word: str, line: str) -> None:
+    """Refuse a line without tabs that is no entry, although it begins with a word and spaces.
+
+    Raises:
+        ValueError: It is a comment, or its fields are separated otherwise.
+    """
+    if word.startswith("#") and not word[1:2].isupper():  # CMUdict has #HASH-MARK
+        raise ValueError(f"{line.strip()[:40]!r} seems to be a comment: begin those with ## or ;;;")
+    separated = re.search(r"[^\W\d_]['’.]?([,;|])", word)
+    if separated:
+        raise ValueError(f"{word!r} has a {separated[1]!r} in it: word and phones are separated by a tab")
 
 
 def _spelling(word: str) -> str:

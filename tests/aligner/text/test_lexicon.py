@@ -1,6 +1,7 @@
 """The user's own lexicon, in MFA's format."""
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,41 @@ def test_errors_name_file_and_line(tmp_path: Path, line: str, message: str) -> N
     (tmp_path / "l.dict").write_text(f"good\tɡ ʊ d\n{line}\n", encoding="utf-8")
     with pytest.raises(AlignerError, match=message):
         read_lexicon([tmp_path / "l.dict"])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("she\t0.5 ʃ i", "'0.5' of 'she' is no phone: after a probability comes a tab"),
+        ("she\tʃ 0,5 i", "'0,5' of 'she' is no phone"),
+        ("she\tʃ,i", "separated by spaces, not commas"),
+        ("she\tʃ, i", "separated by spaces, not commas"),
+        ("she,ʃ i", "has a ',' in it: word and phones are separated by a tab"),
+        ("she;ʃ i", "has a ';' in it"),
+        ("she|ʃ i", "has a '|' in it"),
+        ("# she is a word", "seems to be a comment"),
+        ("#she is a word", "seems to be a comment"),
+    ],
+)
+def test_lines_that_look_like_other_entries_than_are_meant(line: str, message: str) -> None:
+    with pytest.raises(AlignerError, match=f"^own.dict:2: .*{re.escape(message)}"):
+        parse_lexicon(["had\th æ d", line], "own.dict")
+
+
+@pytest.mark.parametrize(
+    ("line", "word", "phones"),
+    [
+        ("1,000\tw ʌ n", "1,000", "w ʌ n"),
+        ("1,000 w ʌ n", "1,000", "w ʌ n"),
+        ("#\th æ ʃ", "#", "h æ ʃ"),
+        ("#HASH-MARK  HH AE1 M", "#HASH-MARK", "HH AE1 M"),
+        (",COMMA  K AA1", ",COMMA", "K AA1"),
+        ("deux\td 2", "deux", "d 2"),
+        ("she 0.5 ʃ i", "she", "ʃ i"),
+    ],
+)
+def test_odd_words_and_phones_that_are_meant(line: str, word: str, phones: str) -> None:
+    assert parse_lexicon([line]).lookup(word)[0] == (tuple(phones.split()),)
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
