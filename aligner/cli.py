@@ -73,6 +73,25 @@ def _unknown(words: list[str], options: list[str]) -> str:
     return f"unrecognized arguments: {' '.join(words)}{did_you_mean(first, options)}"
 
 
+def _empty(words: list[str], options: list[str]) -> str:
+    """The option or argument that was given as nothing, as by a shell variable that is not set; "" if none.
+
+    An empty path would be the current folder. What a command hands on to another parser is not looked at.
+    """
+    last = ""
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in options:
+            last = name
+            if equals and not value.strip():
+                return name
+        elif word.startswith("--"):
+            last = word
+        elif not word.strip() and (last in options or not last):
+            return last or "an argument"
+    return ""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
@@ -112,6 +131,10 @@ def _run(command: str | None, argv: list[str]) -> int:
             print(f"{prog}: {_unknown(rest, args.options)}; usage: {prog} --help", file=sys.stderr)
             raise SystemExit(2)
         args.overrides = rest  # settings that the command hands on to another parser
+    if empty := _empty(argv, args.options):
+        prog = f"aligner {args.command}"
+        print(f"{prog}: {empty} is empty; usage: {prog} --help", file=sys.stderr)
+        raise SystemExit(2)
     summary = importlib.import_module(f"aligner.commands.{args.command}").run(args)
     print(f"{json.dumps(summary)}\n" if args.json else "", end="", flush=True)  # a full disk is said here
     return 0

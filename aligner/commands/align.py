@@ -104,6 +104,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from aligner.formats import ExportSettings
     from aligner.formats.folder import output_folder
 
+    _check_out(args.out)
     settings = ExportSettings(grid=read_grid(args))
     check_grid(args.format, settings.grid)
     roots = {name: args.out / name for name in args.format}
@@ -144,6 +145,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "hours": round(corpus.audio_s / 3600, 4),
         "seconds": round(seconds, 1),
     }
+
+
+def _check_out(out: Path) -> None:
+    """Refuse to write into a prepared corpus: what then reads the folder cannot tell which of the two it is.
+
+    Raises:
+        AlignerError: It is one.
+    """
+    from aligner.corpus.prepared import INFO
+
+    if (out / INFO).exists():
+        raise AlignerError(f"--out {out} is a prepared corpus: name another folder for the alignments")
 
 
 def _align(

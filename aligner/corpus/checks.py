@@ -103,7 +103,7 @@ def check_language(raw: RawUtterance, language: str) -> None:
         raise RefusedUtterance(
             "another language",
             f"its language is listed as {raw.language}, and texts are read as {language}: prepare each "
-            f"language by itself, with --language; if the list is wrong, name its column ignore with --columns",
+            "language by itself, with --language; if the list is wrong, call its column ignore (--columns)",
         )
 
 

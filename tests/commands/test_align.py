@@ -261,3 +261,14 @@ def test_lists_are_the_same_whether_they_are_made_on_the_way_or_of_the_manifest(
         assert align(checkpoint, tiny_corpus, out) == 0
         for name in ("confidence.tsv", "suspects.tsv"):
             assert (out / name).read_bytes() == (aligned / name).read_bytes()
+
+
+def test_a_prepared_corpus_is_no_place_for_alignments(
+    tiny_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "linked").symlink_to(tiny_corpus)
+    before = sorted(tiny_corpus.iterdir())
+    for out in (tiny_corpus, tmp_path / "linked"):
+        assert align(tmp_path / "no.ckpt", tiny_corpus, out) == 1
+        assert f"--out {out} is a prepared corpus" in capsys.readouterr().err
+    assert sorted(tiny_corpus.iterdir()) == before

@@ -155,3 +155,23 @@ def test_an_interrupt_during_the_imports_is_one_line(
     monkeypatch.setattr(cli.importlib, "import_module", interrupted)
     assert cli.main(["demo"]) == 130
     assert capsys.readouterr().err == "aligner demo: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["prepare", "c", "--out", ""], "--out"),
+        (["prepare", "c", "--out="], "--out"),
+        (["prepare", "c", "--out", "o", "--language", " "], "--language"),
+        (["prepare", "", "--out", "o"], "an argument"),
+        (["prepare", "c", "--out", "o", "--lexicon", "a", ""], "--lexicon"),
+        (["align", "--checkpoint", "", "--data", "d", "--out", "o"], "--checkpoint"),
+        (["fit", "--config", "ljspeech", "--data", "", "--out", "o"], "--data"),
+    ],
+)
+def test_nothing_is_no_value(words: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty path is the current folder, and a shell variable that is not set is an empty path."""
+    with pytest.raises(SystemExit) as done:
+        cli.main(words)
+    assert done.value.code == 2
+    assert f"aligner {words[0]}: {named} is empty" in capsys.readouterr().err
