@@ -27,7 +27,9 @@ LOWEST_RATE_HZ = 4000  # half a telephone's: below it there is nothing left of m
 _HEAD_BYTES = 1024  # of NIST SPHERE's header
 _NO_LENGTH = 0x7FFFF000  # a WAV header that promises more was written before its length was known
 _OGG_PAGE_BYTES = 65307  # of Ogg's longest page
-_OGG_LAST_PAGE = 4  # the flag of the last page of a stream
+_OGG_FIRST_PAGE, _OGG_LAST_PAGE = 2, 4  # the flags of the first and the last page of a stream
+_OGG_HEAD_BYTES = 27  # of a page, before the lengths of its parts
+_SMALL_BYTES = 1024  # no more than that is left behind by programs, and is no sound
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,22 @@ def is_cut_off(path: str | Path | TarMember) -> bool:
     return False
 
 
+def holds_more(path: str | Path | TarMember) -> bool:
+    """Whether a WAV or Ogg file goes on after the end that it names: libsndfile does not read that.
+
+    It is so where a header was written before its length was known, and where Ogg files were put together with
+    `cat`; of WAV files put together libsndfile reads none.
+    """
+    with _opened(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        head = file.read(12)
+        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+            return _wav_holds_more(file, size)
+        file.seek(0)
+        return head[:4] == b"OggS" and _ogg_holds_more(file)
+
+
 def resample(samples: NDArray[np.float32], rate_hz: int, wanted_hz: int) -> Tensor:
     """The samples `[N]` at another rate, both in Hz; at the same rate they stay as they are."""
     if rate_hz != wanted_hz:
@@ -146,6 +164,35 @@ def _readable(path: str | Path | TarMember) -> str | Path | BytesIO:
 
 def _opened(path: str | Path | TarMember) -> BinaryIO:
     return BytesIO(path.read()) if isinstance(path, TarMember) else open(path, "rb")
+
+
+def _wav_holds_more(file: BinaryIO, size: int) -> bool:
+    """Whether what follows the data of a WAV file is no chunk of its own, nor a tag or filling."""
+    data_bytes = -1
+    while len(chunk := file.read(8)) == 8:
+        name, length = struct.unpack("<4sI", chunk)
+        place = file.tell()
+        if data_bytes >= 0 and not (name.isascii() and name.decode().isprintable()):
+            left = size - place + 8
+            is_tag = chunk.startswith((b"ID3", b"TAG"))
+            return left > max(_SMALL_BYTES, data_bytes // 100) and not is_tag and any(file.read(_SMALL_BYTES))
+        if name == b"data":
+            data_bytes = length
+        if place + length > size:
+            return False
+        file.seek(length + length % 2, os.SEEK_CUR)
+    return False
+
+
+def _ogg_holds_more(file: BinaryIO) -> bool:
+    """Whether a stream begins in an Ogg file after one has ended."""
+    ended = False
+    while len(page := file.read(_OGG_HEAD_BYTES)) == _OGG_HEAD_BYTES and page.startswith(b"OggS"):
+        if ended and page[5] & _OGG_FIRST_PAGE:
+            return True
+        ended = ended or bool(page[5] & _OGG_LAST_PAGE)
+        file.seek(sum(file.read(page[-1])), os.SEEK_CUR)
+    return False
 
 
 def _decode(

@@ -34,6 +34,7 @@ class CheckedCorpus:
         refused: The others, with the reasons.
         references_refused: Ids of utterances whose reference times cannot be used, with the reasons.
         cut_off: Ids of utterances whose file ends before the end that its header names.
+        goes_on: Ids of utterances whose file goes on after the end that its header names.
         missing_s: By id, how many seconds a file is shorter than listed, where that is its format's fill.
         wrong_lengths: By id, the listed and the real length of a file, where they differ by more.
     """
@@ -42,6 +43,7 @@ class CheckedCorpus:
     refused: Refused = field(default_factory=list)
     references_refused: list[tuple[str, str]] = field(default_factory=list)
     cut_off: list[str] = field(default_factory=list)
+    goes_on: list[str] = field(default_factory=list)
     missing_s: dict[str, float] = field(default_factory=dict)
     wrong_lengths: dict[str, str] = field(default_factory=dict)
 
@@ -108,6 +110,8 @@ def check_corpus(
                 corpus.references_refused.append((found.id, result.reference_problem))
             if result.cut_off:
                 corpus.cut_off.append(found.id)
+            if result.goes_on:
+                corpus.goes_on.append(found.id)
             if result.wrong_length:
                 corpus.wrong_lengths[found.id] = result.wrong_length
             if result.missing_s >= _NOTED_S:

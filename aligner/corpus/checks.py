@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligner.alignment import Alignment
-from aligner.corpus.audio import LOWEST_RATE_HZ, audio_format, is_cut_off, read_audio_part
+from aligner.corpus.audio import LOWEST_RATE_HZ, audio_format, holds_more, is_cut_off, read_audio_part
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.readers import RawUtterance
 from aligner.corpus.reference import (
@@ -61,6 +61,7 @@ class CheckedAudio:
         utterance: The utterance.
         reference_problem: Why its reference times cannot be used; "" if they can, or there are none.
         cut_off: Whether the file ends before the end that its header names.
+        goes_on: Whether the file goes on after the end that its header names.
         missing_s: By how many seconds the file is shorter than listed, where that is the fill of its format.
         wrong_length: The listed and the real length, where they differ by more; "" if they do not.
     """
@@ -68,6 +69,7 @@ class CheckedAudio:
     utterance: Utterance
     reference_problem: str = ""
     cut_off: bool = False
+    goes_on: bool = False
     missing_s: float = 0.0
     wrong_length: str = ""
 
@@ -78,8 +80,7 @@ def check_found(raw: RawUtterance) -> None:
     Raises:
         RefusedUtterance: If not.
     """
-    if raw.audio is not None and _SURROGATE.search(f"{raw.audio} {raw.audio.parent.resolve()}"):
-        raise RefusedUtterance("unsafe file name", f"{raw.audio}: a name that is not UTF-8; rename it")
+    _check_name(raw.audio)
     check_id(raw.id)
     for what, value in (("id", raw.id), ("text", raw.text), ("speaker", raw.speaker)):
         if _SURROGATE.search(value):
@@ -167,6 +168,7 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> CheckedAudi
         raise RefusedUtterance("audio missing", "no audio of this name" + advice)
     if problem := _missing(raw.audio.tar if isinstance(raw.audio, TarMember) else raw.audio):
         raise RefusedUtterance("audio missing", problem + advice)
+    _check_name(raw.audio.resolve())
     try:
         found = audio_format(raw.audio)
         if found.rate_hz < LOWEST_RATE_HZ:
@@ -176,12 +178,17 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> CheckedAudi
         channels = raw.channels or tuple(range(found.n_channels))
         if max(channels) >= found.n_channels:
             raise AlignerError(f"{raw.audio} has {found.n_channels} channels, not channel {max(channels)}")
+        if not found.n_samples and holds_more(raw.audio):
+            raise AlignerError(
+                f"{raw.audio}: nothing is in it by its header, but by its size: write it anew, such "
+                "as with `sox --ignore-length IN OUT`"
+            )
         start = round(raw.start_s * found.rate_hz)
         if start >= found.n_samples > 0:
             raise AlignerError(f"{raw.audio} ends before {raw.start_s:g} s, where the utterance begins")
         wanted = None if raw.duration_s is None else round(raw.duration_s * found.rate_hz)
         audio = read_audio_part(raw.audio, raw.start_s, wanted, channels, found.rate_hz)
-        cut_off = is_cut_off(raw.audio)
+        cut_off, goes_on = is_cut_off(raw.audio), holds_more(raw.audio)
     except (AlignerError, OSError) as error:
         raise RefusedUtterance("audio undecodable", str(error)) from error
     duration_s = len(audio) / found.rate_hz
@@ -210,9 +217,20 @@ def check_audio(raw: RawUtterance, transcript: Transcript | None) -> CheckedAudi
         utterance,
         reference_problem,
         (cut_off and to_its_end) or decoded_short,
+        goes_on and to_its_end,
         missing_s if missing_s <= SHORTFALL_S else 0.0,  # more is suspect, or a rounding to seconds
         wrong_length,
     )
+
+
+def _check_name(audio: Path | TarMember | None) -> None:
+    """Check that a manifest can name a file.
+
+    Raises:
+        RefusedUtterance: If it cannot.
+    """
+    if _SURROGATE.search(str(audio)):
+        raise RefusedUtterance("unsafe file name", f"{audio}: a name that is not UTF-8; rename it")
 
 
 def _missing(audio: Path) -> str:

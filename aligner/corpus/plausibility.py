@@ -97,6 +97,15 @@ def doubts_about_speech(checked: CheckedCorpus) -> list[Doubt]:
                 ids=tuple(checked.cut_off),
             )
         )
+    if checked.goes_on:
+        doubts.append(
+            Doubt(
+                f"{len(checked.goes_on)} files go on after the end that their header names "
+                f"({_some(checked.goes_on)}), which is not read",
+                "write them anew, such as with sox or ffmpeg: their texts may go on",
+                ids=tuple(checked.goes_on),
+            )
+        )
     if checked.wrong_lengths:
         first, lengths = next(iter(checked.wrong_lengths.items()))
         doubts.append(

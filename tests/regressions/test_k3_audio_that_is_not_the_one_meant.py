@@ -84,3 +84,27 @@ def test_channels_that_cancel_each_other_are_named(tmp_path: Path) -> None:
     assert "channels cancel each other" in found.refused["a"]
     assert "remix 1" in found.refused["a"]
     assert "audio silent" in found.refused["c"]
+
+
+def test_files_that_go_on_after_the_end_that_they_name_are_said(tmp_path: Path) -> None:
+    """libsndfile reads what the header says, so half of the speech was aligned with the whole text."""
+    folder = tmp_path / "c"
+    names = ("half", "cat", "tagged", "padded", "whole", "nothing")
+    for name in names:
+        noise(folder / f"{name}.wav", 2.0).with_suffix(".txt").write_text("hello there")
+    whole = (folder / "whole.wav").read_bytes()
+    start = whole.index(b"data") + 4
+    for name, size in (("half", 16000), ("nothing", 0)):
+        (folder / f"{name}.wav").write_bytes(whole[:start] + size.to_bytes(4, "little") + whole[start + 4 :])
+    (folder / "cat.wav").write_bytes(whole + whole)
+    (folder / "tagged.wav").write_bytes(whole + b"ID3\x03" + bytes(range(256)) * 9)
+    (folder / "padded.wav").write_bytes(whole + b"LIST\4\0\0\0INFO" + bytes(5000))
+    for name in ("ogg", "chained"):
+        noise(folder / f"{name}.ogg", 2.0).with_suffix(".txt").write_text("hello there")
+    (folder / "chained.ogg").write_bytes(
+        (folder / "ogg.ogg").read_bytes() + (folder / "chained.ogg").read_bytes()
+    )
+    found = prepare(folder)
+    assert set(found.refused) == {"nothing", "cat"}
+    assert "nothing is in it by its header" in found.refused["nothing"]
+    assert "2 files go on after the end that their header names (chained, half)" in found.said
