@@ -122,8 +122,8 @@ def is_cut_off(path: str | Path | TarMember) -> bool:
 def holds_more(path: str | Path | TarMember) -> bool:
     """Whether a WAV or Ogg file goes on after the end that it names: libsndfile does not read that.
 
-    It is so where a header was written before its length was known, and where Ogg files were put together with
-    `cat`; of WAV files put together libsndfile reads none.
+    It is so where a header was written before its length was known, and where Ogg files were put together
+    with `cat`; of WAV files put together libsndfile reads none.
     """
     with _opened(path) as file:
         size = file.seek(0, os.SEEK_END)

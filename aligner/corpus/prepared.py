@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -310,7 +311,10 @@ def _to_cut(utterance: Utterance, language: str, relative_to: Path | None) -> di
         "channel": channel,
         "text": utterance.text,
         "language": language,
-        "custom": {"transcript": utterance.transcript.to_dict()},
+        "custom": {
+            "transcript": utterance.transcript.to_dict(),
+            "text_crc32": zlib.crc32(utterance.text.encode()),
+        },
     }
     if utterance.speaker:
         supervision["speaker"] = utterance.speaker
@@ -361,6 +365,9 @@ def _from_data(data: dict[str, Any], folder: Path, same: dict[Any, Any]) -> Utte
             large corpus fits into memory.
     """
     supervision, channel = data["supervisions"][0], data["channel"]
+    text = supervision.get("text") or ""
+    if zlib.crc32(text.encode()) != supervision["custom"].get("text_crc32", zlib.crc32(text.encode())):
+        raise ValueError(f"the text of {data['id']} is not the one that its words were made of")
     transcript = Transcript.from_dict(supervision["custom"]["transcript"])
     audio = audio_place(data["recording"]["sources"][0], folder)
     if audio is None:
@@ -373,7 +380,7 @@ def _from_data(data: dict[str, Any], folder: Path, same: dict[Any, Any]) -> Utte
         audio=audio,
         audio_rate_hz=data["recording"]["sampling_rate"],
         duration_s=data["duration"],
-        text=supervision.get("text") or "",
+        text=text,
         transcript=replace(transcript, words=tuple(same.setdefault(w, w) for w in transcript.words)),
         speaker=same.setdefault(speaker, speaker),
         start_s=data["start"],

@@ -132,3 +132,13 @@ def test_two_utterances_of_one_id_are_damage(timit_audio: Path, tmp_path: Path) 
         load_utterances(folder)
     with pytest.raises(AlignerError, match=r"damaged \(2 of its utterances have the id x\)"):
         load_lengths(folder)
+
+
+@pytest.mark.parametrize("text", ["two dogs", ""])
+def test_a_text_edited_in_the_manifest_is_damage(timit_audio: Path, tmp_path: Path, text: str) -> None:
+    """Its words and phones stay those of the text before, and nobody would see it."""
+    folder = prepared(tmp_path / "out", [checked(RawUtterance("x", timit_audio, "two daw", "s"))])
+    cuts = gzip.decompress((folder / "cuts.jsonl.gz").read_bytes())
+    (folder / "cuts.jsonl.gz").write_bytes(gzip.compress(cuts.replace(b'"two daw"', f'"{text}"'.encode())))
+    with pytest.raises(AlignerError, match="the text of x is not the one that its words were made of"):
+        load_utterances(folder)
