@@ -166,6 +166,7 @@ def test_an_interrupt_during_the_imports_is_one_line(
         (["prepare", "", "--out", "o"], "an argument"),
         (["prepare", "c", "--out", "o", "--lexicon", "a", ""], "--lexicon"),
         (["align", "--checkpoint", "", "--data", "d", "--out", "o"], "--checkpoint"),
+        (["align", "--checkpoint", "c", "--data", "d", "--out", "o", "--device", ""], "--device"),
         (["fit", "--config", "ljspeech", "--data", "", "--out", "o"], "--data"),
     ],
 )
