@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligner.errors import AlignerError
+from aligner.ragged import at_least_one_each
 from aligner.text.transcript import is_pause as is_pause
 
 if TYPE_CHECKING:
@@ -331,7 +332,7 @@ class Alignment:
                 f"{grid.sample_rate_hz} Hz; use a shorter hop, or leave this utterance out"
             )
         starts = grid.first_frame_after(np.array([token.start_s for token in tokens[1:]]))
-        return np.diff(_at_least_one_frame(starts, frames), prepend=0, append=frames)
+        return np.diff(at_least_one_each(starts, frames), prepend=0, append=frames)
 
     def own_tokens(self, pauses_to: PausesTo = "previous") -> "Alignment":
         """The alignment without added pauses: one entry for each token of the consumer, in order.
@@ -360,20 +361,6 @@ class Alignment:
             for token, (start_s, end_s) in zip(own, pairwise(edges_s), strict=True)
         )
         return replace(self, tokens=tokens, words=words_around(self.words, tokens))
-
-
-def _at_least_one_frame(starts: NDArray[np.int64], frames: int) -> NDArray[np.int64]:
-    """The strictly increasing integers in 1..frames-1 nearest to `starts` in the largest move.
-
-    With position i taken off, "strictly" becomes "not decreasing", and the answer to that is the mean of the
-    running maximum from the left and the running minimum from the right; starts in order already do not move.
-    """
-    position = np.arange(1, len(starts) + 1)
-    slack = starts - position
-    upper = np.maximum.accumulate(slack)
-    lower = np.minimum.accumulate(slack[::-1])[::-1]
-    middle = (upper + lower) // 2
-    return np.clip(middle, 0, frames - 1 - len(starts)) + position
 
 
 def words_around(words: tuple[Interval, ...], tokens: tuple[Interval, ...]) -> tuple[Interval, ...]:

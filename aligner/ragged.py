@@ -95,3 +95,21 @@ def edges_of(values: NDArray[Any], lengths: Indices) -> NDArray[Any]:
     sums = np.concatenate([np.zeros(1, values.dtype), np.cumsum(values)])
     starts = starts_of(lengths)
     return sums[ranges(starts, lengths + 1)] - np.repeat(sums[starts], lengths + 1)
+
+
+def at_least_one_each(starts: NDArray[np.int64], frames: int) -> NDArray[np.int64]:
+    """The strictly increasing integers in 1..frames-1 nearest to `starts` in the largest move.
+
+    With position i taken off, "strictly" becomes "not decreasing", and the answer to that is the mean of the
+    running maximum from the left and the running minimum from the right; starts in order already do not move.
+
+    Args:
+        starts: Where items begin, but for the first.
+        frames: How many there are for all; each item gets at least one.
+    """
+    position = np.arange(1, len(starts) + 1)
+    slack = starts - position
+    upper = np.maximum.accumulate(slack)
+    lower = np.minimum.accumulate(slack[::-1])[::-1]
+    middle = (upper + lower) // 2
+    return np.clip(middle, 0, frames - 1 - len(starts)) + position
