@@ -184,7 +184,7 @@ def test_wrong_settings_of_features_are_one_line(
 ) -> None:
     audio = next(tiny_corpus.rglob("*.wav"))
     line = one_line(1, capsys, "features", audio, "--out", tmp_path / "f.png", "--set", setting)
-    assert setting in line
+    assert setting.partition("=")[0] in line
 
 
 def test_a_folder_that_is_no_corpus_is_called_the_same_everywhere(
