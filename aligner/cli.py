@@ -101,9 +101,6 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.
     """
-    for stream in (sys.stdout, sys.stderr):  # a file name that is not UTF-8 is printed, too
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     argv = sys.argv[1:] if argv is None else argv
     command = next((word for word in argv if not word.startswith("-")), None)
     name = f"aligner {command}" if command in COMMANDS else "aligner"
@@ -141,7 +138,7 @@ def _run(command: str | None, argv: list[str]) -> int:
 
 
 def _write_any_text() -> None:
-    """Let a terminal or a log that is not UTF-8 cost only the characters that it cannot hold."""
+    """Let a terminal or a log that is not UTF-8, or a file name that is not, cost only characters."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -5,7 +5,27 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
+
+
+def implement(
+    library: torch.library.Library,
+    name: str,
+    operation: Callable[..., Any],
+    on_cuda: Callable[..., Any] | None = None,
+) -> None:
+    """Let an operation run on the CPU and on CUDA, and by the CPU on every other device.
+
+    Args:
+        library: Where it is defined.
+        name: Of the operation.
+        operation: As it is on the CPU.
+        on_cuda: As it is on CUDA; None: the same.
+    """
+    library.impl(name, operation, "CPU")
+    library.impl(name, on_cuda or operation, "CUDA")
+    library.impl(name, on_the_cpu(operation), "CompositeExplicitAutograd")
 
 
 def on_the_cpu(operation: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mas.backends.packed_emissions import packed
 from mas.checks import Lengths, check_lengths, check_skippable, check_states, explain_states
-from mas.devices import on_the_cpu
+from mas.devices import implement
 from mas.forward_sum import failed, forward_function, keep_nothing, refuse_second_derivative, sum_type
 from mas.search import Backend
 
@@ -315,9 +315,7 @@ for _name, _operation in (
     ("forward_sum_states_gradient", _gradient_op),
     ("boundary_moments", _boundary_moments_op),
 ):
-    _library.impl(_name, _operation, "CPU")
-    _library.impl(_name, _operation, "CUDA")
-    _library.impl(_name, on_the_cpu(_operation), "CompositeExplicitAutograd")
+    implement(_library, _name, _operation)
 torch.library.register_autograd("mas::forward_sum_states", _backward, setup_context=_keep, lib=_library)
 torch.library.register_autograd(
     "mas::forward_sum_states_gradient", refuse_second_derivative, setup_context=keep_nothing, lib=_library

@@ -3,8 +3,6 @@
 B batch, T text tokens, S speech frames.
 """
 
-import functools
-import importlib
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -12,19 +10,16 @@ import torch
 from torch import Tensor
 
 from mas.checks import (
-    FLOATS,
     Caller,
     Layout,
     Lengths,
     any_failed,
-    check_layout,
     check_lengths,
     check_skippable,
-    check_tensors,
     explain,
 )
-from mas.devices import on_the_cpu
-from mas.search import Backend, available_backends
+from mas.devices import implement
+from mas.search import Backend, available_backends, imported, text_first
 
 
 def forward_sum(
@@ -63,17 +58,7 @@ def forward_sum(
     2021. Both have a blank between tokens: `ForwardSumLoss`.
     """
     caller: Caller = "search BTS" if layout == "BTS" else "search BST"
-    check_layout(layout)
-    check_tensors(scores=scores)
-    if scores.dim() != 3:
-        message = f"scores have shape {tuple(scores.shape)}; batch, text and speech are needed"
-        if scores.dim() == 4 and scores.shape[1] == 1:
-            message += "; drop the second axis with squeeze(1)"
-        raise ValueError(message)
-    if scores.dtype not in FLOATS:
-        raise ValueError(f"scores are {scores.dtype}; use float32, float16 or bfloat16")
-    if layout == "BST":
-        scores = scores.transpose(1, 2)
+    scores = text_first(scores, layout)
     text_lengths, speech_lengths = check_lengths(scores, text_lengths, speech_lengths)
     check_skippable(scores, skippable)
     return torch.ops.mas.forward_sum.default(
@@ -97,12 +82,7 @@ def forward_function(device: torch.device, backend: str, name: str) -> Callable[
         backend = available[0]
     elif backend not in available:
         raise ValueError(f"backend {backend!r} has no forward sum on {device}; use one of {available}")
-    return _function(backend, name)
-
-
-@functools.cache
-def _function(backend: str, name: str) -> Callable[..., Any]:
-    return getattr(importlib.import_module(f"mas.backends.{backend}_forward"), name)
+    return imported(f"{backend}_forward", name)
 
 
 def sum_type(scores: Tensor) -> torch.dtype:
@@ -207,9 +187,7 @@ _library.define(
     tags=(torch.Tag.pt2_compliant_tag,),
 )
 for _name, _operation in (("forward_sum", _forward_sum_op), ("forward_sum_gradient", _gradient_op)):
-    _library.impl(_name, _operation, "CPU")
-    _library.impl(_name, _operation, "CUDA")
-    _library.impl(_name, on_the_cpu(_operation), "CompositeExplicitAutograd")
+    implement(_library, _name, _operation)
 torch.library.register_autograd("mas::forward_sum", _backward, setup_context=_keep, lib=_library)
 torch.library.register_autograd(
     "mas::forward_sum_gradient", refuse_second_derivative, setup_context=keep_nothing, lib=_library

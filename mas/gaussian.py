@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mas.checks import Lengths, any_failed, check_lengths, check_skippable, explain
-from mas.devices import on_the_cpu
+from mas.devices import implement
 from mas.search import Backend, available_backends
 
 Precision = Literal["ieee", "bf16x3", "tf32x3", "tf32"]
@@ -322,9 +322,7 @@ _library.define(
     "Tensor speech_lengths, Tensor? skippable, str precision, str backend, bool check) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
-_library.impl("gaussian_search", _gaussian_search_op, "CPU")
-_library.impl("gaussian_search", _gaussian_search_op, "CUDA")
-_library.impl("gaussian_search", on_the_cpu(_gaussian_search_op), "CompositeExplicitAutograd")
+implement(_library, "gaussian_search", _gaussian_search_op)
 
 
 @torch.library.register_fake("mas::gaussian_search")

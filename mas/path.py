@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mas.checks import Layout, check_layout, check_tensors
-from mas.devices import on_the_cpu
+from mas.devices import implement
 
 
 def dense_path(
@@ -71,9 +71,7 @@ _library.define(
     "dense_path(Tensor durations, int n_frames, bool speech_first, ScalarType dtype) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
-_library.impl("dense_path", _dense_path, "CPU")
-_library.impl("dense_path", _dense_path_cuda, "CUDA")
-_library.impl("dense_path", on_the_cpu(_dense_path), "CompositeExplicitAutograd")
+implement(_library, "dense_path", _dense_path, _dense_path_cuda)
 
 
 @torch.library.register_fake("mas::dense_path")

@@ -7,7 +7,7 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from mas.checks import (
     check_tensors,
     explain,
 )
-from mas.devices import on_the_cpu
+from mas.devices import implement
 
 Backend = Literal["reference", "cpu", "triton", "hopper"]
 _ADDS_NOTHING = ("hopper",)  # backends without bias and noise
@@ -82,7 +82,7 @@ def search(
     monotonic_align.
     """
     caller: Caller = "search BTS" if layout == "BTS" else "search BST"
-    scores = _text_first(scores, layout)
+    scores = text_first(scores, layout)
     if bias is not None:
         check_tensors(bias=bias)
         bias = bias.transpose(1, 2) if layout == "BST" and bias.dim() == 3 else bias
@@ -99,12 +99,21 @@ def search_for(
     check: bool = True,
 ) -> Tensor:
     """As `search`, for another public function: errors advise what suits `caller`."""
-    scores = _text_first(scores, layout)
+    scores = text_first(scores, layout)
     return _searched(caller, scores, text_lengths, speech_lengths, None, None, None, check)
 
 
-def _text_first(scores: Tensor, layout: Layout) -> Tensor:
-    """Checked scores, `[B, T, S]`."""
+def text_first(scores: Tensor, layout: Layout) -> Tensor:
+    """Checked scores, `[B, T, S]`.
+
+    Args:
+        scores: As in `search`.
+        layout: As in `search`.
+
+    Raises:
+        TypeError: Something other than a tensor.
+        ValueError: A wrong shape, type or layout.
+    """
     check_layout(layout)
     check_tensors(scores=scores)
     if scores.dim() != 3:
@@ -114,7 +123,6 @@ def _text_first(scores: Tensor, layout: Layout) -> Tensor:
         raise ValueError(message)
     if scores.dtype not in FLOATS:
         raise ValueError(f"scores are {scores.dtype}; use float32, float16 or bfloat16")
-    scores = scores.detach() if scores.requires_grad else scores
     return scores.transpose(1, 2) if layout == "BST" else scores
 
 
@@ -130,6 +138,7 @@ def _searched(
 ) -> Tensor:
     text_lengths, speech_lengths = check_lengths(scores, text_lengths, speech_lengths)
     check_skippable(scores, skippable)
+    scores = scores.detach() if scores.requires_grad else scores
     return torch.ops.mas.search.default(
         scores, text_lengths, speech_lengths, skippable, caller, backend or "", check, *(added or ())
     )
@@ -204,12 +213,18 @@ def backend_function(
         raise ValueError(f"backend {backend!r} does not serve {device}; use one of {available}")
     elif backend not in usable:
         raise ValueError(f"backend {backend!r} adds neither bias nor noise; use one of {usable}")
-    return _function(backend, name)
+    return imported(backend, name)
 
 
 @functools.cache
-def _function(backend: str, name: str) -> Callable[..., Tensor]:
-    return getattr(importlib.import_module(f"mas.backends.{backend}"), name)
+def imported(module: str, name: str) -> Callable[..., Any]:
+    """A function of a module of `mas.backends`.
+
+    Args:
+        module: Its name.
+        name: Of the function.
+    """
+    return getattr(importlib.import_module(f"mas.backends.{module}"), name)
 
 
 def _search_op(
@@ -256,9 +271,7 @@ _library.define(
     "Tensor? seed=None) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
-_library.impl("search", _search_op, "CPU")
-_library.impl("search", _search_op, "CUDA")
-_library.impl("search", on_the_cpu(_search_op), "CompositeExplicitAutograd")
+implement(_library, "search", _search_op)
 
 
 @torch.library.register_fake("mas::search")

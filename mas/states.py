@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mas.checks import Lengths, any_failed, check_lengths, check_skippable, check_states, explain_states
-from mas.devices import on_the_cpu
+from mas.devices import implement
 from mas.search import Backend, backend_function
 
 
@@ -94,9 +94,7 @@ _library.define(
     "Tensor speech_lengths, SymInt? most_frames, Tensor? skippable, str backend, bool check) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
-_library.impl("search_states", _search_states_op, "CPU")
-_library.impl("search_states", _search_states_op, "CUDA")
-_library.impl("search_states", on_the_cpu(_search_states_op), "CompositeExplicitAutograd")
+implement(_library, "search_states", _search_states_op)
 
 
 @torch.library.register_fake("mas::search_states")

@@ -26,6 +26,11 @@ def is_corrections(path: Path) -> bool:
     return re.search(rb'"format":\s*"%s"' % FORMAT.encode(), head) is not None
 
 
+def marked_as_wrong(alignment: Alignment) -> str:
+    """The words that a person marked as wrong, to be shown; "" if there are none."""
+    return ", ".join(repr(alignment.words[index].symbol) for index in alignment.wrong_words)
+
+
 def read_corrections(
     path: Path, on_error: Callable[[AlignerError], None] | None = None
 ) -> Iterator[Alignment]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aligner.alignment import Alignment, DoesNotFit, Interval
 from aligner.errors import AlignerError
+from aligner.formats.corrections import marked_as_wrong
 from aligner.formats.ctm import Ctm
 from aligner.formats.folder import check_folder
 from aligner.formats.json_file import Json
@@ -113,8 +114,7 @@ def export(
 
 def _check_marks(alignment: Alignment) -> None:
     """Refuse an utterance whose text a person has marked as wrong: a voice would learn it."""
-    if alignment.wrong_words:
-        words = ", ".join(repr(alignment.words[index].symbol) for index in alignment.wrong_words)
+    if words := marked_as_wrong(alignment):
         raise NotExportable(f"{alignment.id}: marked as wrong: {words}; correct its text and align it again")
 
 

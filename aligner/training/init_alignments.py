@@ -14,6 +14,7 @@ from aligner.alignment import Alignment, FrameGrid, Interval, is_pause
 from aligner.corpus.prepared import Utterance
 from aligner.encoders.base import PackedStates
 from aligner.errors import AlignerError
+from aligner.formats.corrections import marked_as_wrong
 from aligner.formats.lookup import AlignmentLookup, NoMatch
 from aligner.ragged import Indices, ranges, rows_of, starts_of
 from aligner.text.transcript import Transcript, Word, normalised_word
@@ -113,8 +114,7 @@ def match(transcript: Transcript, given: Alignment, duration_s: float) -> Initia
     Raises:
         NoMatch: If they do not fit, with the reason.
     """
-    if given.wrong_words:
-        wrong = ", ".join(repr(given.words[index].symbol) for index in given.wrong_words)
+    if wrong := marked_as_wrong(given):
         raise NoMatch(f"of its words a person marked as wrong: {wrong}")
     if max((i.end_s for i in (*given.tokens, *given.words)), default=0.0) > duration_s + _LONGER_S:
         raise NoMatch(f"its times end after the recording, at {given.duration_s:.3f} s of {duration_s:.3f} s")

@@ -19,7 +19,7 @@ from mas.checks import (
     named,
     why_not_finite,
 )
-from mas.devices import on_the_cpu
+from mas.devices import implement
 from mas.search import Backend
 
 
@@ -206,9 +206,7 @@ _library.define(
     "str backend, bool check) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
-_library.impl("forced_align", _forced_align_op, "CPU")
-_library.impl("forced_align", _forced_align_op, "CUDA")
-_library.impl("forced_align", on_the_cpu(_forced_align_op), "CompositeExplicitAutograd")
+implement(_library, "forced_align", _forced_align_op)
 
 
 @torch.library.register_fake("mas::forced_align")

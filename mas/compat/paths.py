@@ -23,7 +23,7 @@ from mas.checks import (
     explain,
     why_not_finite,
 )
-from mas.devices import on_the_cpu
+from mas.devices import implement
 from mas.path import dense_path
 from mas.search import search_for
 
@@ -204,9 +204,7 @@ _library.define(
     "bool check_scores) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
-_library.impl("repair", repaired, "CPU")
-_library.impl("repair", repaired, "CUDA")
-_library.impl("repair", on_the_cpu(repaired), "CompositeExplicitAutograd")
+implement(_library, "repair", repaired)
 
 
 @torch.library.register_fake("mas::repair")
