@@ -99,7 +99,7 @@ def test_padding_centres_each_window_on_its_frame(grid: FrameGrid, window: int) 
 
 @given(alignments(), st.sampled_from(GRIDS))
 def test_a_frame_belongs_to_the_token_its_centre_lies_in(one: Alignment, grid: FrameGrid) -> None:
-    frames = grid.frame_count(round(one.duration_s * grid.sample_rate_hz))
+    frames = grid.frame_count(grid.sample_count(one.duration_s))
     starts = np.array([token.start_s for token in one.tokens])
     centres = frame_centres_s(grid, frames)
     distance = np.abs(centres[:, None] - starts).min(1)
@@ -122,7 +122,7 @@ def test_sums_are_exact_and_every_token_keeps_a_frame(one: Alignment, grid: Fram
 
 @given(alignments(), st.sampled_from(GRIDS))
 def test_boundaries_move_no_further_than_they_must(one: Alignment, grid: FrameGrid) -> None:
-    frames = grid.frame_count(round(one.duration_s * grid.sample_rate_hz))
+    frames = grid.frame_count(grid.sample_count(one.duration_s))
     if len(one.tokens) > frames:
         return
     wanted = grid.first_frame_after(np.array([token.start_s for token in one.tokens[1:]]))
@@ -162,13 +162,13 @@ def test_durations_survive_seconds_and_back(durations: list[int], grid: FrameGri
 def test_a_finer_grid_in_between_loses_nothing_but_its_own_frame(
     one: Alignment, first: FrameGrid, second: FrameGrid
 ) -> None:
-    frames = first.frame_count(round(one.duration_s * first.sample_rate_hz))
+    frames = first.frame_count(first.sample_count(one.duration_s))
     if len(one.tokens) > frames:
         return
     durations = one.durations_on(first)
     symbols = [token.symbol for token in one.tokens]
     again = from_durations(symbols, durations, first, one.duration_s)
-    count = second.frame_count(round(one.duration_s * second.sample_rate_hz))
+    count = second.frame_count(second.sample_count(one.duration_s))
     if len(again.tokens) == len(symbols) <= count:
         regridded = again.durations_on(second)
         assert regridded.sum() == count
@@ -205,7 +205,7 @@ def test_what_is_spoken_later_never_gets_an_earlier_frame(
         data.draw(st.floats(token.start_s, token.end_s)) for token in one.tokens
     ]  # each boundary anywhere up to the next one: still in order
     later = alignment([0.0, *later_s[1:], one.duration_s])
-    frames = max(len(one.tokens), grid.frame_count(round(one.duration_s * grid.sample_rate_hz)))
+    frames = max(len(one.tokens), grid.frame_count(grid.sample_count(one.duration_s)))
     if len(later.tokens) == len(one.tokens):
         before, after = one.durations_on(grid, frames).cumsum(), later.durations_on(grid, frames).cumsum()
         assert (after >= before).all()
