@@ -155,12 +155,12 @@ class Aligner(nn.Module):
         return self._alignments(recordings, tokens, boundaries_s, decoded.goodness, evidence)
 
     @torch.inference_mode()
-    def decode(self, recordings: Sequence[Recording]) -> Decoded:
-        """As `align_batch`, up to the frames of each token."""
-        return self._decode(recordings, *self._padded(recordings))[0]
+    def decode(self, recordings: Sequence[Recording], edges: bool = True) -> Decoded:
+        """As `align_batch`, up to the frames of each token, or without their edges."""
+        return self._decode(recordings, *self._padded(recordings), edges)[0]
 
     def _decode(
-        self, recordings: Sequence[Recording], audio: Tensor, audio_lengths: Tensor
+        self, recordings: Sequence[Recording], audio: Tensor, audio_lengths: Tensor, edges: bool = True
     ) -> tuple[Decoded, PackedFeatures]:
         texts = PackedTexts.of(
             self.vocabulary, [r.id for r in recordings], [r.transcript for r in recordings]
@@ -172,10 +172,10 @@ class Aligner(nn.Module):
         held = _held(recordings)
         if held and self.encoder.context_free:  # the states of others are of whole texts
             part_frames, part_tokens = held.cut(features, tokens, self.frontend.grid)
-            parts = forced_alignment(self.encoder, emissions, part_frames, part_tokens)
+            parts = forced_alignment(self.encoder, emissions, part_frames, part_tokens, edges)
             durations = parts.joined(part_tokens.lengths, part_frames.n_frames, tokens.lengths)
         else:
-            durations = forced_alignment(self.encoder, emissions, features, tokens)
+            durations = forced_alignment(self.encoder, emissions, features, tokens, edges)
         posteriors = self.encoder.log_posteriors(features, emissions)
         goodness = goodness_of_pronunciation(
             posteriors, starts_of(features.n_frames), durations.joint, tokens

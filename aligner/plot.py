@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _INCHES_A_SECOND = 4.0  # a phone of 50 ms is then wide enough for its symbol
 _NARROWEST_INCHES = 8.0  # room for the title
 _WIDEST_INCHES = 60.0  # 6600 pixels at 110 dpi; viewers and TensorBoard still show it
+_LONGEST_S = 60.0  # beyond this nothing could be read; the report shows a recording of any length
 _DOTS_AN_INCH = 110
 _TITLE_POINTS = 10
 _SMALL_POINTS = 7  # font size of channel names and legends
@@ -51,8 +52,8 @@ def plot_alignment(
 ) -> "Figure":
     """A picture of an alignment: words, log-mel, phones and scores over the time in seconds.
 
-    The figure belongs to no window, so it can be made in any thread. Save it with `save_picture`, or give it
-    to TensorBoard.
+    Of a recording of more than a minute it shows the first, and says so in its title. The figure belongs to
+    no window, so it can be made in any thread. Save it with `save_picture`, or give it to TensorBoard.
 
     Args:
         alignment: The utterance.
@@ -70,23 +71,29 @@ def plot_alignment(
             f"{alignment.id}: audio of shape {audio.shape} at {sample_rate_hz} Hz for an alignment of "
             f"{alignment.duration_s:.2f} s"
         )
-    figure = _figure(alignment.duration_s, height_inches=4.6)
+    title = title if title is not None else alignment.id
+    end_s = alignment.duration_s
+    if end_s > _LONGEST_S:
+        title += f": the first {_LONGEST_S:g} of {end_s:.0f} s"
+        end_s, audio = _LONGEST_S, audio[: round(_LONGEST_S * sample_rate_hz)]
+    own_words, own_tokens = _until(end_s, alignment.words), _until(end_s, alignment.tokens)
+    figure = _figure(end_s, height_inches=4.6)
     words, mel, phones, scores = figure.subplots(
         4, 1, sharex=True, gridspec_kw={"height_ratios": [0.7, 4, 0.9, 0.9]}
     )
-    figure.suptitle(title if title is not None else alignment.id, fontsize=_TITLE_POINTS)
+    figure.suptitle(title, fontsize=_TITLE_POINTS)
     _draw_log_mel(mel, audio, sample_rate_hz)
-    _draw_row(words, alignment.words, "words", fontsize=10)
-    _draw_row(phones, alignment.tokens, "phones", fontsize=8)
-    _draw_scores(scores, alignment.tokens)
-    for interval in alignment.tokens:
+    _draw_row(words, own_words, "words", fontsize=10)
+    _draw_row(phones, own_tokens, "phones", fontsize=8)
+    _draw_scores(scores, own_tokens)
+    for interval in own_tokens:
         mel.axvline(interval.start_s, color="white", linewidth=0.6, alpha=0.7)
     if reference is not None:
-        _draw_reference(words, reference.words)
-        _draw_reference(phones, reference.tokens)
-        _draw_reference(mel, reference.tokens or reference.words)
+        _draw_reference(words, _until(end_s, reference.words))
+        _draw_reference(phones, _until(end_s, reference.tokens))
+        _draw_reference(mel, _until(end_s, reference.tokens or reference.words))
         figure.text(0.995, 0.995, "dashed: reference", color="crimson", ha="right", va="top", fontsize=8)
-    scores.set_xlim(0, alignment.duration_s)
+    scores.set_xlim(0, end_s)
     scores.set_xlabel("seconds")
     return figure
 
@@ -182,6 +189,10 @@ def _figure(duration_s: float, height_inches: float) -> "Figure":
     figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def _until(end_s: float, intervals: tuple[Interval, ...]) -> tuple[Interval, ...]:
+    return tuple(interval for interval in intervals if interval.start_s < end_s)
 
 
 def _start_s(grid: FrameGrid, frame: int) -> float:

@@ -28,7 +28,7 @@ class TokenDurations:
     Args:
         joint: `[N]`, by the joint path.
         edges: `[N + B]` each, the boundaries around each utterance's tokens in frames: by the joint emissions
-            and, where there are several feature streams, by each of these.
+            and, where there are several feature streams, by each of these. Empty if they were not wanted.
     """
 
     joint: Indices
@@ -70,7 +70,11 @@ class TokenDurations:
 
 
 def forced_alignment(
-    encoder: Encoder, emissions: Emissions, features: PackedFeatures, tokens: PackedTokens
+    encoder: Encoder,
+    emissions: Emissions,
+    features: PackedFeatures,
+    tokens: PackedTokens,
+    edges: bool = True,
 ) -> TokenDurations:
     """The frames of each token: of the joint emissions by their best path, which also decides which optional
     pauses there are; where there are several streams, boundaries by the mean over all paths.
@@ -80,12 +84,15 @@ def forced_alignment(
         emissions: `[F, M]` for each feature stream.
         features: The packed features of the B utterances.
         tokens: Their tokens.
+        edges: Whether these are wanted. Those of several streams take longer than all else.
 
     Raises:
         AlignerError: For more tokens than frames, naming the utterance.
     """
     states = states_of(encoder, features, tokens)
     (joint,) = token_durations(align_states(emissions.joint[None], features, states), states)
+    if not edges:
+        return TokenDurations(joint, ())
     if len(emissions.streams) == 1:
         return TokenDurations(joint, (edges_of(joint, tokens.lengths).astype(np.float64),))
     spoken = states.without((joint == 0)[states.token])

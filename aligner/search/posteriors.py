@@ -27,8 +27,6 @@ def mean_edges(
 ) -> tuple[NDArray[np.float64], ...]:
     """The mean boundaries around each utterance's tokens in its frames, `[N + B]`, by each of R emissions.
 
-    On the host, also where the emissions are on a GPU: they are copied in a moment.
-
     Args:
         emissions: `[F, M]` each.
         features: Of the utterances.
@@ -36,23 +34,32 @@ def mean_edges(
             them does.
         lengths: `[B]`, all tokens of each utterance.
     """
-    n_items = len(emissions)
-    n_frames = np.tile(features.n_frames, n_items)
-    sequences = torch.from_numpy(padded(states.states, states.lengths))
-    moments = mas.boundary_moments(
-        torch.cat([(own - own.amax(1, keepdim=True)).cpu() for own in emissions]),  # as in `best_paths`
-        sequences.repeat(n_items, 1),
-        torch.from_numpy(np.tile(states.lengths, n_items)),
-        torch.from_numpy(n_frames),
-        starts=torch.from_numpy(starts_of(n_frames)),
-        most_frames=int(features.n_frames.max(initial=1)),
-        scale=_SCALE,
+    # An item has one thread of the CPU, so all go together there; on a GPU, one after the other holds less.
+    at_once = len(emissions) if emissions[0].device.type == "cpu" else 1
+    of_state = np.concatenate(
+        [_ends(emissions[i : i + at_once], features, states) for i in range(0, len(emissions), at_once)]
     )
-    of_state = moments.mean.numpy().reshape(n_items, *sequences.shape)[:, inside(states.lengths)]
     last = np.flatnonzero(np.diff(states.token, append=-1))
     # Each utterance after the one before, so that one running maximum reaches tokens that are not there.
     shift = rows_of(lengths) * (1.0 + float(features.n_frames.max(initial=0)))
-    ends = np.tile(shift, (n_items, 1))
+    ends = np.tile(shift, (len(emissions), 1))
     ends[:, states.token[last]] += of_state[:, last]
     ends = np.maximum.accumulate(ends, 1) - shift
     return tuple(np.insert(ends, starts_of(lengths), 0.0, axis=1))
+
+
+def _ends(emissions: Sequence[Tensor], features: PackedFeatures, states: PackedStates) -> NDArray[np.float64]:
+    """The mean ends of the states `[R, states]`."""
+    n_items, device = len(emissions), emissions[0].device
+    n_frames = np.tile(features.n_frames, n_items)
+    sequences = padded(states.states, states.lengths)
+    moments = mas.boundary_moments(
+        torch.cat([own - own.amax(1, keepdim=True) for own in emissions]),  # as in `best_paths`
+        torch.from_numpy(np.tile(sequences, (n_items, 1))).to(device),
+        torch.from_numpy(np.tile(states.lengths, n_items)).to(device),
+        torch.from_numpy(n_frames).to(device),
+        starts=torch.from_numpy(starts_of(n_frames)).to(device),
+        most_frames=int(features.n_frames.max(initial=1)),
+        scale=_SCALE,
+    )
+    return moments.mean.cpu().numpy().reshape(n_items, *sequences.shape)[:, inside(states.lengths)]

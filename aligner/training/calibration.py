@@ -18,9 +18,11 @@ from aligner.corpus.read_ahead import read_ahead
 from aligner.corpus.recording import Recording, load_recording
 from aligner.errors import AlignerError
 from aligner.text.transcript import Transcript
+from aligner.training.batches import batches_in_order
 
 _UTTERANCES = 100  # enough for a few coefficients, and a matter of seconds
-_BATCH = 25  # utterances
+_MOST_S = 1800.0  # and of long ones fewer
+_BATCH_S = 200.0  # as large as training's on any machine
 
 # The goodness of all phones, `[n]`, and the evidence of each utterance, `[n, 3]`.
 Evidence = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -35,7 +37,7 @@ def calibrate(aligner: Aligner, utterances: Sequence[Utterance], seed: int) -> N
         seed: Of the sample, and of the words left out and put in.
     """
     generator = np.random.default_rng(seed)
-    own = [utterances[i] for i in generator.permutation(len(utterances))[:_UTTERANCES]]
+    own = _sample(utterances, generator)
     texts = [utterance.transcript for utterance in own]
     others = texts[1:] + texts[:1]
     right_phones, right = _evidence(aligner, own, texts)
@@ -50,6 +52,13 @@ def calibrate(aligner: Aligner, utterances: Sequence[Utterance], seed: int) -> N
             right_utterances=right,
             wrong_utterances=np.concatenate([swapped, *altered]),
         )
+
+
+def _sample(utterances: Sequence[Utterance], generator: np.random.Generator) -> list[Utterance]:
+    """Those that come first in a random order; two at least, so that each has another's text."""
+    drawn = [utterances[i] for i in generator.permutation(len(utterances))[:_UTTERANCES]]
+    up_to_s = np.cumsum([utterance.duration_s for utterance in drawn])
+    return drawn[: max(2, int(np.searchsorted(up_to_s, _MOST_S, side="right")))]
 
 
 def without_a_word(transcript: Transcript, generator: np.random.Generator) -> Transcript:
@@ -99,7 +108,8 @@ def _evidence(aligner: Aligner, utterances: Sequence[Utterance], texts: Sequence
 
     pairs = list(zip(utterances, texts, strict=True))
     phones, evidence = [np.empty(0)], [np.empty((0, 3))]
-    batches = [pairs[start : start + _BATCH] for start in range(0, len(pairs), _BATCH)]
+    durations_s = {str(i): utterance.duration_s for i, (utterance, _) in enumerate(pairs)}
+    batches = [[pairs[int(i)] for i in batch] for batch in batches_in_order(durations_s, _BATCH_S)]
     for _, loaded in read_ahead(batches, load):
         for found in _decoded(aligner, [recording for recording in loaded if recording is not None]):
             phones.append(found.goodness[found.tokens.is_phone])
@@ -113,7 +123,7 @@ def _decoded(aligner: Aligner, recordings: Sequence[Recording]) -> Iterator[Deco
     if not recordings:
         return
     try:
-        yield aligner.decode(recordings)
+        yield aligner.decode(recordings, edges=False)
     except Exception:
         for recording in recordings if len(recordings) > 1 else ():
             yield from _decoded(aligner, [recording])

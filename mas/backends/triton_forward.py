@@ -13,11 +13,12 @@ import torch
 import triton
 from torch import Tensor
 
-from mas.backends.triton_forward_kernels import columns_kernel, stretches_kernel
+from mas.backends.triton_forward_kernels import columns_kernel, stretches_kernel, sums_kernel
 
 _BLOCK = 4096  # tokens
 _DISTANCE = 512  # frames, for texts of several blocks
 _SCRATCH_BYTES = 64 << 20  # for alpha of the stretches that are worked on
+_LEAST_PROGRAMS = 32  # however much of that each needs
 
 
 class _Items(NamedTuple):
@@ -305,13 +306,24 @@ def _columns(items: _Items, directions: int) -> _Kept:
         torch.full((B,), 1, dtype=torch.int32, device=device),
         distance,
     )
+    halo = distance * (2 if items.may_skip else 1) if several else 0
+    blocks = triton.cdiv(T, block - halo)
+    largest = torch.zeros((2, B), device=device)  # for each launch
+    not_finite = torch.zeros((2, B), dtype=torch.int32, device=device)
     with torch.cuda.device_of(items.scores):
         for exact in _launches(items):
-            columns_kernel[(B, directions)](
-                items.scores, items.at, items.stride, items.columns, items.scale, items.tokens, items.frames,
-                items.before, items.after, items.skips, T, kept.columns, n, distance, kept.totals,
-                kept.log_sums, kept.status, BLOCK=block, SKIPS=items.may_skip, EXACT=exact,
-                num_warps=min(16, max(1, block // 128)),
+            for first in range(n) if several else (0,):
+                columns_kernel[(B, directions, blocks)](
+                    items.scores, items.at, items.stride, items.columns, items.scale, items.tokens,
+                    items.frames, items.before, items.after, items.skips, T, kept.columns, n, distance,
+                    kept.totals, kept.log_sums, kept.status, largest[int(exact)], not_finite[int(exact)],
+                    first, first + 1 if several else n, BLOCK=block, SKIPS=items.may_skip, EXACT=exact,
+                    num_warps=min(16, max(1, block // 128)),
+                )  # fmt: skip
+            sums_kernel[(B,)](
+                items.tokens, items.frames, items.skips, T, kept.columns, n, distance, kept.totals,
+                kept.log_sums, kept.status, largest[int(exact)], not_finite[int(exact)], EXACT=exact,
+                num_warps=1,
             )  # fmt: skip
     return kept
 
@@ -322,7 +334,7 @@ def _stretches(items: _Items, kept: _Kept, target: _Target | None, moments: Tens
     block = min(_BLOCK, triton.next_power_of_2(T))
     halo = kept.distance * (2 if items.may_skip else 1) if block < T else 0
     blocks = triton.cdiv(T, block - 2 * halo)
-    programs = min(B * n * blocks, max(1, _SCRATCH_BYTES // (8 * kept.distance * block)))
+    programs = min(B * n * blocks, max(_LEAST_PROGRAMS, _SCRATCH_BYTES // (8 * kept.distance * block)))
     scratch = torch.empty((programs, kept.distance, block), dtype=torch.float64, device=items.columns.device)
     if target is None:
         target = _Target(scratch, items.at, 0, items.columns, scratch, shared=False)

@@ -4,12 +4,15 @@ i counts tokens, j counts frames. alpha, u and gamma as in reference_forward.py;
 triton_numbers.py.
 
 One kernel goes through all frames of an item: a program forwards with alpha and, where posteriors are wanted,
-another one backwards with u. Each keeps a column every `distance` frames. A second kernel then has all
-stretches between these at once: it makes alpha of a stretch again and keeps it, goes back through it
-with u, and gives the posteriors. So the longest chain is one item's frames, and `[B, T, S]` is never held.
+another one backwards with u. Each keeps a column every `distance` frames. A second kernel adds up the last
+column. A third one then has all stretches between the columns at once: it makes alpha of a stretch again and
+keeps it, goes back through it with u, and gives the posteriors. So the longest chain is one item's frames,
+and `[B, T, S]` is never held.
 
 A text of more than BLOCK tokens is cut into blocks, which begin and end `distance` tokens (twice as many with
-skips) before and behind what they give. A block of a stretch without a posterior above 2^-64 is left out.
+skips) before and behind what they give, so that they need each other's numbers only from stretch to stretch:
+the first kernel is launched for one stretch after the other. A block of a stretch without a posterior above
+2^-64 is left out.
 
 Items whose scores are too large for the numbers of the first launch (cpu_numbers.py has why), and float64
 scores, are left to a second one, EXACT; its programs end at once where there are none.
@@ -37,16 +40,22 @@ _ITEMS = [
     "scores", "at", "stride", "columns", "scale", "tokens_of", "frames_of", "before", "after", "skips_of",
     "T", "kept", "n_kept", "distance", "totals", "log_sums", "status",
 ]  # fmt: skip
+_COLUMNS = ["largest", "not_finite", "first", "last"]
 
 
-@triton.jit(do_not_specialize=_ITEMS)
+@triton.jit(do_not_specialize=[*_ITEMS, *_COLUMNS])
 def columns_kernel(
     scores, at, stride, columns, scale, tokens_of, frames_of, before, after, skips_of, T, kept, n_kept,
-    distance, totals, log_sums, status, BLOCK: tl.constexpr, SKIPS: tl.constexpr, EXACT: tl.constexpr,
+    distance, totals, log_sums, status, largest, not_finite, first, last, BLOCK: tl.constexpr,
+    SKIPS: tl.constexpr, EXACT: tl.constexpr,
 ):  # fmt: skip
-    """Fills `kept` and, in the forward direction, `totals`, `log_sums` and `status`."""
-    B = tl.num_programs(0)
-    b, backwards = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    """Fills stretches `first` to `last` of `kept`, counted from the end backwards.
+
+    Several blocks of a text have programs of their own, and then a launch has one stretch. `largest` and
+    `not_finite` `[B]`, 0 before, get what the forward direction sees of the scores.
+    """
+    B, blocks = tl.num_programs(0), tl.num_programs(2)
+    b, backwards, block = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
     REACH: tl.constexpr = 2 if SKIPS else 1
     if EXACT:  # noqa: SIM102  (`and` would make a branch of the constant)
         if tl.load(status + b) != _TOO_WIDE:
@@ -62,53 +71,55 @@ def columns_kernel(
         skips_of + b * (T64 + 2),
     )
     lane = tl.arange(0, BLOCK)
-    halo = tl.where(T > BLOCK, REACH * distance, 0)
+    halo = tl.where(blocks > 1, REACH * distance, 0)
     stretches = (frames + distance - 1) // distance
-    blocks = tl.where(frames > 0, (tokens + BLOCK - halo - 1) // (BLOCK - halo), 0)
+    end = tl.where(block * (BLOCK - halo) < tokens, tl.minimum(last, stretches), 0)
     if backwards == 0:
         kept += b * n_kept * T64
-        largest, not_finite = 0.0, 0
-        for n in range(stretches):
-            for block in range(blocks):
-                base = block * (BLOCK - halo) - halo
-                m, e, most, bad = _alpha_stretch(
-                    scores, stride, columns, scale, before, after, skips_of, tokens, frames, kept, T64, n,
-                    distance, base, kept, BLOCK, SKIPS, EXACT, False,
-                )  # fmt: skip
-                largest, not_finite = tl.maximum(largest, most), not_finite | bad
-                token = base + lane
-                store(kept + n * T64, token, m, e, (lane >= halo) & (token >= 0) & (token < tokens), EXACT)
+        base = block * (BLOCK - halo) - halo
+        token = base + lane
+        for n in range(first, end):
+            m, e, most, bad = _alpha_stretch(
+                scores, stride, columns, scale, before, after, skips_of, tokens, frames, kept, T64, n,
+                distance, base, kept, BLOCK, SKIPS, EXACT, False,
+            )  # fmt: skip
+            tl.atomic_max(largest + b, most, sem="relaxed")
+            tl.atomic_max(not_finite + b, bad, sem="relaxed")
+            store(kept + n * T64, token, m, e, (lane >= halo) & (token >= 0) & (token < tokens), EXACT)
             tl.debug_barrier()
-        _write_sum(
-            kept + (stretches - 1) * T64, skips_of, tokens, frames, largest, not_finite, totals, log_sums,
-            status, b, B, EXACT,
-        )  # fmt: skip
     else:
         kept += (B + b) * n_kept * T64
-        for back in range(stretches):
+        base = block * (BLOCK - halo)
+        token = base + lane
+        for back in range(first, end):
             n = stretches - 1 - back
-            for block in range(blocks):
-                base = block * (BLOCK - halo)
-                m, e = _u_at_end(kept, tokens, frames, T64, n, distance, base, BLOCK, EXACT)
-                m, e = _u_stretch(
-                    scores, stride, columns, scale, before, after, skips_of, tokens, frames, n, distance,
-                    base, m, e, BLOCK, SKIPS, EXACT,
-                )  # fmt: skip
-                token = base + lane
-                store(kept + n * T64, token, m, e, (lane < BLOCK - halo) & (token < tokens), EXACT)
+            m, e = _u_at_end(kept, tokens, frames, T64, n, distance, base, BLOCK, EXACT)
+            m, e = _u_stretch(
+                scores, stride, columns, scale, before, after, skips_of, tokens, frames, n, distance,
+                base, m, e, BLOCK, SKIPS, EXACT,
+            )  # fmt: skip
+            store(kept + n * T64, token, m, e, (lane < BLOCK - halo) & (token < tokens), EXACT)
             tl.debug_barrier()
 
 
-@triton.jit
-def _write_sum(
-    last, skips_of, tokens, frames, largest, not_finite, totals, log_sums, status, b, B, EXACT: tl.constexpr
-):
-    """The sum over all paths, from alpha of the last frame."""
+@triton.jit(do_not_specialize=["skips_of", "T", "n_kept", "distance"])
+def sums_kernel(
+    tokens_of, frames_of, skips_of, T, kept, n_kept, distance, totals, log_sums, status, largest, not_finite,
+    EXACT: tl.constexpr,
+):  # fmt: skip
+    """Fills `totals`, `log_sums` and `status`: the sum over all paths, from alpha of the last frame."""
+    B, b = tl.num_programs(0), tl.program_id(0).to(tl.int64)
+    if EXACT:  # noqa: SIM102  (`and` would make a branch of the constant)
+        if tl.load(status + b) != _TOO_WIDE:
+            return
+    T64 = tl.full([], 1, tl.int64) * T
+    tokens, frames = tl.load(tokens_of + b), tl.load(frames_of + b)
+    last = kept + (b * n_kept + (frames + distance - 1) // distance - 1) * T64
+    most_of, bad = tl.load(largest + b), tl.load(not_finite + b)
     lane = tl.arange(0, 2)
     token = tokens - 1 - lane
-    ends = (frames > 0) & (
-        (lane == 0) | ((token >= 0) & (tl.load(skips_of + tokens, mask=frames > 0, other=0) != 0))
-    )
+    skips_last = tl.load(skips_of + b * (T64 + 2) + tokens, mask=frames > 0, other=0) != 0
+    ends = (frames > 0) & ((lane == 0) | ((token >= 0) & skips_last))
     m, e = load(last, token, ends, EXACT)
     if EXACT:
         most = tl.max(m)
@@ -125,9 +136,9 @@ def _write_sum(
         store(
             totals + b, one, sum_ + tl.zeros([1], tl.float32), most + tl.zeros([1], tl.int32), one == 0, False
         )
-        wide = (largest > _LARGEST_SCORE) | (largest * frames > _LARGEST_SUM)
-        tl.store(status + b, tl.where(wide & (not_finite == 0), _TOO_WIDE, 0))
-    tl.store(log_sums + b, tl.where(not_finite != 0, float("nan"), log))
+        wide = (most_of > _LARGEST_SCORE) | (most_of * frames > _LARGEST_SUM)
+        tl.store(status + b, tl.where(wide & (bad == 0), _TOO_WIDE, 0))
+    tl.store(log_sums + b, tl.where(bad != 0, float("nan"), log))
 
 
 @triton.jit

@@ -88,3 +88,13 @@ def test_the_log_mel_of_a_long_recording_is_that_of_its_parts(monkeypatch: pytes
     in_parts, _ = log_mel_db(audio, RATE_HZ)
     assert whole.shape == (80, grid.frame_count(len(audio)))
     assert in_parts == pytest.approx(whole, abs=1e-3)
+
+
+def test_of_a_long_recording_the_first_minute_is_shown() -> None:
+    edges = np.arange(0, 90.1, 0.5)
+    symbols, words = ["a"] * (len(edges) - 1), list(range(len(edges) - 1))
+    long = Alignment.from_boundaries("long", symbols, words, ["w"] * len(words), edges, 90.0)
+    figure = plot_alignment(long, np.zeros(90 * RATE_HZ, np.float32), RATE_HZ, reference=long)
+    assert figure.get_suptitle() == "long: the first 60 of 90 s"
+    assert figure.axes[3].get_xlim() == (0, 60)
+    assert [len(axes.texts) for axes in figure.axes[:3]] == [120, 0, 120]

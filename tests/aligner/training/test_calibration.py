@@ -82,7 +82,8 @@ class StubAligner:
         self.frontend = SimpleNamespace(grid=FrameGrid(160, 16000))
         self.shown: list[tuple[str, list[str]]] = []
 
-    def decode(self, recordings: Sequence[Recording]) -> Decoded:
+    def decode(self, recordings: Sequence[Recording], edges: bool) -> Decoded:
+        assert not edges  # they take longer than all else
         self.shown += [(recording.id, texts(recording.transcript)) for recording in recordings]
         ids = [recording.id for recording in recordings]
         tokens = PackedTexts.of(self.vocabulary, ids, [r.transcript for r in recordings]).tokens()
@@ -92,11 +93,15 @@ class StubAligner:
             for row, own in zip(tokens.unpack(self.vocabulary.symbols), known, strict=True)
             for symbol in row.symbols
         ]
-        return Decoded(tokens, TokenDurations(np.full(len(tokens), 5), (np.zeros(0),)), np.array(goodness))
+        return Decoded(tokens, TokenDurations(np.full(len(tokens), 5), ()), np.array(goodness))
 
 
 def calibrated(
-    monkeypatch: pytest.MonkeyPatch, said: dict[str, Transcript], n_samples: int = 16000, seed: int = 0
+    monkeypatch: pytest.MonkeyPatch,
+    said: dict[str, Transcript],
+    n_samples: int = 16000,
+    seed: int = 0,
+    duration_s: float = 1.0,
 ) -> StubAligner:
     def load(utterance: Utterance, sample_rate_hz: int, transcript: Transcript | None = None) -> Recording:
         text = transcript or utterance.transcript
@@ -105,7 +110,7 @@ def calibrated(
     monkeypatch.setattr(calibration, "load_recording", load)
     aligner = StubAligner(said)
     utterances = [
-        Utterance(id, Path(f"{id}.wav"), 16000, 1.0, " ".join(texts(transcript)), transcript)
+        Utterance(id, Path(f"{id}.wav"), 16000, duration_s, " ".join(texts(transcript)), transcript)
         for id, transcript in said.items()
     ]
     calibrate(cast(Aligner, aligner), utterances, seed)
@@ -179,3 +184,11 @@ def test_texts_that_sound_alike_are_not_wrong_for_each_other(monkeypatch: pytest
     aligner = calibrated(monkeypatch, {"u1": once, "u2": again})
     for id in ("u1", "u2"):  # its own, one word less, one more: not the other's
         assert len([1 for name, _ in aligner.shown if name == id]) == 3
+
+
+def test_of_chapters_a_few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {f"u{i}": transcript_of(*"abc"[: 1 + i % 3]) for i in range(9)}
+    chapters = calibrated(monkeypatch, said, duration_s=500.0)
+    assert len({id for id, _ in chapters.shown}) == 3
+    assert len({id for id, _ in calibrated(monkeypatch, said, duration_s=5000.0).shown}) == 2
+    assert len({id for id, _ in calibrated(monkeypatch, said).shown}) == 9
