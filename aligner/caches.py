@@ -16,6 +16,7 @@ _VARIABLES = {
     "MPLCONFIGDIR": "matplotlib",
     "TRITON_CACHE_DIR": "triton",
     "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "MAS_CACHE_DIR": "mas",
 }
 _TRIED_BYTES = 65536  # a disk that has no room for these has none for what is compiled
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from mas.backends.hopper.code_cache import kept
+
 FLOAT_TYPES = {"FLOAT32": 0, "FLOAT16": 1, "BFLOAT16": 2}  # names for -D, and values of SCORE_TYPE
 SCORE_TYPES = {
     torch.float32: FLOAT_TYPES["FLOAT32"],
@@ -26,7 +28,7 @@ _MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 
 
 def compile_source(source: pathlib.Path, architecture: int, defines: Mapping[str, int]) -> bytes:
-    """Machine code of a source file. Needs no GPU.
+    """Machine code of a source file, compiled once and then kept (see `code_cache`). Needs no GPU.
 
     Args:
         source: A .cu file; it may include .cu and .cuh files of its folder.
@@ -43,15 +45,25 @@ def compile_source(source: pathlib.Path, architecture: int, defines: Mapping[str
     options += [f"-D{name}={value}" for name, value in defines.items()]
     beside = [file for file in sorted(source.parent.glob("*.cu*")) if file != source]
     headers, names = [file.read_bytes() for file in beside], [file.name.encode() for file in beside]
-    program = _checked(
-        nvrtc.nvrtcCreateProgram(source.read_bytes(), source.name.encode(), len(beside), headers, names)
-    )
+    own, name = source.read_bytes(), source.name.encode()
+    version = b"%d.%d" % _checked(nvrtc.nvrtcVersion())
+    asked = [option.encode() for option in options]
+    parts = [version, *asked, name, own, *names, *headers]
+    return kept(parts, lambda: _compiled(own, name, headers, names, asked))
+
+
+def _compiled(
+    own: bytes, name: bytes, headers: list[bytes], names: list[bytes], options: list[bytes]
+) -> bytes:
+    from cuda.bindings import nvrtc
+
+    program = _checked(nvrtc.nvrtcCreateProgram(own, name, len(headers), headers, names))
     try:
-        (status,) = nvrtc.nvrtcCompileProgram(program, len(options), [option.encode() for option in options])
+        (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
         if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
             log = bytearray(_checked(nvrtc.nvrtcGetProgramLogSize(program)))
             _checked(nvrtc.nvrtcGetProgramLog(program, log))
-            raise RuntimeError(f"NVRTC could not compile {source.name}: {log.decode().rstrip(chr(0))}")
+            raise RuntimeError(f"NVRTC could not compile {name.decode()}: {log.decode().rstrip(chr(0))}")
         code = bytearray(_checked(nvrtc.nvrtcGetCUBINSize(program)))
         _checked(nvrtc.nvrtcGetCUBIN(program, code))
     finally:
@@ -66,11 +78,11 @@ def architecture(index: int) -> int:
 
 
 def _checked(answer: tuple) -> Any:
-    """The result of an NVRTC call, or RuntimeError."""
+    """The result of an NVRTC call, several as a tuple, or RuntimeError."""
     status, *result = answer
     if int(status) != 0:
         raise RuntimeError(f"mas: NVRTC error {status}")
-    return result[0] if result else None
+    return tuple(result) if len(result) > 1 else (result or [None])[0]
 
 
 class _Attribute(ctypes.Structure):
