@@ -6,7 +6,8 @@ to come from its speech and the pauses in it: two seconds or a minute of silence
 B batch, N samples, S speech frames.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -52,8 +53,7 @@ def surplus_silence(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Te
         grid: Where the frames lie.
     """
     audio_lengths = audio_lengths.to(audio.device)
-    level_db = frame_levels_db(audio, audio_lengths, grid)
-    bands_db = list(_band_levels_db(audio, audio_lengths, grid))
+    level_db, *bands_db = _levels_db(audio, audio_lengths, grid, _BANDS_S)
     lengths = grid.frame_count(audio_lengths)
     inside = torch.arange(level_db.shape[1], device=audio.device) < lengths[:, None]
     if not inside.shape[1]:
@@ -99,25 +99,24 @@ def frame_levels_db(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Te
         audio_lengths: Samples of each utterance, `[B]`.
         grid: Where the frames lie.
     """
-    return next(_band_levels_db(audio, audio_lengths, grid, (_HIGH_PASS_S, 0.0)))
+    return _levels_db(audio, audio_lengths, grid, (_HIGH_PASS_S,))[0]
 
 
-def _band_levels_db(
-    audio: Tensor, audio_lengths: Tensor, grid: FrameGrid, edges_s: Sequence[float] = _BANDS_S
-) -> Iterator[Tensor]:
-    """The power around each frame's centre in dB, `[B, S]`, of each band from the lowest.
+def _levels_db(
+    audio: Tensor, audio_lengths: Tensor, grid: FrameGrid, edges_s: Sequence[float]
+) -> list[Tensor]:
+    """The power around each frame's centre in dB, `[B, S]`: of the whole sound, then of each band.
 
     Args:
         audio: `[B, N]`.
         audio_lengths: Samples of each utterance, `[B]`.
         grid: Where the frames lie.
-        edges_s: A band is what the mean over one of these has less than that over the next; 0 for the sound
-            itself.
+        edges_s: From the longest. The sound is what the mean over the first lacks of it. A band, from the
+            lowest, is what the mean over one of these lacks of that over the next; 0 is the sound itself.
     """
     n_frames = int(grid.frame_count(audio.shape[1]))
     inside = torch.arange(audio.shape[1], device=audio.device) < audio_lengths[:, None]
     sound = audio.float().masked_fill(~inside, 0.0)
-    weight = inside.float()
     window = max(2 * round(grid.sample_rate_hz * _WINDOW_S / 2), grid.hop_samples)
     padding = grid.padding(window)
 
@@ -125,19 +124,42 @@ def _band_levels_db(
         padded = torch.nn.functional.pad(values, padding)
         return avg_pool1d(padded, window, grid.hop_samples)[:, :n_frames]
 
-    def smooth(width_s: float) -> Tensor:
-        width = 2 * round(grid.sample_rate_hz * width_s / 2) + 1
-        if width == 1:
-            return sound
-        return _mean_around(sound, width) / _mean_around(weight, width).clamp(min=1e-6)
-
-    share = pooled(weight).clamp(min=1e-6)
-    smoother = smooth(edges_s[0])
-    for edge_s in edges_s[1:]:
-        rougher = smooth(edge_s)
+    def level_db(rougher: Tensor, smoother: Tensor) -> Tensor:
         power = (rougher - smoother).masked_fill_(~inside, 0.0).square_()
-        yield 10 * torch.log10(pooled(power) / share + _FLOOR)
-        smoother = rougher
+        return 10 * torch.log10(pooled(power) / share + _FLOOR)
+
+    share = pooled(inside.float()).clamp(min=1e-6)
+    means = _means_around(sound, audio_lengths, [round(grid.sample_rate_hz * e / 2) for e in edges_s])
+    bands = [level_db(rougher, smoother) for smoother, rougher in pairwise(means)]
+    return [level_db(sound, means[0]), *bands]
+
+
+def _means_around(sound: Tensor, lengths: Tensor, reaches: Sequence[int]) -> list[Tensor]:
+    """The means over the samples up to `reach` away from each, `[B, N]`, for each of the reaches.
+
+    Args:
+        sound: `[B, N]`, 0 beyond each length.
+        lengths: `[B]`.
+        reaches: In samples, from the longest; 0 gives the sound.
+    """
+    most, n_samples = reaches[0], sound.shape[1]
+    sums = torch.nn.functional.pad(sound.double(), (most + 1, most)).cumsum_(1)
+    means = []
+    for reach in reaches:
+        if not reach:
+            means.append(sound)
+            continue
+        width = 2 * reach + 1
+        end = sums[:, most + reach + 1 :][:, :n_samples]
+        mean = (end - sums[:, most - reach :][:, :n_samples]).div_(width).float()
+        # Near the ends there are fewer samples.
+        away = torch.arange(reach, device=sound.device)
+        last = lengths[:, None] - 1
+        near = torch.cat([away.expand(len(sound), -1), last - away], 1).clamp(0, n_samples - 1)
+        count = torch.minimum(near + reach, last) - (near - reach).clamp(min=0) + 1
+        share = (count.clamp(min=1).double() / width).float()
+        means.append(mean.scatter(1, near, mean.gather(1, near) / share))
+    return means
 
 
 def _speech_level_db(level_db: Tensor, steady_db: Tensor, countable: Tensor, loud_frames: int) -> Tensor:
@@ -206,9 +228,3 @@ def _runs_with(seeds: Tensor, flags: Tensor) -> Tensor:
 
 def _dilated(flags: Tensor, reach: int) -> Tensor:
     return max_pool1d(flags.float(), 2 * max(0, reach) + 1, 1, max(0, reach)) > 0
-
-
-def _mean_around(values: Tensor, width: int) -> Tensor:
-    """The mean of `width` values around each, `[B, N]`; there are zeros beyond the ends."""
-    sums = torch.nn.functional.pad(values, (width // 2 + 1, width // 2)).double().cumsum(1)
-    return ((sums[:, width:] - sums[:, :-width]) / width).float()
