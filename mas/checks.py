@@ -151,6 +151,19 @@ def check_states(emissions: Tensor, states: Tensor, starts: Tensor | None) -> Te
     return starts if starts.device == emissions.device else starts.to(emissions.device)
 
 
+def check_may_wait(tensor: Tensor) -> None:
+    """Refuse to check results inside a CUDA graph, in which nothing may wait, before anything is launched.
+
+    Args:
+        tensor: On the device of the results.
+
+    Raises:
+        ValueError: A CUDA graph is being captured.
+    """
+    if tensor.is_cuda and torch.cuda.is_current_stream_capturing():
+        raise ValueError("mas: inside a CUDA graph pass check=False")
+
+
 def any_failed(durations: Tensor) -> bool:
     """Whether some item has no path. This is the only place where `mas` waits for the GPU.
 
@@ -162,8 +175,7 @@ def any_failed(durations: Tensor) -> bool:
     """
     if durations.numel() == 0:
         return len(durations) > 0
-    if durations.is_cuda and torch.cuda.is_current_stream_capturing():
-        raise ValueError("mas: inside a CUDA graph pass check=False")
+    check_may_wait(durations)
     return durations.select(1, 0).amin().item() < 0
 
 

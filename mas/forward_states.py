@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mas.backends.packed_emissions import packed
-from mas.checks import Lengths, check_lengths, check_skippable, check_states, explain_states
+from mas.checks import Lengths, check_lengths, check_may_wait, check_skippable, check_states, explain_states
 from mas.devices import implement
 from mas.forward_sum import failed, forward_function, keep_nothing, refuse_second_derivative, sum_type
 from mas.search import Backend
@@ -222,6 +222,8 @@ def _forward_sum_states_op(
     check: bool,
 ) -> Tensor:
     """`torch.ops.mas.forward_sum_states`: one opaque operation, as `torch.ops.mas.search`."""
+    if check:
+        check_may_wait(states)
     B, T = states.shape
     rows, row_starts = packed(emissions, starts)
     if B == 0 or T == 0 or rows.numel() == 0:
@@ -272,6 +274,8 @@ def _boundary_moments_op(
     check: bool,
 ) -> tuple[Tensor, Tensor]:
     """`torch.ops.mas.boundary_moments`: log-sums `[B]`; sums over j of P(end at j) * j^0, j^1, j^2."""
+    if check:
+        check_may_wait(states)
     B, T = states.shape
     rows, row_starts = packed(emissions, starts)
     if B == 0 or T == 0 or rows.numel() == 0:

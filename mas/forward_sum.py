@@ -15,6 +15,7 @@ from mas.checks import (
     Lengths,
     any_failed,
     check_lengths,
+    check_may_wait,
     check_skippable,
     explain,
 )
@@ -114,6 +115,8 @@ def _forward_sum_op(
     check: bool,
 ) -> Tensor:
     """`torch.ops.mas.forward_sum`: one opaque operation, as `torch.ops.mas.search`. scores: `[B, T, S]`."""
+    if check:
+        check_may_wait(scores)
     B, T, S = scores.shape
     if B == 0 or T == 0 or S == 0:
         log_sums = scores.new_full((B,), float("-inf"), dtype=sum_type(scores))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mas.checks import Lengths, any_failed, check_lengths, check_skippable, explain
+from mas.checks import Lengths, any_failed, check_lengths, check_may_wait, check_skippable, explain
 from mas.devices import implement
 from mas.search import Backend, available_backends
 
@@ -240,6 +240,8 @@ def _gaussian_search_op(
     check: bool,
 ) -> Tensor:
     """`torch.ops.mas.gaussian_search`: one opaque operation, as `torch.ops.mas.search`."""
+    if check:
+        check_may_wait(mean)
     # cuBLAS computes ieee products: without tensor cores a kernel of our own is several times slower
     in_parts = precision != "ieee" and mean.is_cuda and backend != "reference" and skippable is None
     floats = mean.dtype == speech.dtype == torch.float32 and mean.numel() > 0 and speech.numel() > 0

@@ -21,6 +21,7 @@ from mas.checks import (
     any_failed,
     check_layout,
     check_lengths,
+    check_may_wait,
     check_skippable,
     check_tensors,
     explain,
@@ -246,6 +247,8 @@ def _search_op(
     torch.compile(fullgraph=True) refuses; an operation of its own, without a result, could be dropped as
     unused. So `caller` comes in here: the error depends on it.
     """
+    if check:
+        check_may_wait(scores)
     B, T, S = scores.shape
     added = None
     if bias is not None or noise_scale is not None:

@@ -6,7 +6,15 @@ B items, T text tokens, S speech frames, F packed frames (those of all items one
 import torch
 from torch import Tensor
 
-from mas.checks import Lengths, any_failed, check_lengths, check_skippable, check_states, explain_states
+from mas.checks import (
+    Lengths,
+    any_failed,
+    check_lengths,
+    check_may_wait,
+    check_skippable,
+    check_states,
+    explain_states,
+)
 from mas.devices import implement
 from mas.search import Backend, backend_function
 
@@ -73,6 +81,8 @@ def _search_states_op(
     check: bool,
 ) -> Tensor:
     """`torch.ops.mas.search_states`: one opaque operation, as `torch.ops.mas.search`."""
+    if check:
+        check_may_wait(states)
     if states.numel() == 0 or emissions.numel() == 0:
         durations = torch.full(states.shape, -1, dtype=torch.int64, device=states.device)
     else:

@@ -14,6 +14,7 @@ from mas.checks import (
     INTEGERS,
     Lengths,
     any_failed,
+    check_may_wait,
     check_tensors,
     lengths_tensor,
     named,
@@ -96,6 +97,8 @@ def _forced_align_op(
     check: bool,
 ) -> Tensor:
     """`torch.ops.mas.forced_align`: the paths. One opaque operation, as `torch.ops.mas.search`."""
+    if check:
+        check_may_wait(log_probs)
     B, S, V = log_probs.shape
     if B == 0:
         return targets.new_empty((B, S))
