@@ -343,6 +343,7 @@ def test_cuda_graph(gpu: str, backend: str) -> None:
 
 
 @on_gpu
+@pytest.mark.filterwarnings("ignore:The CUDA Graph is empty:UserWarning")
 def test_checks_refuse_cuda_graphs(gpu: str) -> None:
     batch = random_batch(27, 2, 10, 30).to(gpu)
     with pytest.raises(ValueError, match="pass check=False"), torch.cuda.graph(torch.cuda.CUDAGraph()):
