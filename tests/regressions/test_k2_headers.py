@@ -39,3 +39,13 @@ def test_a_first_utterance_is_no_header(tmp_path: Path, first: str) -> None:
     sound = first.partition("|")[0].removesuffix(".wav") + ".wav"
     found = prepare(write_list(tmp_path / "list.txt", [first, "1.wav|The other."], [sound, "1.wav"]))
     assert found.texts == {sound.removesuffix(".wav"): first.partition("|")[2], "1": "The other."}
+
+
+@pytest.mark.parametrize("header", ["wav,speaker", "audio_file,duration,speaker_id", "path,lang"])
+def test_a_header_without_a_text_makes_no_text_of_another_column(tmp_path: Path, header: str) -> None:
+    row = ",".join(["{n}.wav", "1.0", "anna"][: header.count(",")] + ["anna"])
+    lines = [header, *(row.format(n=n) for n in range(len(TEXTS)))]
+    path = write_list(tmp_path / "list.csv", lines, [f"{n}.wav" for n in range(len(TEXTS))])
+    found = prepare(path)
+    assert found.status != 0
+    assert "and none for the text" in found.said

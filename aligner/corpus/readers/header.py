@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from aligner.corpus.readers.columns import Columns, audio_place, text_place
+from aligner.errors import AlignerError
 
 # Common Voice, Hugging Face, NeMo, Coqui, DeepSpeech, and what people call them.
 _NAMES = {
@@ -65,9 +66,13 @@ def is_header(fields: Sequence[str], is_audio: Callable[[str], bool]) -> bool:
     kinds = _kinds(fields)
     known = set(kinds) - {""}
     nameless = kinds.count("")
+    if any(is_audio(field) for field in fields if field):
+        return False
+    if len(known) > 1 and not nameless and "wav" in known:
+        return True  # of a list without texts
     enough = len(known) > 1 or "wav" in known
     to_find = (not _SOUNDS & known) + (not _TEXTS & known)
-    return enough and nameless >= to_find and not any(is_audio(field) for field in fields if field)
+    return enough and nameless >= to_find
 
 
 def columns_below(
@@ -91,6 +96,9 @@ def columns_below(
     for wanted, kind in ((_SOUNDS, usual), (_TEXTS, "text")):
         free = [place for place, known in enumerate(kinds) if not known]
         if not wanted & set(kinds) and values[0]:
+            if not free:
+                names = ", ".join(header)
+                raise AlignerError(f"its header names the columns {names}, and none for the {kind}")
             if kind == "text":
                 place = free[0] if len(free) == 1 else text_place(free, values, usual)[0]
             else:
