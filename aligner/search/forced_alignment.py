@@ -119,19 +119,23 @@ def states_of(encoder: Encoder, features: PackedFeatures, tokens: PackedTokens) 
     return encoder.states(tokens, n_frames)
 
 
-def align_states(emissions: Tensor, features: PackedFeatures, states: PackedStates) -> StatePaths:
+def align_states(
+    emissions: Tensor, features: PackedFeatures, states: PackedStates, check: bool = True
+) -> StatePaths:
     """The best paths of each utterance through its states, one for each of R emissions, in one search.
 
     Args:
         emissions: `[R, F, M]`, of several feature streams or the joint ones.
         features: The packed features of the B utterances.
         states: Of their tokens.
+        check: As of `best_paths`.
 
     Returns:
         The paths of R * B items: first those by the first emissions.
     """
     n_paths, n_frames = len(emissions), np.tile(features.n_frames, len(emissions))
-    return best_paths(emissions.flatten(0, 1), starts_of(n_frames), n_frames, states.times(n_paths))
+    flat = emissions.flatten(0, 1)
+    return best_paths(flat, starts_of(n_frames), n_frames, states.times(n_paths), check)
 
 
 def token_durations(paths: StatePaths, states: PackedStates) -> Indices:

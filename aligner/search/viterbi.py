@@ -23,12 +23,15 @@ class StatePaths:
         state_of_frame: `[F]`, the model's state of each frame.
         log_likelihood: `[F]`, the emission of each frame in its state.
         lengths: `[B]`, frames of each item.
+        found: Bool `[B]`, which items have a path. Where that was not checked, all frames of the others are
+            in their first state.
     """
 
     durations: Tensor
     state_of_frame: Tensor
     log_likelihood: Tensor
     lengths: Tensor
+    found: Tensor
 
     def totals(self) -> Tensor:
         """The log-likelihood of each path, float64 `[B]`."""
@@ -37,7 +40,9 @@ class StatePaths:
         return torch.segment_reduce(self.log_likelihood.double(), "sum", lengths=self.lengths)
 
 
-def best_paths(emissions: Tensor, starts: Indices, lengths: Indices, states: PackedStates) -> StatePaths:
+def best_paths(
+    emissions: Tensor, starts: Indices, lengths: Indices, states: PackedStates, check: bool = True
+) -> StatePaths:
     """The best path of each item through its states (`mas.search_states`).
 
     Args:
@@ -46,9 +51,10 @@ def best_paths(emissions: Tensor, starts: Indices, lengths: Indices, states: Pac
             Items may overlap.
         lengths: `[B]`, frames of each item.
         states: The model's states of each item, in order.
+        check: Without it nothing waits for a GPU, and `found` says which items have a path.
 
     Raises:
-        ValueError: As `mas.search_states` does, for an item with more states than frames.
+        ValueError: If `check`, as `mas.search_states` does, for an item with more states than frames.
     """
 
     def on_device(values: NDArray) -> Tensor:
@@ -66,9 +72,14 @@ def best_paths(emissions: Tensor, starts: Indices, lengths: Indices, states: Pac
         starts=first,
         skippable=on_device(padded(states.skippable, states.lengths)),
         most_frames=int(lengths.max(initial=1)),
+        check=check,
     )
+    found = (durations >= 0).all(1)
+    if not check:
+        durations = durations.clamp(min=0)
+        durations[:, :1] += torch.where(found, 0, n_frames)[:, None]
     total = int(lengths.sum())
     state_of_frame = torch.repeat_interleave(sequences.flatten(), durations.flatten(), output_size=total)
     shift = (first + n_frames - n_frames.cumsum(0)).repeat_interleave(n_frames, output_size=total)
     frame = torch.arange(total, device=emissions.device) + shift
-    return StatePaths(durations, state_of_frame, emissions[frame, state_of_frame], n_frames)
+    return StatePaths(durations, state_of_frame, emissions[frame, state_of_frame], n_frames, found)

@@ -69,6 +69,9 @@ class EM(TrainingMethod):
         self._gaussians = dict(sorted(gaussians.items()))
         self._variants: dict[str, tuple[int, ...]] = {}
         self._init_alignments: dict[str, InitialAlignment] = {}
+        # Which utterances of the epoch's batches have a path by each stream: read at its end, since reading
+        # would let the GPU wait for the next batch.
+        self._found: list[tuple[Sequence[str], Tensor]] = []
 
     def optimizers(self, aligner: Aligner) -> "MStep":
         """As of every method."""
@@ -96,6 +99,7 @@ class EM(TrainingMethod):
         if len(batch):
             self._expect(module, aligner, batch, versions)
         if module.trainer.is_last_batch:
+            self._check_found()
             self._share_choices()
             module.optimizers().step()  # type: ignore[union-attr]
             for stream in encoder.streams:
@@ -116,7 +120,8 @@ class EM(TrainingMethod):
             emissions = encoder.emissions(features)
             tokens = batch.texts.tokens(self._choice(encoder, batch, features, emissions, epoch))
             sequences = states_of(encoder, features, tokens)
-            paths = align_states(emissions.streams, features, sequences)
+            paths = align_states(emissions.streams, features, sequences, check=False)
+            self._found.append((batch.ids, paths.found.view(len(encoder.streams), -1).all(0)))
             states = paths.state_of_frame.view(len(encoder.streams), -1)
             module.log(
                 "loss",
@@ -130,6 +135,16 @@ class EM(TrainingMethod):
             for version in versions:
                 learnt = torch.where(features.surplus | version.surplus, -1, state)
                 stream.accumulate(version.frames, learnt)  # type: ignore[operator]
+
+    def _check_found(self) -> None:
+        """Raise AlignerError if an utterance of the epoch had no path: its emissions were not finite."""
+        found, self._found = self._found, []
+        if found and not bool(torch.cat([own for _, own in found]).all()):
+            lost = [id for ids, own in found for id, ok in zip(ids, own.tolist(), strict=True) if not ok]
+            raise AlignerError(
+                f"{lost[0]}: no path through its states has a finite score (nor of {len(lost) - 1} others); "
+                "the mixtures have come to nothing: train with fewer gaussians"
+            )
 
     def _share_choices(self) -> None:
         """Let every process know the pronunciations that all of them chose; any may write the checkpoint."""

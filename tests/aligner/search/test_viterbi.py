@@ -128,3 +128,23 @@ def test_more_states_than_frames_are_an_error() -> None:
     states = packed_states([[0, 1, 2]] * 2, [[False] * 3] * 2)
     with pytest.raises(ValueError, match="3"):
         best_paths(torch.zeros(5, 3), np.array([0, 3]), np.array([3, 2]), states)
+
+
+def test_without_a_check_items_without_a_path_are_told_apart() -> None:
+    items = draw(3)
+    expected = items.best_paths()
+    assert expected.found.all()
+    start, length = items.starts[2], items.lengths[2]
+    items.emissions[start : start + length, items.states[2]] = torch.nan
+    states = packed_states(items.states, items.skippable)
+    paths = best_paths(items.emissions, np.array(items.starts), np.array(items.lengths), states, check=False)
+    assert not paths.found[2]
+    assert paths.durations.sum(1).tolist() == items.lengths
+    assert paths.durations[2].tolist() == [length, *[0] * (paths.durations.shape[1] - 1)]
+    apart = [
+        b
+        for b, (first, own) in enumerate(zip(items.starts, items.lengths, strict=True))
+        if first + own <= start or start + length <= first
+    ]
+    assert paths.found[apart].all()
+    assert torch.equal(paths.durations[apart], expected.durations[apart])

@@ -14,8 +14,12 @@ from torch import Tensor
 
 from aligner.alignment import Alignment
 from aligner.corpus.prepared import load_audio, load_utterances
+from aligner.encoders import PhoneMixtures
+from aligner.encoders.base import Emissions
 from aligner.errors import AlignerError
 from aligner.formats import export
+from aligner.frontends.packed import PackedFeatures
+from aligner.text.packed import PackedTokens
 from aligner.text.transcript import Transcript, Word
 from aligner.training import Perturbation
 from aligner.training.data import Batch
@@ -195,3 +199,22 @@ def test_a_text_that_fits_only_in_its_shortest_form_does_not_end_training(
         known = tmp_path / "known"
     summary = train([find_config("smoke")], [*settings(tmp_path), *SHORT], tmp_path / "run", None, known)
     assert summary["epochs"] == 2
+
+
+def test_an_utterance_without_a_path_ends_training_by_name(
+    tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emissions = PhoneMixtures.emissions
+
+    def broken(
+        self: PhoneMixtures, features: PackedFeatures, tokens: PackedTokens | None = None
+    ) -> Emissions:
+        found = emissions(self, features, tokens)
+        found.streams[:, : int(features.n_frames[0])] = torch.nan  # of each batch's first
+        return found
+
+    monkeypatch.setattr(PhoneMixtures, "emissions", broken)
+    ids = [utterance.id for utterance in load_utterances(tiny_corpus)]
+    with pytest.raises(AlignerError, match="no path through its states has a finite score") as told:
+        train([find_config("smoke")], [*settings(tiny_corpus), *SHORT], tmp_path / "run")
+    assert str(told.value).partition(":")[0] in ids
