@@ -2,6 +2,8 @@
 
 B batch, T text tokens, S speech frames; i counts tokens, j counts frames. Q as in reference.py.
 
+Scores are searched by triton_rows.py. Where bias or noise is added to them, the kernels below do it.
+
 The forward kernel has one program for each item. It holds a column of Q in registers and goes through the
 frames. For each cell it writes one bit, stay or move (two bits where tokens may be skipped). The backward
 kernel follows those bits from the end.
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from mas.added import Added
 from mas.backends.triton_added import read_scores, row_keys
+from mas.backends.triton_rows import row_durations
 from mas.backends.triton_states import shifted, state_durations
 
 __all__ = ["durations", "state_durations"]
@@ -29,7 +32,7 @@ def durations(
 ) -> Tensor:
     """Durations int64 `[B, T]`, as `reference.durations`. Never waits for the GPU.
 
-    Memory: `B * T * S` bits, twice that with `skippable`.
+    Memory: 1.5 times `B * T * S` bits, with `added` once; twice that with `skippable`.
 
     Args:
         scores: `[B, T, S]`, any float type and strides.
@@ -40,7 +43,9 @@ def durations(
     """
     if scores.dtype == torch.float64:
         scores = scores.float()
-    bias, bias_scale, noise_scale, seed = added or (None, None, None, None)
+    if added is None:
+        return row_durations(scores, text_lengths, speech_lengths, skippable)
+    bias, bias_scale, noise_scale, seed = added
     # Where there is none, any address: it is not read. Triton has no kernels that read float64 as float32.
     of_bias = scores if bias is None else bias.float() if bias.dtype == torch.float64 else bias
     B, T, S = scores.shape

@@ -1,5 +1,7 @@
 """The search over states' emissions in Triton, for texts and speech of any length.
 
+Up to a bound of memory, triton_rows.py does it. This is what comes beyond.
+
 B items, T text tokens, F packed frames, M states; i counts tokens, j counts an item's frames. Q as in
 reference.py.
 
@@ -19,7 +21,9 @@ import triton.language as tl
 from torch import Tensor
 
 from mas.backends.packed_emissions import packed
+from mas.backends.triton_rows import memory_bytes, row_durations
 
+_BY_ROWS_BYTES = 64 << 20  # up to which triton_rows.py, which keeps all decisions, does the search
 _BLOCK = 4096  # tokens
 _DISTANCE = 512  # frames, for texts of several blocks
 _WORD = 16  # frames in a word of steps
@@ -36,7 +40,8 @@ def state_durations(
 ) -> Tensor:
     """Durations int64 `[B, T]`, as `reference.state_durations`. Never waits for the GPU.
 
-    Memory: 2 to 3 bytes times `sqrt(F) * B * T`; for texts of more than 4096 tokens `B * T * F / 128` bytes.
+    Memory: that of `row_durations` where it is at most 64 MB. Beyond, 2 to 3 bytes times `sqrt(F) * B * T`;
+    for texts of more than 4096 tokens `B * T * F / 128` bytes.
 
     Args:
         emissions: `[F, M]`, or `[B, S, M]` without starts; any float type and strides.
@@ -53,13 +58,17 @@ def state_durations(
         max(1, len(emissions) if most_frames is None else most_frames),
         states.device,
     )
+    starts = starts if most_frames is None else starts.where(speech_lengths <= most_frames, -1)
+    if memory_bytes(B, T, F, skippable is not None) <= _BY_ROWS_BYTES:
+        if emissions.dtype == torch.float64:
+            emissions = emissions.float()
+        return row_durations(emissions, text_lengths, speech_lengths, skippable, states, starts, F)
     block = min(_BLOCK, triton.next_power_of_2(T))
     # As many bytes for columns, 4 a token and stretch, as for steps, 4 a token and word of a stretch.
     distance = _DISTANCE if block < T else 16 * math.ceil(math.sqrt(F * 16) / 16)
     kept = torch.empty((B, -(-F // distance), T), dtype=torch.float32, device=device)
     steps = torch.empty((B, distance // _WORD, block), dtype=torch.int32, device=device)
     result = torch.empty((B, T), dtype=torch.int64, device=device)
-    starts = starts if most_frames is None else starts.where(speech_lengths <= most_frames, -1)
     before, after, frames = _plan(emissions, starts, states, text_lengths, speech_lengths, skippable)
     with torch.cuda.device_of(states):
         _search_states_kernel[(B,)](

@@ -30,7 +30,7 @@ def _search(batch: Batch, backend: str, **more) -> torch.Tensor:
 # Triton, on the GPU or in the interpreter.
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(batches())
 def test_triton_equals_the_reference(triton_device: str, batch: Batch) -> None:
     durations = _search(batch.to(triton_device), "triton")

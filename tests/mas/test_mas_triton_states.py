@@ -6,6 +6,7 @@ On a machine with a GPU: `pytest -m gpu tests/mas/test_mas_triton_states.py`.
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -23,9 +24,18 @@ GPU_BACKENDS = [name for name in mas.available_backends("cuda") if name != "refe
 # Triton, on the GPU or in the interpreter.
 
 
-@settings(max_examples=25, deadline=None)
-@given(state_batches())
-def test_triton_equals_the_reference(triton_device: str, batch: StateBatch) -> None:
+@pytest.fixture(scope="module", params=["by rows", "in stretches"])
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Both ways of the search, whatever memory the first one takes."""
+    triton_states = pytest.importorskip("mas.backends.triton_states")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(triton_states, "_BY_ROWS_BYTES", 1 << 40 if request.param == "by rows" else 0)
+        yield request.param
+
+
+@settings(max_examples=8, deadline=None)
+@given(batch=state_batches())
+def test_triton_equals_the_reference(triton_device: str, way: str, batch: StateBatch) -> None:
     assert torch.equal(batch.to(triton_device).search(backend="triton").cpu(), batch.expected())
 
 
@@ -33,7 +43,9 @@ def test_triton_equals_the_reference(triton_device: str, batch: StateBatch) -> N
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 @pytest.mark.parametrize("skips", [False, True])
 @pytest.mark.parametrize("packed", [False, True])
-def test_triton_equals_the_reference_on_anything(triton_device: str, packed: bool, skips: bool) -> None:
+def test_triton_equals_the_reference_on_anything(
+    triton_device: str, way: str, packed: bool, skips: bool
+) -> None:
     for seed in range(4):
         T, S = 1 + 3 * seed, 1 + 8 * seed
         batch = random_state_batch(seed, 12, T, S, 1 + seed, packed=packed, skips=skips, odd_values=True)
@@ -46,6 +58,7 @@ def test_triton_cuts_long_texts_into_blocks(
     triton_device: str, skips: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     triton_states = pytest.importorskip("mas.backends.triton_states")
+    monkeypatch.setattr(triton_states, "_BY_ROWS_BYTES", 0)
     monkeypatch.setattr(triton_states, "_BLOCK", 64)
     monkeypatch.setattr(triton_states, "_DISTANCE", 16)
     batch = random_state_batch(1, 1, 140, 150, 7, skips=skips)
