@@ -1,3 +1,6 @@
+# mypy: disable-error-code="assignment"
+# (in kernels, tuples grow in loops)
+
 """How the search by rows (triton_rows.py) reads scores, whatever lies side by side in memory.
 
 A lane has ROWS_A_LANE neighbouring tokens, and reads 4 * G frames of each at a time: a block. Four frames

@@ -1,3 +1,6 @@
+# mypy: disable-error-code="assignment"
+# (in kernels, tuples grow in loops)
+
 """The search in Triton by rows: many small programs for an item, each with some of its tokens.
 
 B batch, T text tokens, S speech frames, F packed frames, M states; i counts tokens (rows), j counts frames
