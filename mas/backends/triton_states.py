@@ -58,11 +58,11 @@ def state_durations(
         max(1, len(emissions) if most_frames is None else most_frames),
         states.device,
     )
-    starts = starts if most_frames is None else starts.where(speech_lengths <= most_frames, -1)
     if memory_bytes(B, T, F, skippable is not None) <= _BY_ROWS_BYTES:
         if emissions.dtype == torch.float64:
             emissions = emissions.float()
         return row_durations(emissions, text_lengths, speech_lengths, skippable, states, starts, F)
+    starts = starts if most_frames is None else starts.where(speech_lengths <= most_frames, -1)
     block = min(_BLOCK, triton.next_power_of_2(T))
     # As many bytes for columns, 4 a token and stretch, as for steps, 4 a token and word of a stretch.
     distance = _DISTANCE if block < T else 16 * math.ceil(math.sqrt(F * 16) / 16)
