@@ -166,9 +166,12 @@ class Aligner(nn.Module):
             self.vocabulary, [r.id for r in recordings], [r.transcript for r in recordings]
         )
         features = self._features(recordings, audio, audio_lengths)
-        emissions = self.encoder.emissions(features, texts.tokens())
-        choice = choose_pronunciations(self.encoder, emissions.joint, features, texts)
-        tokens = texts.tokens(choice)
+        tokens, emissions = texts.tokens(), None
+        if (chooser := self.encoder.without_context) is not None:
+            emissions = chooser.emissions(features, tokens)
+            tokens = texts.tokens(choose_pronunciations(chooser, emissions.joint, features, texts))
+        if emissions is None or chooser is not self.encoder:
+            emissions = self.encoder.emissions(features, tokens)
         held = _held(recordings)
         if held and self.encoder.context_free:  # the states of others are of whole texts
             part_frames, part_tokens = held.cut(features, tokens, self.frontend.grid)

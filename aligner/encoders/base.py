@@ -88,6 +88,11 @@ class Encoder(Configurable, nn.Module):
     #: Whether emissions hold for any token sequence, so that pronunciations can be compared under them.
     context_free: bool
 
+    @property
+    def without_context(self) -> "Encoder | None":
+        """A context-free encoder that pronunciations are chosen by; None: the first of each word is taken."""
+        return self if self.context_free else None
+
     def emissions(self, features: PackedFeatures, tokens: PackedTokens) -> Emissions:
         """Log-likelihood of every frame in every state.
 

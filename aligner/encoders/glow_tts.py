@@ -1,66 +1,72 @@
-"""Glow-TTS's text encoder: token ids to the Gaussian prior of each token, in the context of the sentence.
+"""Glow-TTS's text encoder as an aligner's: phones whose Gaussian mixtures move with the context.
 
-B batch, T text tokens, S speech frames, F packed frames, C channels of the speech features, V symbols, D
-hidden width, H heads, W = 2r + 1 window.
+B batch, T text tokens, F packed frames, R feature streams, C channels of a stream, V symbols, P phones of the
+texts, N = P * states of their states, W columns.
 
-Source: Kim et al., "Glow-TTS", 2020, section 3.3 and appendix A.1; https://github.com/jaywalnut310/glow-tts
-(attentions.py, models.py); relative positions after Shaw et al., 2018.
+Source: Kim et al., "Glow-TTS", 2020, section 3.3. There a token has one Gaussian, over log-mels; that was
+what made its boundaries worse than those of mixtures, and not the context (recipes/ljspeech/ABLATIONS.md).
 """
 
-import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
-import mas
 from aligner.encoders.base import Emissions, Encoder, PackedStates
-from aligner.encoders.silence import settle_surplus
+from aligner.encoders.contextual import Blocks, ContextualStream
+from aligner.encoders.phone_mixtures import PhoneMixtures
+from aligner.encoders.silence import settle_surplus_
+from aligner.encoders.text_encoder import TextEncoder
+from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, ranges
+from aligner.ragged import Indices, ranges, rows_of, starts_of, sums_of
 from aligner.text.packed import PackedTokens
-
-_PRENET_KERNEL = 5
-_NORM_EPSILON = 1e-4
-_CHUNK_TOKENS = 32768  # tokens encoded at once when each token has a window of its own
 
 
 class GlowTTSEncoder(Encoder):
-    """Embedding, convolutional prenet, post-norm transformer, and a projection each to mean and log scale.
+    """Phone mixtures, and Glow-TTS's text encoder, which moves the means of each token's states.
 
-    A prior that sees far can place itself where the likelihood wants it instead of where the phone is; see
-    `context_tokens`.
+    The mixtures without context (`mixtures`) are where training starts. They choose pronunciations, judge how
+    well a phone was said and know the pause, which has no context.
 
     Args:
-        vocab_size: Symbols, the pause first; ids are 0..vocab_size-1.
-        channel_names: Of the frontend; C of them.
-        hidden: Width of the transformer.
+        vocab_size: Symbols, the pause first; V.
+        channel_names: Of the frontend.
+        streams: One regular expression a feature stream, as of `PhoneMixtures`. Log-mels do badly here.
+        states: Of a phone.
+        gaussians: Of a phone's state.
+        pause_factor: As of `PhoneMixtures`.
+        hidden: Width of the text encoder.
         heads: Attention heads.
-        layers: Transformer layers.
+        layers: Transformer layers, 0 for none.
         filter_channels: Width of the convolutions in each layer.
         kernel: Of those convolutions, odd.
-        prenet_layers: Convolutions before the transformer, 0 for none.
+        prenet_layers: Convolutions of width 5 before the transformer, 0 for none.
         relative_window: How many positions either side have relative-position embeddings of their own.
         dropout: In the transformer.
         prenet_dropout: In the prenet.
-        mean_only: Fix the log scale at 0, unit variance.
         context_tokens: How many neighbours either side a token's prior may depend on; null for the whole
             sentence. With r, every token is encoded anew from nothing but the 2r + 1 tokens around it, so
-            the work grows by that factor. 0 gives every token its own, context-free prior.
+            the work grows by that factor.
 
     Raises:
+        AlignerError: For a stream without channels.
         ValueError: For sizes that do not fit each other.
     """
 
     context_free = False
+    streams: nn.ModuleList
 
     def __init__(
         self,
         vocab_size: int,
         channel_names: Sequence[str],
+        streams: Sequence[str] = (r"c\d+$", r"c[0-8]$", r"c[0-6]$"),
+        states: int = 3,
+        gaussians: int = 4,
+        pause_factor: int = 3,
         hidden: int = 192,
         heads: int = 2,
         layers: int = 6,
@@ -70,206 +76,112 @@ class GlowTTSEncoder(Encoder):
         relative_window: int = 4,
         dropout: float = 0.1,
         prenet_dropout: float = 0.5,
-        mean_only: bool = False,
         context_tokens: int | None = None,
     ) -> None:
         super().__init__()
-        if hidden % heads:
-            raise ValueError(f"hidden ({hidden}) must be a multiple of heads ({heads})")
-        if kernel % 2 == 0:
-            raise ValueError(f"kernel ({kernel}) must be odd, so that a token lies in its middle")
-        if context_tokens is not None and context_tokens < 0:
-            raise ValueError(f"context_tokens ({context_tokens}) must be 0 or more, or null for the sentence")
-        channels = len(channel_names)
         self.vocab_size = vocab_size
-        self.hidden = hidden
-        self.context_tokens = context_tokens
-        self.embedding = nn.Embedding(vocab_size, hidden)
-        nn.init.normal_(self.embedding.weight, 0.0, hidden**-0.5)
-        self.prenet = _Prenet(hidden, prenet_layers, prenet_dropout) if prenet_layers else None
-        self.layers = nn.ModuleList(
-            _Layer(hidden, heads, filter_channels, kernel, relative_window, dropout) for _ in range(layers)
+        self.states_per_phone = states
+        self.gaussians = gaussians
+        self.mixtures = PhoneMixtures(vocab_size, channel_names, streams, states, pause_factor)
+        self.text_encoder = TextEncoder(
+            vocab_size, hidden, heads, layers, filter_channels, kernel, prenet_layers, relative_window,
+            dropout, prenet_dropout, context_tokens,
+        )  # fmt: skip
+        self.streams = nn.ModuleList(
+            ContextualStream(hidden, vocab_size, stream.channels, states, gaussians)  # type: ignore[arg-type]
+            for stream in self.mixtures.streams
         )
-        self.mean = nn.Linear(hidden, channels)
-        self.log_scale = None if mean_only else nn.Linear(hidden, channels)
 
-    def emissions(self, features: PackedFeatures, tokens: PackedTokens) -> Emissions:
-        """`[F, T]`: column t is the t-th token of the utterance that the frame belongs to."""
-        device = features.frames.device
-        token_ids = torch.from_numpy(tokens.padded()).to(device)
-        mean, log_scale = self(token_ids, torch.from_numpy(tokens.lengths).to(device))
-        speech = features.padded()
-        scores = settle_surplus(mas.log_likelihood(mean, log_scale, speech), token_ids == 0, speech)
-        frame = torch.arange(scores.shape[2], device=device)
-        return Emissions(scores.mT[frame < features.lengths[:, None]][None])
+    @property
+    def without_context(self) -> PhoneMixtures:
+        """As of every encoder: the mixtures that training started from."""
+        return self.mixtures
 
-    def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
-        """One state a token."""
-        places = ranges(np.zeros_like(tokens.lengths), tokens.lengths)
-        return PackedStates(places, tokens.skippable, np.arange(len(tokens)), tokens.lengths)
+    def start_from_mixtures(self) -> None:
+        """Take on the mixtures without context as they are now.
 
-    def log_posteriors(self, features: PackedFeatures, emissions: Emissions) -> Tensor:
-        """As of every encoder, by the prior that each symbol has when it stands alone."""
-        alone = torch.arange(self.vocab_size, device=features.frames.device)[:, None]
-        mean, log_scale = self(alone, torch.ones_like(alone[:, 0]))
-        scores = mas.log_likelihood(mean[:, 0][None], log_scale[:, 0][None], features.frames[None])[0]
-        scores = settle_surplus(scores[None], (alone == 0).T, features.frames[None])[0]
-        return scores.T.log_softmax(1)
+        Raises:
+            AlignerError: If they have more Gaussians.
+        """
+        for own, stream in zip(self.streams, self.mixtures.streams, strict=True):
+            if stream.phones.gaussians > self.gaussians:
+                raise AlignerError(
+                    f"GlowTTSEncoder: gaussians is {self.gaussians}, fewer than the {stream.phones.gaussians} "
+                    "of the warm start; set model.encoder.init_args.gaussians to as many"
+                )
+            stream.split(self.gaussians)  # type: ignore[operator]
+            own.start_from(stream.phones)  # type: ignore[operator]
 
-    def forward(self, token_ids: Tensor, text_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log scale of every token's prior, `[B, T, C]` each; 0 in the padding.
-
-        A sentence's result does not depend on what it is batched with.
+    def forward(self, token_ids: Tensor, text_lengths: Tensor) -> list[Tensor]:
+        """What the context adds to the means of the phones' states, `[N, C]` for each of R streams.
 
         Args:
-            token_ids: int64 `[B, T]`. What stands in the padding does not matter.
+            token_ids: int64 `[B, T]`, 0 for the pause. What stands in the padding does not matter.
             text_lengths: `[B]`, tokens of each sentence.
-
-        Returns:
-            The means, and the natural logs of the standard deviations.
 
         Raises:
             ValueError: For other shapes.
         """
-        if token_ids.ndim != 2 or text_lengths.shape != token_ids.shape[:1]:
-            raise ValueError(
-                "token_ids must be [B, T] and text_lengths [B], "
-                f"not {list(token_ids.shape)} and {list(text_lengths.shape)}"
-            )
+        encoded = self.text_encoder(token_ids, text_lengths)
         position = torch.arange(token_ids.shape[1], device=token_ids.device)
-        mask = position < text_lengths.to(token_ids.device)[:, None]
-        token_ids = token_ids.masked_fill(~mask, 0)
-        if self.context_tokens is None:
-            encoded = self._encode(token_ids, mask)
-        else:
-            encoded = self._encode_windows(token_ids, mask, self.context_tokens)
-        padding = ~mask[..., None]
-        mean = self.mean(encoded).masked_fill(padding, 0.0)
-        if self.log_scale is None:
-            return mean, torch.zeros_like(mean)
-        return mean, self.log_scale(encoded).masked_fill(padding, 0.0)
+        encoded = encoded[(token_ids > 0) & (position < text_lengths.to(token_ids.device)[:, None])]
+        return [stream.offsets(encoded) for stream in self.streams]  # type: ignore[operator]
 
-    def _encode(self, token_ids: Tensor, mask: Tensor) -> Tensor:
-        """`[B, T]` ids, of which `mask [B, T]` says which are there, to `[B, T, D]`."""
-        x = self.embedding(token_ids) * math.sqrt(self.hidden)
-        if self.prenet is not None:
-            x = self.prenet(x, mask)
-        for layer in self.layers:
-            x = layer(x, mask)
-        return x
+    def offsets(self, tokens: PackedTokens, device: torch.device) -> list[Tensor]:
+        """As `forward`, of packed tokens."""
+        token_ids = torch.from_numpy(tokens.padded()).to(device)
+        return self(token_ids, torch.from_numpy(tokens.lengths).to(device))
 
-    def _encode_windows(self, token_ids: Tensor, mask: Tensor, context: int) -> Tensor:
-        """As `_encode`, each token from its own window of the sentence: `[B, T]` to `[B, T, D]`."""
-        width = 2 * context + 1
-        windows = F.pad(token_ids, (context, context)).unfold(1, width, 1).reshape(-1, width)
-        present = F.pad(mask, (context, context)).unfold(1, width, 1).reshape(-1, width)
-        rows = max(1, _CHUNK_TOKENS // width)
-        chunks = list(zip(windows.split(rows), present.split(rows), strict=True))
-        if len(chunks) > 1 and torch.is_grad_enabled():
-            # Recomputed in the backward pass: otherwise all chunks' activations would be held until then.
-            parts = [checkpoint(self._encode_centre, *chunk, use_reentrant=False) for chunk in chunks]
-        else:
-            parts = [self._encode_centre(*chunk) for chunk in chunks]
-        centres = torch.cat(parts)
-        return centres.view(*token_ids.shape, self.hidden)
+    def symbols(self, tokens: PackedTokens, device: torch.device) -> Tensor:
+        """Which of the phones' states in the model each state of the texts is, `[N]`."""
+        first = (tokens.token_ids[tokens.is_phone] - 1) * self.states_per_phone
+        symbols = first[:, None] + np.arange(self.states_per_phone)
+        return torch.from_numpy(symbols.ravel()).to(device)
 
-    def _encode_centre(self, windows: Tensor, present: Tensor) -> Tensor:
-        """`[windows, W]` to `[windows, D]`."""
-        return self._encode(windows, present)[:, windows.shape[1] // 2]
+    def emissions(self, features: PackedFeatures, tokens: PackedTokens) -> Emissions:
+        """`[F, 1 + W]`: the pause, then the states of the phones of the frame's own text, in their order."""
+        return self.emissions_of(features, tokens, self.offsets(tokens, features.frames.device))
 
+    @torch.no_grad()
+    def emissions_of(
+        self, features: PackedFeatures, tokens: PackedTokens, offsets: Sequence[Tensor]
+    ) -> Emissions:
+        """As `emissions`, for offsets that are known."""
+        symbols = self.symbols(tokens, features.frames.device)
+        blocks = self._blocks(features, tokens)
+        shape = len(self.streams), len(features.frames), 1 + blocks.states.shape[1]
+        result = features.frames.new_empty(shape)
+        for stream, mixtures, own, out in zip(
+            self.streams, self.mixtures.streams, offsets, result, strict=True
+        ):
+            frames = features.frames[:, stream.channels]  # type: ignore[index]
+            mixtures.pause.log_likelihood(frames, out[:, :1])  # type: ignore[union-attr,operator]
+            stream.log_likelihood(frames, own, symbols, blocks, out[:, 1:])  # type: ignore[operator]
+        settle_surplus_(result, features.surplus)
+        return Emissions(result)
 
-class _Convolution(nn.Conv1d):
-    """Over `[B, T, channels]`, same length; tokens that are not there count as zeros."""
+    def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
+        """As of the mixtures, but every phone of a text has columns of its own."""
+        states = self.mixtures.states(tokens, n_frames)
+        is_phone = states.states > 0
+        part = (states.states - 1) % self.states_per_phone
+        column = 1 + self._phones_before(tokens)[states.token] * self.states_per_phone + part
+        return replace(states, states=np.where(is_phone, column, 0))
 
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
-        super().__init__(inputs, outputs, kernel, padding=kernel // 2)
+    def log_posteriors(self, features: PackedFeatures, emissions: Emissions) -> Tensor:
+        """As of every encoder, by the mixtures without context."""
+        return self.mixtures.log_posteriors(features, self.mixtures.emissions(features))
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
-        return super().forward(x.masked_fill(~mask[..., None], 0.0).mT).mT
+    def _phones_before(self, tokens: PackedTokens) -> Indices:
+        """How many phones of its text come before each token, `[T of all]`."""
+        before = np.cumsum(tokens.is_phone) - tokens.is_phone
+        first = before[starts_of(tokens.lengths)[tokens.lengths > 0]]
+        return before - np.repeat(first, tokens.lengths[tokens.lengths > 0])
 
-
-class _Prenet(nn.Module):
-    """Convolutions added to the embedding. Their projection starts at zero: at first nothing is added."""
-
-    def __init__(self, hidden: int, layers: int, dropout: float) -> None:
-        super().__init__()
-        self.convolutions = nn.ModuleList(_Convolution(hidden, hidden, _PRENET_KERNEL) for _ in range(layers))
-        self.norms = nn.ModuleList(nn.LayerNorm(hidden, _NORM_EPSILON) for _ in range(layers))
-        self.dropout = nn.Dropout(dropout)
-        self.project = nn.Linear(hidden, hidden)
-        nn.init.zeros_(self.project.weight)
-        nn.init.zeros_(self.project.bias)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        y = x
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            y = self.dropout(torch.relu(norm(convolution(y, mask))))
-        return x + self.project(y)
-
-
-class _Layer(nn.Module):
-    """Attention, then two convolutions; each is added to its input and the sum normalised (post-norm)."""
-
-    def __init__(
-        self, hidden: int, heads: int, filter_channels: int, kernel: int, relative_window: int, dropout: float
-    ) -> None:
-        super().__init__()
-        self.attention = _RelativeAttention(hidden, heads, relative_window, dropout)
-        self.attention_norm = nn.LayerNorm(hidden, _NORM_EPSILON)
-        self.widen = _Convolution(hidden, filter_channels, kernel)
-        self.narrow = _Convolution(filter_channels, hidden, kernel)
-        self.filter_norm = nn.LayerNorm(hidden, _NORM_EPSILON)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = self.attention_norm(x + self.dropout(self.attention(x, mask)))
-        y = self.dropout(torch.relu(self.widen(x, mask)))
-        return self.filter_norm(x + self.dropout(self.narrow(y, mask)))
-
-
-class _RelativeAttention(nn.Module):
-    """Self-attention with relative-position keys and values up to `window` either side, shared by all heads;
-    farther tokens have none."""
-
-    def __init__(self, hidden: int, heads: int, window: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.window = window
-        self.query, self.key, self.value = (nn.Linear(hidden, hidden) for _ in range(3))
-        for projection in (self.query, self.key, self.value):
-            nn.init.xavier_uniform_(projection.weight)
-        self.output = nn.Linear(hidden, hidden)
-        width = hidden // heads
-        self.relative_key = nn.Parameter(torch.randn(2 * window + 1, width) * width**-0.5)
-        self.relative_value = nn.Parameter(torch.randn(2 * window + 1, width) * width**-0.5)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        query, key, value = (
-            projection(x).unflatten(2, (self.heads, -1)).transpose(1, 2)  # [B, H, T, D / H]
-            for projection in (self.query, self.key, self.value)
-        )
-        query = query * query.shape[3] ** -0.5
-        scores = query @ key.mT + self._from_diagonals(query @ self.relative_key.mT)
-        # The least number there is, not -inf: a row without any token must not become NaN.
-        scores = scores.masked_fill(~mask[:, None, None, :], torch.finfo(scores.dtype).min)
-        weights = self.dropout(scores.softmax(3))
-        mixed = weights @ value + self._diagonals(weights) @ self.relative_value
-        return self.output(mixed.transpose(1, 2).flatten(2))
-
-    def _columns(self, like: Tensor) -> Tensor:
-        """`[B, H, T, 2 window + 1]`: the columns around the diagonal, in a matrix padded by `window`."""
-        row = torch.arange(like.shape[2], device=like.device)[:, None]
-        offset = torch.arange(2 * self.window + 1, device=like.device)
-        return (row + offset).expand(*like.shape[:2], -1, -1)
-
-    def _diagonals(self, matrix: Tensor) -> Tensor:
-        """`[B, H, T, T]` to its diagonals -window..window `[B, H, T, 2 window + 1]`, 0 outside the matrix."""
-        return F.pad(matrix, (self.window, self.window)).gather(3, self._columns(matrix))
-
-    def _from_diagonals(self, diagonals: Tensor) -> Tensor:
-        """The inverse of `_diagonals`: `[B, H, T, 2 window + 1]` to `[B, H, T, T]`, 0 off the diagonals."""
-        n_tokens = diagonals.shape[2]
-        padded = diagonals.new_zeros(*diagonals.shape[:3], n_tokens + 2 * self.window)
-        padded = padded.scatter(3, self._columns(diagonals), diagonals)
-        return padded[..., self.window : self.window + n_tokens]
+    def _blocks(self, features: PackedFeatures, tokens: PackedTokens) -> Blocks:
+        """Each utterance is a block, and each of its states has a column."""
+        n_states = sums_of(tokens.is_phone, tokens.lengths) * self.states_per_phone
+        columns = np.full((len(n_states), int(n_states.max(initial=0))), n_states.sum())
+        places = ranges(np.zeros_like(n_states), n_states)
+        columns[rows_of(n_states), places] = np.arange(n_states.sum())
+        return Blocks(features.n_frames, torch.from_numpy(columns).to(features.frames.device))

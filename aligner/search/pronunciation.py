@@ -26,11 +26,8 @@ def choose_pronunciations(
 ) -> Indices:
     """The likeliest pronunciation of each word, `[L]`; on equal scores the earlier one.
 
-    An encoder that is not context-free takes the first of each word: its emissions hold for one token
-    sequence alone.
-
     Args:
-        encoder: Whose emissions these are.
+        encoder: Whose emissions these are; a context-free one (`Encoder.without_context`).
         emissions: `[F, M]`, the joint ones.
         features: The packed features of the utterances.
         texts: Their words with all pronunciations.
@@ -38,8 +35,6 @@ def choose_pronunciations(
     Raises:
         AlignerError: For more tokens than frames, naming the utterance.
     """
-    if not encoder.context_free:
-        return np.zeros_like(texts.slot_variants)
     choice = texts.fitting(features.n_frames)
     for _ in range(_ROUNDS):
         before = choice

@@ -75,7 +75,12 @@ class EM(TrainingMethod):
 
     def optimizers(self, aligner: Aligner) -> "MStep":
         """As of every method."""
-        return MStep(_mixtures(aligner))
+        if not isinstance(aligner.encoder, PhoneMixtures):
+            raise AlignerError(
+                f"EM trains aligner.encoders.PhoneMixtures, not {type(aligner.encoder).__name__}; "
+                "set model.training to aligner.training.Gradient for a GlowTTSEncoder, or to a method of your own"
+            )
+        return MStep(aligner.encoder)
 
     def hours_in(self, epoch: int) -> float | None:
         """As of every method."""
@@ -100,8 +105,8 @@ class EM(TrainingMethod):
             self._expect(module, aligner, batch, versions)
         if module.trainer.is_last_batch:
             self._check_found()
-            self._share_choices()
-            module.optimizers().step()  # type: ignore[union-attr]
+            self.share_choices()
+            m_step(module).step()
             for stream in encoder.streams:
                 stream.split(self._gaussians_in(min(epoch + 1, self.epochs - 1)))  # type: ignore[operator]
 
@@ -118,7 +123,10 @@ class EM(TrainingMethod):
             states = self._first_states(aligner, batch, features).expand(len(encoder.streams), -1)
         else:
             emissions = encoder.emissions(features)
-            tokens = batch.texts.tokens(self._choice(encoder, batch, features, emissions, epoch))
+            since = epoch - self.pronunciation_epoch
+            due = since >= 0 and since % _PRONUNCIATIONS_EVERY == 0
+            choice = self.choice(encoder, batch, features, emissions if due else None)
+            tokens = batch.texts.tokens(choice)
             sequences = states_of(encoder, features, tokens)
             paths = align_states(emissions.streams, features, sequences, check=False)
             self._found.append((batch.ids, paths.found.view(len(encoder.streams), -1).all(0)))
@@ -131,10 +139,7 @@ class EM(TrainingMethod):
                 on_step=False,
                 batch_size=len(features.frames),
             )
-        for stream, state in zip(encoder.streams, states, strict=True):
-            for version in versions:
-                learnt = torch.where(features.surplus | version.surplus, -1, state)
-                stream.accumulate(version.frames, learnt)  # type: ignore[operator]
+        accumulate(encoder, versions, states)
 
     def _check_found(self) -> None:
         """Raise AlignerError if an utterance of the epoch had no path: its emissions were not finite."""
@@ -146,7 +151,7 @@ class EM(TrainingMethod):
                 "the mixtures have come to nothing: train with fewer gaussians"
             )
 
-    def _share_choices(self) -> None:
+    def share_choices(self) -> None:
         """Let every process know the pronunciations that all of them chose; any may write the checkpoint."""
         for choices in gathered(self._variants):
             self._variants.update(choices)
@@ -163,12 +168,11 @@ class EM(TrainingMethod):
         due = [number for first, number in self._gaussians.items() if first <= epoch]
         return due[-1] if due else 1
 
-    def _choice(
-        self, encoder: PhoneMixtures, batch: Batch, features: PackedFeatures, emissions: Emissions, epoch: int
+    def choice(
+        self, encoder: PhoneMixtures, batch: Batch, features: PackedFeatures, emissions: Emissions | None
     ) -> Indices:
-        """The pronunciations chosen so far, or anew where that is due, as `PackedTexts.tokens` takes them."""
-        since = epoch - self.pronunciation_epoch
-        if since >= 0 and since % _PRONUNCIATIONS_EVERY == 0:
+        """The pronunciations chosen so far, or anew by emissions, as `PackedTexts.tokens` takes them."""
+        if emissions is not None:
             choice = choose_pronunciations(encoder, emissions.joint, features, batch.texts)
             self._variants.update(zip(batch.ids, batch.texts.variants_of(choice), strict=True))
         else:
@@ -182,7 +186,7 @@ class EM(TrainingMethod):
         choice = batch.texts.choice_of([None if own is None else own.variants for own in known])
         fitting = batch.texts.fitting(features.n_frames, choice)
         tokens = batch.texts.tokens(np.where(np.repeat(has_known, batch.texts.text_slots), choice, fitting))
-        states = aligner.encoder.states(tokens, features.n_frames)
+        states = _mixtures(aligner).states(tokens, features.n_frames)
         rate_hz = aligner.frontend.sample_rate_hz
         flat = flat_states(states, features, batch.audio, batch.audio_lengths, rate_hz)
         if not has_known.any():
@@ -220,10 +224,28 @@ class MStep(torch.optim.Optimizer):
             stream.update(_LEAST_VARIANCE)  # type: ignore[operator]
 
 
+def m_step(module: lightning.LightningModule) -> "MStep":
+    """The M-step among a module's optimizers: the only one, or the first."""
+    optimizers: Any = module.optimizers()
+    return optimizers[0] if isinstance(optimizers, list) else optimizers
+
+
+def accumulate(encoder: PhoneMixtures, versions: Sequence[PackedFeatures], states: Tensor) -> None:
+    """The E-step for frames whose states are known.
+
+    Args:
+        encoder: What is trained.
+        versions: The features of a batch, as of `EM.step`.
+        states: `[R, F]`, of each frame in each stream.
+    """
+    for stream, state in zip(encoder.streams, states, strict=True):
+        for version in versions:
+            learnt = torch.where(versions[0].surplus | version.surplus, -1, state)
+            stream.accumulate(version.frames, learnt)  # type: ignore[operator]
+
+
 def _mixtures(aligner: Aligner) -> PhoneMixtures:
-    if not isinstance(aligner.encoder, PhoneMixtures):
-        raise AlignerError(
-            f"EM trains aligner.encoders.PhoneMixtures, not {type(aligner.encoder).__name__}; "
-            "set model.training to aligner.training.Gradient for a GlowTTSEncoder, or to a method of your own"
-        )
-    return aligner.encoder
+    """What is trained: the encoder, or that which it starts from."""
+    encoder = aligner.encoder.without_context
+    assert isinstance(encoder, PhoneMixtures)
+    return encoder

@@ -1,60 +1,90 @@
-"""Training by gradient: Adam on the likelihood under the best path, as Glow-TTS's encoder is trained.
+"""Training by gradient: Adam on the likelihood along the best path, as Glow-TTS's encoder is trained.
 
-B batch, T text tokens, S speech frames.
+B batch, F packed frames, R feature streams, N states of the phones of the texts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-import mas
 from aligner.aligner import Aligner
+from aligner.encoders.base import PackedStates
 from aligner.encoders.glow_tts import GlowTTSEncoder
-from aligner.encoders.silence import settle_surplus
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import padded
+from aligner.search import StatePaths, align_states, states_of
+from aligner.text.packed import PackedTokens
 from aligner.training.data import Batch
-from aligner.training.diagonal_prior import beta_binomial_prior
+from aligner.training.em import EM, MStep, accumulate, m_step
+from aligner.training.init_alignments import InitialAlignment
 from aligner.training.method import TrainingMethod
 from aligner.training.processes import add_up
 
 _BETAS, _EPSILON = (0.9, 0.98), 1e-9  # Glow-TTS, after Vaswani et al.
 _GRADIENT_CLIP = 5.0  # of the norm; Glow-TTS clips values at 5
+# Pronunciations are chosen in the first epoch of gradients and every so many after it.
+_PRONUNCIATIONS_EVERY = 8
 
 
 class Gradient(TrainingMethod):
-    """Adam with the Noam schedule, for `aligner.encoders.GlowTTSEncoder`.
+    """Adam with the Noam schedule, for `aligner.encoders.GlowTTSEncoder`, after a warm start by EM.
+
+    The encoder starts from mixtures without context. These go on learning, by EM, along the paths that the
+    encoder finds.
 
     Args:
-        epochs: Passes over the corpus.
+        epochs: Passes over the corpus, beside those of the warm start.
         learning_rate: Its peak, reached after the warm-up.
         warmup_steps: Steps until the peak; at least 1.
-        prior_epochs: Epochs over which a beta-binomial prior on the diagonal fades out of the search; 0 for
-            none.
+        warm_start: Trains the mixtures without context before; null: from nothing, that is one pass along the
+            flat start.
+
+    Raises:
+        AlignerError: For less than one epoch.
     """
 
     def __init__(
         self,
-        epochs: int = 60,
+        epochs: int = 24,
         learning_rate: float = 1e-3,
         warmup_steps: int = 4000,
-        prior_epochs: int = 0,
+        warm_start: EM | None = None,
     ) -> None:
-        self.epochs = epochs
+        if epochs < 1:
+            raise AlignerError(f"Gradient: epochs is {epochs}, must be at least 1")
+        self.warm_start = warm_start or EM(epochs=1, gaussians={})
+        self.epochs = self.warm_start.epochs + epochs
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
-        self.prior_epochs = prior_epochs
 
     def optimizers(self, aligner: Aligner) -> Any:
         """As of every method."""
-        optimizer = Adam(_encoder(aligner).parameters(), lr=self.learning_rate, betas=_BETAS, eps=_EPSILON)
-        return [optimizer], [noam(optimizer, self.warmup_steps)]
+        encoder = _encoder(aligner)
+        adam = Adam(encoder.parameters(), lr=self.learning_rate, betas=_BETAS, eps=_EPSILON)
+        return [MStep(encoder.mixtures), adam], [noam(adam, self.warmup_steps)]
+
+    def hours_in(self, epoch: int) -> float | None:
+        """As of every method."""
+        return self.warm_start.hours_in(epoch) if epoch < self.warm_start.epochs else None
+
+    def start_from(self, alignments: Mapping[str, InitialAlignment]) -> None:
+        """As of every method."""
+        self.warm_start.start_from(alignments)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As of every method: that of the warm start."""
+        return self.warm_start.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """As of every method."""
+        self.warm_start.load_state_dict(state)
 
     def step(
         self,
@@ -63,21 +93,25 @@ class Gradient(TrainingMethod):
         batch: Batch,
         versions: Sequence[PackedFeatures],
     ) -> None:
-        """One step of Adam on the negative log-likelihood a frame and channel.
+        """One step of the warm start, or of Adam on the negative log-likelihood a frame and stream.
 
-        All versions are scored along the best path of the first.
+        All versions are scored along the best paths of the first.
         """
-        encoder = _encoder(aligner)
-        optimizer: Any = module.optimizers()
+        encoder, epoch = _encoder(aligner), module.current_epoch
+        if epoch < self.warm_start.epochs:
+            self.warm_start.step(module, aligner, batch, versions)
+            if module.trainer.is_last_batch and epoch + 1 == self.warm_start.epochs:
+                encoder.start_from_mixtures()
+            return
+        optimizer: Any = module.optimizers()[1]  # type: ignore[index]
         optimizer.zero_grad(set_to_none=False)
         loss = torch.zeros((), device=module.device)
         if len(batch):
-            loss = self._loss(module.current_epoch, aligner, batch, versions)
+            loss = self._loss(epoch - self.warm_start.epochs, encoder, batch, versions)
             module.manual_backward(loss)
         # The sum over all processes, a number: so a batch shared out gives the step of a whole one.
-        size = torch.tensor(
-            float(versions[0].frames.count_nonzero() if len(batch) else 0), device=module.device
-        )
+        n_frames = len(versions[0].frames) if len(batch) else 0
+        size = torch.tensor(float(n_frames * len(encoder.streams)), device=module.device)
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in encoder.parameters()]
         loss = loss.detach()
         add_up([*gradients, loss, size])
@@ -86,38 +120,59 @@ class Gradient(TrainingMethod):
         module.clip_gradients(optimizer, gradient_clip_val=_GRADIENT_CLIP, gradient_clip_algorithm="norm")
         optimizer.step()
         module.lr_schedulers().step()  # type: ignore[union-attr]
-        module.log("loss", loss / size.clamp(min=1), prog_bar=True, batch_size=1)
+        mean = loss / size.clamp(min=1)
+        module.log("loss", mean, prog_bar=True, on_epoch=True, on_step=False, batch_size=max(1, n_frames))
+        if module.trainer.is_last_batch:
+            self.warm_start.share_choices()
+            m_step(module).step()
 
-    def _loss(self, epoch: int, aligner: Aligner, batch: Batch, versions: Sequence[PackedFeatures]) -> Tensor:
-        """Minus the log-likelihood of all frames and channels along the best path of the first version."""
-        features = versions[0]
-        tokens, device = batch.texts.tokens(), features.frames.device
-        text_lengths = torch.from_numpy(tokens.lengths).to(device)
-        skippable = torch.from_numpy(padded(tokens.skippable, tokens.lengths)).to(device)
-        token_ids = torch.from_numpy(tokens.padded()).to(device)
-        mean, log_scale = _encoder(aligner)(token_ids, text_lengths)
-        speech = [version.padded() for version in versions]
-        version_scores = [
-            settle_surplus(mas.log_likelihood(mean, log_scale, own), token_ids == 0, own) for own in speech
-        ]
-        scores = version_scores[0]
-        searched = scores.detach()
-        if epoch < self.prior_epochs:
-            fading = 1 - epoch / self.prior_epochs
-            prior = _diagonal_prior(text_lengths, features.lengths, scores.shape[1], (speech[0] == 0).all(2))
-            searched = searched + fading * aligner.frontend.channels * prior
-        durations = mas.search(searched, text_lengths, features.lengths, skippable=skippable)
-        path = mas.dense_path(durations, scores.shape[2])
-        return -torch.stack([(own * path).sum() for own in version_scores]).mean()
+    def _loss(
+        self, epoch: int, encoder: GlowTTSEncoder, batch: Batch, versions: Sequence[PackedFeatures]
+    ) -> Tensor:
+        """Minus the log-likelihood of all phones' frames, along each stream's best path of the first version.
+
+        Args:
+            epoch: Of gradients, from 0.
+            encoder: What is trained.
+            batch: B utterances.
+            versions: As of `step`.
+        """
+        features, mixtures = versions[0], encoder.mixtures
+        device = features.frames.device
+        chosen_by = mixtures.emissions(features) if epoch % _PRONUNCIATIONS_EVERY == 0 else None
+        tokens = batch.texts.tokens(self.warm_start.choice(mixtures, batch, features, chosen_by))
+        offsets = encoder.offsets(tokens, device)
+        states = states_of(encoder, features, tokens)
+        emissions = encoder.emissions_of(features, tokens, [own.detach() for own in offsets])
+        paths = align_states(emissions.streams, features, states)
+        found = _states_of_frames(encoder, tokens, states, paths)
+        symbols = encoder.symbols(tokens, device)
+        accumulate(mixtures, versions, torch.where(found < 0, 0, 1 + symbols[found]))
+        loss = torch.zeros((), device=device)
+        for stream, own, state in zip(encoder.streams, offsets, found, strict=True):
+            for version in versions:
+                heard = torch.nonzero((state >= 0) & ~features.surplus & ~version.surplus)[:, 0]
+                frames = version.frames[heard][:, stream.channels]  # type: ignore[index]
+                scores = stream.log_likelihood_of(frames, own, symbols, state[heard])  # type: ignore[operator]
+                loss = loss - scores.sum()
+        return loss / len(versions)
 
 
-def _diagonal_prior(text_lengths: Tensor, lengths: Tensor, n_tokens: int, surplus: Tensor) -> Tensor:
-    """The beta-binomial prior `[B, T, S]` without the surplus silence `[B, S]`, in which it is 0."""
-    n_frames = surplus.shape[1]
-    surplus = surplus & (torch.arange(n_frames, device=surplus.device) < lengths[:, None])
-    prior = beta_binomial_prior(text_lengths, lengths - surplus.sum(1), n_tokens, n_frames)
-    place = ((~surplus).cumsum(1) - 1).clamp(min=0)[:, None].expand(-1, n_tokens, -1)
-    return prior.gather(2, place).masked_fill(surplus[:, None], 0.0)
+def _states_of_frames(
+    encoder: GlowTTSEncoder, tokens: PackedTokens, states: PackedStates, paths: StatePaths
+) -> Tensor:
+    """Which of the phones' states of the texts each frame is in, on each stream's path, `[R, F]`; -1: a pause."""
+    phone = np.cumsum(tokens.is_phone) - 1
+    part = (states.states - 1) % encoder.states_per_phone
+    place = np.where(states.states > 0, phone[states.token] * encoder.states_per_phone + part, -1)
+    device = paths.durations.device
+    places = torch.from_numpy(padded(place, states.lengths)).to(device)
+    n_streams = len(paths.lengths) // len(states.lengths)
+    total = len(paths.state_of_frame)
+    found = torch.repeat_interleave(
+        places.repeat(n_streams, 1).flatten(), paths.durations.flatten(), output_size=total
+    )
+    return found.view(n_streams, -1)
 
 
 def noam_factor(step: int, warmup_steps: int) -> float:

@@ -114,8 +114,8 @@ def _computed(
     if features is None:
         return {}, reasons
     texts, n_frames = batch.texts.only(rest), features.n_frames
-    # Only where emissions hold for any pronunciation is a shorter one taken where the first does not fit.
-    choice = texts.fitting(n_frames) if aligner.encoder.context_free else None
+    # Only where pronunciations are chosen is a shorter one taken where the first does not fit.
+    choice = texts.fitting(n_frames) if aligner.encoder.without_context is not None else None
     needed = texts.tokens(choice).least_frames
     for row in np.flatnonzero(needed > n_frames):
         why = f"{needed[row]} tokens in {n_frames[row]} frames; is this the text of this audio?"
