@@ -5,13 +5,13 @@ the model's phones, K Gaussians a state, X blocks of frames, W columns.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aligner.encoders.blocks import Blocks
 from aligner.encoders.gaussians import GaussianMixtures, log_sum_exp_
 from aligner.ragged import Indices, inside
 
@@ -19,19 +19,6 @@ from aligner.ragged import Indices, inside
 _LEAST_LOG_SCALE = math.log(0.1)
 # Log densities of single Gaussians held at once: on a CPU what its cache holds, elsewhere 1 GB.
 _CHUNK = {True: 2**19, False: 2**28}
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """Which states which frames are scored in: X runs of frames, each with one state (or none) a column.
-
-    Args:
-        n_frames: `[X]`; the runs are one after the other.
-        states: int64 `[X, W]`, a state of the texts' phones for each column, N for none.
-    """
-
-    n_frames: Indices
-    states: Tensor
 
 
 class ContextualStream(nn.Module):
@@ -117,7 +104,7 @@ class ContextualStream(nn.Module):
             by_gaussian = weights[states].permute(0, 3, 2, 1).flatten(2)  # [x, 2C, K * W]
             base = constant[states].mT.flatten(1)[:, None]
             each = torch.baddbmm(base, own, by_gaussian).unflatten(2, (k, columns))
-            of_state = log_sum_exp_(each, 2).masked_fill_((states == len(symbols))[:, None], -math.inf)
+            of_state = log_sum_exp_(each, 2).masked_fill_((states < 0)[:, None], -math.inf)
             out[first : first + n_frames.sum()] = _packed(of_state, n_frames)
             first += int(n_frames.sum())
 

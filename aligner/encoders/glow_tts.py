@@ -15,13 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from aligner.encoders.base import Emissions, Encoder, PackedStates
-from aligner.encoders.contextual import Blocks, ContextualStream
+from aligner.encoders.blocks import MOST_COLUMNS, Blocks, whole_texts, windows
+from aligner.encoders.contextual import ContextualStream
 from aligner.encoders.phone_mixtures import PhoneMixtures
 from aligner.encoders.silence import settle_surplus_
 from aligner.encoders.text_encoder import TextEncoder
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, ranges, rows_of, starts_of, sums_of
+from aligner.ragged import Indices, starts_of, sums_of
 from aligner.text.packed import PackedTokens
 
 
@@ -139,7 +140,7 @@ class GlowTTSEncoder(Encoder):
         return torch.from_numpy(symbols.ravel()).to(device)
 
     def emissions(self, features: PackedFeatures, tokens: PackedTokens) -> Emissions:
-        """`[F, 1 + W]`: the pause, then the states of the phones of the frame's own text, in their order."""
+        """`[F, 1 + W]`: the pause, then the states of the phones of the frame's own text, see `blocks`."""
         return self.emissions_of(features, tokens, self.offsets(tokens, features.frames.device))
 
     @torch.no_grad()
@@ -148,7 +149,7 @@ class GlowTTSEncoder(Encoder):
     ) -> Emissions:
         """As `emissions`, for offsets that are known."""
         symbols = self.symbols(tokens, features.frames.device)
-        blocks = self._blocks(features, tokens)
+        blocks = self._blocks(features, tokens).to(features.frames.device)
         shape = len(self.streams), len(features.frames), 1 + blocks.states.shape[1]
         result = features.frames.new_empty(shape)
         for stream, mixtures, own, out in zip(
@@ -163,25 +164,29 @@ class GlowTTSEncoder(Encoder):
     def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
         """As of the mixtures, but every phone of a text has columns of its own."""
         states = self.mixtures.states(tokens, n_frames)
-        is_phone = states.states > 0
-        part = (states.states - 1) % self.states_per_phone
-        column = 1 + self._phones_before(tokens)[states.token] * self.states_per_phone + part
-        return replace(states, states=np.where(is_phone, column, 0))
+        return replace(states, states=1 + np.where(states.states > 0, self._places(tokens, states) % self._columns, -1))
 
     def log_posteriors(self, features: PackedFeatures, emissions: Emissions) -> Tensor:
         """As of every encoder, by the mixtures without context."""
         return self.mixtures.log_posteriors(features, self.mixtures.emissions(features))
 
-    def _phones_before(self, tokens: PackedTokens) -> Indices:
-        """How many phones of its text come before each token, `[T of all]`."""
-        before = np.cumsum(tokens.is_phone) - tokens.is_phone
-        first = before[starts_of(tokens.lengths)[tokens.lengths > 0]]
-        return before - np.repeat(first, tokens.lengths[tokens.lengths > 0])
+    @property
+    def _columns(self) -> int:
+        """The most that an utterance has, besides that of the pause."""
+        return MOST_COLUMNS // self.states_per_phone * self.states_per_phone
+
+    def _places(self, tokens: PackedTokens, states: PackedStates) -> Indices:
+        """Which state of its text's phones each of the mixtures' states is, -1 for a pause."""
+        before = np.cumsum(tokens.is_phone) - tokens.is_phone  # phones of the batch before each token
+        first = np.repeat(starts_of(sums_of(tokens.is_phone, tokens.lengths)), tokens.lengths)
+        part = (states.states - 1) % self.states_per_phone
+        place = (before - first)[states.token] * self.states_per_phone + part
+        return np.where(states.states > 0, place, -1)
 
     def _blocks(self, features: PackedFeatures, tokens: PackedTokens) -> Blocks:
-        """Each utterance is a block, and each of its states has a column."""
         n_states = sums_of(tokens.is_phone, tokens.lengths) * self.states_per_phone
-        columns = np.full((len(n_states), int(n_states.max(initial=0))), n_states.sum())
-        places = ranges(np.zeros_like(n_states), n_states)
-        columns[rows_of(n_states), places] = np.arange(n_states.sum())
-        return Blocks(features.n_frames, torch.from_numpy(columns).to(features.frames.device))
+        if n_states.max(initial=0) <= self._columns:
+            return whole_texts(n_states, features.n_frames)
+        emissions, states = self.mixtures.emissions(features).joint, self.mixtures.states(tokens, features.n_frames)
+        place = self._places(tokens, states)
+        return windows(self._columns, self.states_per_phone, n_states, emissions, features, states, place)

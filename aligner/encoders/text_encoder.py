@@ -132,7 +132,11 @@ class _Convolution(nn.Conv1d):
 
 
 class _Prenet(nn.Module):
-    """Convolutions added to the embedding. Their projection starts at zero: at first nothing is added."""
+    """Convolutions added to the embedding.
+
+    Glow-TTS lets their projection start at zero. Here that to the offsets does; with both at zero neither
+    would learn (a saddle: the gradient of each is a multiple of the other).
+    """
 
     def __init__(self, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -140,8 +144,6 @@ class _Prenet(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(hidden, _NORM_EPSILON) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(hidden, hidden)
-        nn.init.zeros_(self.project.weight)
-        nn.init.zeros_(self.project.bias)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         y = x
