@@ -20,7 +20,6 @@ from aligner.encoders.contextual import ContextualStream
 from aligner.encoders.phone_mixtures import PhoneMixtures
 from aligner.encoders.silence import settle_surplus_
 from aligner.encoders.text_encoder import TextEncoder
-from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices, starts_of, sums_of
 from aligner.text.packed import PackedTokens
@@ -80,6 +79,11 @@ class GlowTTSEncoder(Encoder):
         context_tokens: int | None = None,
     ) -> None:
         super().__init__()
+        for name, value in (("states", states), ("gaussians", gaussians), ("pause_factor", pause_factor)):
+            if value < 1:
+                raise ValueError(f"{name} ({value}) must be at least 1")
+        if states > MOST_COLUMNS // 4:
+            raise ValueError(f"states ({states}) must be at most {MOST_COLUMNS // 4}")
         self.vocab_size = vocab_size
         self.states_per_phone = states
         self.gaussians = gaussians
@@ -99,17 +103,8 @@ class GlowTTSEncoder(Encoder):
         return self.mixtures
 
     def start_from_mixtures(self) -> None:
-        """Take on the mixtures without context as they are now.
-
-        Raises:
-            AlignerError: If they have more Gaussians.
-        """
+        """Take on the mixtures without context as they are now, which have as many Gaussians or fewer."""
         for own, stream in zip(self.streams, self.mixtures.streams, strict=True):
-            if stream.phones.gaussians > self.gaussians:
-                raise AlignerError(
-                    f"GlowTTSEncoder: gaussians is {self.gaussians}, fewer than the {stream.phones.gaussians} "
-                    "of the warm start; set model.encoder.init_args.gaussians to as many"
-                )
             stream.split(self.gaussians)  # type: ignore[operator]
             own.start_from(stream.phones)  # type: ignore[operator]
 

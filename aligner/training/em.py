@@ -66,7 +66,7 @@ class EM(TrainingMethod):
         self.epochs = epochs
         self.pronunciation_epoch = pronunciation_epoch
         self.early_hours = early_hours
-        self._gaussians = dict(sorted(gaussians.items()))
+        self.gaussians = dict(sorted(gaussians.items()))
         self._variants: dict[str, tuple[int, ...]] = {}
         self._init_alignments: dict[str, InitialAlignment] = {}
         # Which utterances of the epoch's batches have a path by each stream: read at its end, since reading
@@ -165,7 +165,7 @@ class EM(TrainingMethod):
         self._variants = {id: tuple(choice) for id, choice in state["variants"].items()}
 
     def _gaussians_in(self, epoch: int) -> int:
-        due = [number for first, number in self._gaussians.items() if first <= epoch]
+        due = [number for first, number in self.gaussians.items() if first <= epoch]
         return due[-1] if due else 1
 
     def choice(

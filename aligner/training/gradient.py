@@ -3,6 +3,7 @@
 B batch, F packed frames, R feature streams, N states of the phones of the texts.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ from aligner.training.processes import add_up
 
 _BETAS, _EPSILON = (0.9, 0.98), 1e-9  # Glow-TTS, after Vaswani et al.
 _GRADIENT_CLIP = 5.0  # of the norm; Glow-TTS clips values at 5
+_ONE_GAUSSIAN = 0.4  # of the warm start has one Gaussian a state, and takes the first pronunciation
 # Pronunciations are chosen in the first epoch of gradients and every so many after it.
 _PRONUNCIATIONS_EVERY = 8
 
@@ -40,14 +42,14 @@ class Gradient(TrainingMethod):
     encoder finds.
 
     Args:
-        epochs: Passes over the corpus, beside those of the warm start.
+        epochs: Passes over the corpus after the warm start.
         learning_rate: Its peak, reached after the warm-up.
         warmup_steps: Steps until the peak; at least 1.
-        warm_start: Trains the mixtures without context before; null: from nothing, that is one pass along the
-            flat start.
+        warm_start_epochs: Passes in which EM alone learns the mixtures without context. 1 is next to nothing:
+            what a flat start says.
 
     Raises:
-        AlignerError: For less than one epoch.
+        AlignerError: For less than one epoch of either.
     """
 
     def __init__(
@@ -55,18 +57,22 @@ class Gradient(TrainingMethod):
         epochs: int = 24,
         learning_rate: float = 1e-3,
         warmup_steps: int = 4000,
-        warm_start: EM | None = None,
+        warm_start_epochs: int = 10,
     ) -> None:
-        if epochs < 1:
-            raise AlignerError(f"Gradient: epochs is {epochs}, must be at least 1")
-        self.warm_start = warm_start or EM(epochs=1, gaussians={})
-        self.epochs = self.warm_start.epochs + epochs
+        for name, value in (("epochs", epochs), ("warm_start_epochs", warm_start_epochs)):
+            if value < 1:
+                raise AlignerError(f"Gradient: {name} is {value}, must be at least 1")
+        self.epochs = warm_start_epochs + epochs
+        first = max(1, int(_ONE_GAUSSIAN * warm_start_epochs))
+        self.warm_start = EM(warm_start_epochs, gaussians={}, pronunciation_epoch=first)
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
 
     def optimizers(self, aligner: Aligner) -> Any:
         """As of every method."""
         encoder = _encoder(aligner)
+        start = self.warm_start
+        start.gaussians = growth(encoder.gaussians, start.pronunciation_epoch, start.epochs)
         adam = Adam(encoder.parameters(), lr=self.learning_rate, betas=_BETAS, eps=_EPSILON)
         return [MStep(encoder.mixtures), adam], [noam(adam, self.warmup_steps)]
 
@@ -173,6 +179,19 @@ def _states_of_frames(
         places.repeat(n_streams, 1).flatten(), paths.durations.flatten(), output_size=total
     )
     return found.view(n_streams, -1)
+
+
+def growth(gaussians: int, first: int, epochs: int) -> dict[int, int]:
+    """How the number of Gaussians of a state doubles over a warm start, as `EM` takes it.
+
+    Args:
+        gaussians: In the end.
+        first: The epoch of the second, at least 1.
+        epochs: Of the warm start.
+    """
+    doublings = math.ceil(math.log2(gaussians))
+    step = (epochs - first) // (doublings + 1)
+    return {first + i * step: min(gaussians, 2 ** (i + 1)) for i in range(doublings)}
 
 
 def noam_factor(step: int, warmup_steps: int) -> float:
