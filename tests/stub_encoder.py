@@ -20,13 +20,13 @@ class StubEncoder(Encoder):
 
     Args:
         states: Of a phone.
-        context_free: See `Encoder`.
     """
 
-    def __init__(self, states: int = 1, context_free: bool = True) -> None:
+    context_free = True
+
+    def __init__(self, states: int = 1) -> None:
         super().__init__()
         self.states_per_phone = states
-        self.context_free = context_free
 
     def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
         """All states of every token, however few frames there are."""

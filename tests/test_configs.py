@@ -14,7 +14,10 @@ CONFIGS = sorted(Path(__file__).resolve().parents[1].joinpath("configs").glob("*
 # A step of each kind of encoder; GlowTTSEncoder keeps its own size.
 ONE_STEP = {
     "PhoneMixtures": ["--model.training.init_args.epochs", "2"],
-    "GlowTTSEncoder": ["--model.training.init_args.epochs", "1", "--trainer.limit_train_batches", "1"],
+    "GlowTTSEncoder": [
+        *("--model.training.init_args.epochs", "1", "--model.training.init_args.warm_start_epochs", "1"),
+        *("--trainer.limit_train_batches", "1"),
+    ],
 }
 
 

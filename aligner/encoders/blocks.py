@@ -36,7 +36,9 @@ class Blocks:
     states: Tensor
 
     @classmethod
-    def of(cls, first: Indices, n_states: Indices, before: Indices, n_frames: Indices, columns: int) -> "Blocks":
+    def of(
+        cls, first: Indices, n_states: Indices, before: Indices, n_frames: Indices, columns: int
+    ) -> "Blocks":
         """Blocks of states that are one after the other.
 
         Args:

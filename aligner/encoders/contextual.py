@@ -34,9 +34,7 @@ class ContextualStream(nn.Module):
 
     channels: Tensor
 
-    def __init__(
-        self, hidden: int, vocab_size: int, channels: Tensor, states: int, gaussians: int
-    ) -> None:
+    def __init__(self, hidden: int, vocab_size: int, channels: Tensor, states: int, gaussians: int) -> None:
         super().__init__()
         shape = ((vocab_size - 1) * states, gaussians, len(channels))
         self.register_buffer("channels", channels.clone())
@@ -109,7 +107,7 @@ class ContextualStream(nn.Module):
             first += int(n_frames.sum())
 
     def _quadratic_form(self, offsets: Tensor, symbols: Tensor) -> tuple[Tensor, Tensor]:
-        """`[N + 1, K, 2C]` and `[N + 1, K]`, as of `GaussianMixtures`; the last is for columns of no state."""
+        """`[N + 1, K, 2C]`, `[N + 1, K]`, as of `GaussianMixtures`; the last is for columns of no state."""
         log_scale = self.log_scale.clamp(min=_LEAST_LOG_SCALE)
         precision = torch.exp(-2 * log_scale)
         own, mean = precision[symbols], self.mean[symbols] + offsets[:, None]

@@ -159,7 +159,9 @@ class GlowTTSEncoder(Encoder):
     def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
         """As of the mixtures, but every phone of a text has columns of its own."""
         states = self.mixtures.states(tokens, n_frames)
-        return replace(states, states=1 + np.where(states.states > 0, self._places(tokens, states) % self._columns, -1))
+        return replace(
+            states, states=1 + np.where(states.states > 0, self._places(tokens, states) % self._columns, -1)
+        )
 
     def log_posteriors(self, features: PackedFeatures, emissions: Emissions) -> Tensor:
         """As of every encoder, by the mixtures without context."""
@@ -172,7 +174,9 @@ class GlowTTSEncoder(Encoder):
 
     def _places(self, tokens: PackedTokens, states: PackedStates) -> Indices:
         """Which state of its text's phones each of the mixtures' states is, -1 for a pause."""
-        before = np.cumsum(tokens.is_phone) - tokens.is_phone  # phones of the batch before each token
+        before: Indices = (
+            np.cumsum(tokens.is_phone) - tokens.is_phone
+        )  # phones of the batch before each token
         first = np.repeat(starts_of(sums_of(tokens.is_phone, tokens.lengths)), tokens.lengths)
         part = (states.states - 1) % self.states_per_phone
         place = (before - first)[states.token] * self.states_per_phone + part
@@ -182,6 +186,9 @@ class GlowTTSEncoder(Encoder):
         n_states = sums_of(tokens.is_phone, tokens.lengths) * self.states_per_phone
         if n_states.max(initial=0) <= self._columns:
             return whole_texts(n_states, features.n_frames)
-        emissions, states = self.mixtures.emissions(features).joint, self.mixtures.states(tokens, features.n_frames)
+        emissions, states = (
+            self.mixtures.emissions(features).joint,
+            self.mixtures.states(tokens, features.n_frames),
+        )
         place = self._places(tokens, states)
         return windows(self._columns, self.states_per_phone, n_states, emissions, features, states, place)

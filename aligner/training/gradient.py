@@ -167,7 +167,7 @@ class Gradient(TrainingMethod):
 def _states_of_frames(
     encoder: GlowTTSEncoder, tokens: PackedTokens, states: PackedStates, paths: StatePaths
 ) -> Tensor:
-    """Which of the phones' states of the texts each frame is in, on each stream's path, `[R, F]`; -1: a pause."""
+    """Which state of the texts' phones each frame is in, on each stream's path, `[R, F]`; -1: a pause."""
     phone = np.cumsum(tokens.is_phone) - 1
     part = (states.states - 1) % encoder.states_per_phone
     place = np.where(states.states > 0, phone[states.token] * encoder.states_per_phone + part, -1)

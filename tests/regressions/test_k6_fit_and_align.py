@@ -27,7 +27,7 @@ METHODS = {
     "mixtures": SMOKE,
     "glow": [
         *("--config", "ljspeech-glow", "--model.encoder.init_args", json.dumps(GLOW)),
-        *("--model.training.init_args.epochs", "2"),
+        *("--model.training.init_args.epochs", "2", "--model.training.init_args.warm_start_epochs", "2"),
     ],
 }
 

@@ -1,171 +1,174 @@
-"""The encoder's contract: padding, receptive field, and attention against its formula."""
+"""Mixtures in context: their emissions against the density itself, their start, and windows of long texts."""
 
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from aligner.encoders import glow_tts
-from aligner.encoders.glow_tts import GlowTTSEncoder, _RelativeAttention
+from aligner.encoders import GlowTTSEncoder, glow_tts
+from aligner.frontends.packed import PackedFeatures
+from aligner.search import forced_alignment
+from aligner.text.packed import PackedTokens
 
-VOCAB, CHANNELS = 11, 5
-NAMES = [f"c{i}" for i in range(CHANNELS)]
+NAMES = [*(f"c{i}" for i in range(6)), "mel 0", "mel 1"]
+VOCAB = 12
 
 
-def make(**changes) -> GlowTTSEncoder:
-    """A small encoder in float64, in eval mode, with the prenet's projection not zero, so that it matters."""
+def make(offsets: float = 0.3, **changes: Any) -> GlowTTSEncoder:
+    """A small encoder whose mixtures are far apart, in eval mode, with offsets of about this size."""
     torch.manual_seed(0)
-    sizes = {"hidden": 16, "heads": 2, "layers": 2, "filter_channels": 24, "relative_window": 2}
-    model = GlowTTSEncoder(VOCAB, NAMES, **{**sizes, **changes}).double().eval()
-    if model.prenet is not None:
-        torch.nn.init.normal_(model.prenet.project.weight)
-    return model
+    sizes = {"hidden": 16, "layers": 0, "prenet_layers": 2, "gaussians": 2, "streams": (r"c\d+$", "mel")}
+    encoder = GlowTTSEncoder(VOCAB, NAMES, **{**sizes, **changes}).eval()
+    for stream in encoder.mixtures.streams:
+        for mixtures in stream.mixtures:
+            mixtures.mean.normal_(0, 2)
+            mixtures.variance.uniform_(0.5, 2)
+    encoder.start_from_mixtures()
+    for stream in encoder.streams:
+        torch.nn.init.normal_(stream.project.weight, 0, offsets / 4)
+    return encoder
 
 
-def sentences(*lengths: int) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    ids = torch.randint(0, VOCAB, (len(lengths), max(lengths)), generator=generator)
-    return ids, torch.tensor(lengths)
+def tokens_of(*texts: list[int]) -> PackedTokens:
+    ids = np.array([id for text in texts for id in text])
+    lengths = np.array([len(text) for text in texts])
+    return PackedTokens(tuple(f"u{i}" for i in range(len(texts))), ids, ids == 0, ids * 0, lengths)
 
 
-@pytest.mark.parametrize("context", [None, 0, 1, 3])
-def test_padding_and_batch_mates_do_not_matter(context: int | None) -> None:
-    model = make(context_tokens=context)
-    ids, lengths = sentences(9, 4, 1)
-    padded = ids.clone()
-    padded[1, 4:] = -1  # no id at all
-    mean, log_scale = model(padded, lengths)
-    for item, length in enumerate(lengths):
-        alone_mean, alone_log_scale = model(ids[item : item + 1, :length], lengths[item : item + 1])
-        torch.testing.assert_close(mean[item, :length], alone_mean[0], rtol=0, atol=1e-12)
-        torch.testing.assert_close(log_scale[item, :length], alone_log_scale[0], rtol=0, atol=1e-12)
-        assert not mean[item, length:].any()
-        assert not log_scale[item, length:].any()
+def spoken(
+    encoder: GlowTTSEncoder, text: list[int], rng: np.random.Generator, frames: int, middle: bool = False
+) -> Tensor:
+    """Frames `[S, C]` of a text: up to so many for each state, or for the middle one."""
+    states = encoder.states_per_phone
+    found = []
+    for token in text:
+        for part in (states // 2,) if middle else range(states if token else 1):
+            n = int(rng.integers(1, frames + 1)) if token else int(rng.integers(0, 20))
+            mean = [
+                stream.phones.mean[(token - 1) * states + part, 0] if token else stream.pause.mean[0, 0]
+                for stream in encoder.mixtures.streams
+            ]
+            found.append(torch.cat(mean) + torch.randn(n, len(NAMES)) * 1.5)
+    return torch.cat(found)
 
 
-@pytest.mark.parametrize("context", [0, 1, 2, 4])
-@pytest.mark.parametrize("centre", [0, 5, 11])
-def test_receptive_field_is_exact(context: int, centre: int) -> None:
-    model = make(context_tokens=context)
-    ids, lengths = sentences(12)
-    before = torch.cat(model(ids, lengths), 2)[0, centre]
-    for place in range(12):
-        changed = ids.clone()
-        changed[0, place] = (ids[0, place] + 1) % VOCAB
-        after = torch.cat(model(changed, lengths), 2)[0, centre]
-        assert torch.equal(before, after) == (abs(place - centre) > context)
+def random_text(n_phones: int, rng: np.random.Generator) -> list[int]:
+    text = [0]
+    for _ in range(n_phones):
+        text += [int(rng.integers(1, VOCAB))] + [0] * int(rng.random() < 0.3)
+    return text if text[-1] == 0 else [*text, 0]
 
 
-def test_without_a_limit_a_token_sees_the_whole_sentence() -> None:
-    model = make()
-    ids, lengths = sentences(30)
-    changed = ids.clone()
-    changed[0, 29] = (ids[0, 29] + 1) % VOCAB
-    assert not torch.equal(model(ids, lengths)[0][0, 0], model(changed, lengths)[0][0, 0])
+def test_emissions_are_the_densities_of_each_texts_own_states() -> None:
+    encoder = make(layers=1, filter_channels=16).double()
+    tokens = tokens_of([0, 3, 2, 0, 5, 0], [0, 1, 0], [4, 4, 6, 0])
+    n_frames, phones = [20, 7, 15], [3, 1, 3]
+    features = PackedFeatures(torch.randn(42, len(NAMES)).double(), np.array(n_frames))
+    with torch.no_grad():
+        emissions, offsets = encoder.emissions(features, tokens), encoder.offsets(tokens, torch.device("cpu"))
+    assert emissions.streams.shape == (2, 42, 1 + 9)
+    symbols = encoder.symbols(tokens, torch.device("cpu"))
+    for stream, mixtures, own, found in zip(
+        encoder.streams, encoder.mixtures.streams, offsets, emissions.streams, strict=True
+    ):
+        state = 0
+        for rows, n, own_found in zip(
+            features.frames[:, stream.channels].split(n_frames), phones, found.split(n_frames), strict=True
+        ):
+            pause = mixtures.pause.log_likelihood(rows)[:, 0]
+            torch.testing.assert_close(own_found[:, 0], pause)
+            for column in range(1, 1 + 3 * n):
+                of = torch.full((len(rows),), state)
+                density = stream.log_likelihood_of(rows, own, symbols, of)
+                torch.testing.assert_close(own_found[:, column], density)
+                state += 1
+            assert (own_found[:, 1 + 3 * n :] == -math.inf).all()
 
 
-def test_the_sentence_end_beyond_the_window_is_not_seen() -> None:
-    model = make(context_tokens=2)
-    ids, _ = sentences(12)
-    long, _ = model(ids, torch.tensor([12]))
-    short, _ = model(ids, torch.tensor([8]))
-    torch.testing.assert_close(short[:, :6], long[:, :6], rtol=0, atol=0)
-    assert not torch.isclose(short[:, 6:8], long[:, 6:8]).all(2).any()
+def test_a_density_is_that_of_torch() -> None:
+    encoder = make().double()
+    stream = encoder.streams[0]
+    frames, offset = torch.randn(5, 6).double(), torch.randn(1, 6).double()
+    each = torch.distributions.Independent(
+        torch.distributions.Normal(stream.mean[7] + offset[0], stream.log_scale[7].exp()), 1
+    )
+    mixture = torch.distributions.MixtureSameFamily(
+        torch.distributions.Categorical(logits=stream.log_weight[7]), each
+    )
+    found = stream.log_likelihood_of(frames, offset, torch.tensor([7]), torch.zeros(5, dtype=torch.int64))
+    torch.testing.assert_close(found, mixture.log_prob(frames))
 
 
-def test_windows_that_hold_the_sentence_equal_no_windows() -> None:
-    ids, lengths = sentences(7, 5)
-    whole, windows = make(), make(context_tokens=6)
-    for a, b in zip(whole(ids, lengths), windows(ids, lengths), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+def test_without_offsets_it_scores_as_the_mixtures_that_it_started_from() -> None:
+    encoder = make(offsets=0.0)
+    tokens = tokens_of([0, 3, 2, 0, 5, 0], [1, 11])
+    features = PackedFeatures(torch.randn(30, len(NAMES)), np.array([20, 10]))
+    with torch.no_grad():
+        found, plain = encoder.emissions(features, tokens), encoder.mixtures.emissions(features)
+    states, of_mixtures = (e.states(tokens, features.n_frames) for e in (encoder, encoder.mixtures))
+    first = [slice(0, 20), slice(20, 30)]
+    for rows, utterance in zip(first, ([True, False], [False, True]), strict=True):
+        own, theirs = (s.rows(np.array(utterance)).states for s in (states, of_mixtures))
+        torch.testing.assert_close(
+            found.streams[:, rows][..., own], plain.streams[:, rows][..., theirs], rtol=1e-4, atol=1e-3
+        )
 
 
-def test_chunks_do_not_change_results_or_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = make(context_tokens=1)
-    ids, lengths = sentences(9, 6)
-    gradients = []
-    for chunk_tokens in (1000, 12, 1):  # all windows, four, one at a time
-        monkeypatch.setattr(glow_tts, "_CHUNK_TOKENS", chunk_tokens)
-        mean, log_scale = model(ids, lengths)
+@pytest.mark.parametrize("states", [1, 3, 4, 5])
+@pytest.mark.parametrize("short", [False, True])
+def test_windows_find_what_the_whole_finds(states: int, short: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where there are so few frames that every phone is one state, and a path moves on in every one."""
+    encoder, rng = make(states=states), np.random.default_rng(states)
+    texts = [random_text(n, rng) for n in (300 // states, 2, 600 // states)]
+    frames = [spoken(encoder, text, rng, 1 if short else 4, middle=short) for text in texts]
+    tokens, features = tokens_of(*texts), PackedFeatures.pack(frames)
+    found = []
+    for most in (150, 100_000):
+        monkeypatch.setattr(glow_tts, "MOST_COLUMNS", most)
         with torch.no_grad():
-            torch.testing.assert_close(model(ids, lengths)[0], mean, rtol=1e-9, atol=1e-9)
-        model.zero_grad()
-        (mean.square().sum() + log_scale.sum()).backward()
-        flat = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
-        gradients.append(torch.cat([mean.detach().flatten(), *flat]))
-    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(gradients[0], gradients[2], rtol=1e-9, atol=1e-9)
+            emissions = encoder.emissions(features, tokens)
+        assert emissions.streams.shape[2] <= 1 + most
+        found.append(forced_alignment(encoder, emissions, features, tokens))
+    windowed, whole = found
+    assert np.array_equal(windowed.joint, whole.joint)
+    if short:  # of paths that are all nearly as good, more than fit a window have a part in the mean
+        return
+    for own, other in zip(windowed.edges, whole.edges, strict=True):
+        np.testing.assert_allclose(own, other, rtol=0, atol=1e-2)
 
 
-@pytest.mark.parametrize(("n_tokens", "window"), [(1, 2), (3, 4), (9, 2)])
-def test_attention_equals_its_formula(n_tokens: int, window: int) -> None:
-    """Shaw et al. 2018, equations 3 and 4, token by token."""
-    torch.manual_seed(0)
-    attention = _RelativeAttention(8, 2, window, dropout=0.0).double()
-    x = torch.randn(2, n_tokens, 8).double()
-    mask = torch.arange(n_tokens) < torch.tensor([n_tokens, max(1, n_tokens - 2)])[:, None]
-    query, key, value = attention.query(x), attention.key(x), attention.value(x)
-    mixed = torch.zeros_like(x)
-    for item in range(2):
-        there = [s for s in range(n_tokens) if mask[item, s]]
-        for head in (slice(0, 4), slice(4, 8)):
-            for t in range(n_tokens):
-                keys, values = [], []
-                for s in there:
-                    near = abs(s - t) <= window
-                    offset = s - t + window
-                    keys.append(key[item, s, head] + (attention.relative_key[offset] if near else 0))
-                    values.append(value[item, s, head] + (attention.relative_value[offset] if near else 0))
-                scores = torch.stack(keys) @ query[item, t, head] / math.sqrt(4)
-                mixed[item, t, head] = scores.softmax(0) @ torch.stack(values)
-    expected = attention.output(mixed)
-    torch.testing.assert_close(attention(x, mask)[mask], expected[mask], rtol=0, atol=1e-12)
-
-
-def test_defaults_are_the_published_size_and_start() -> None:
-    model = GlowTTSEncoder(148, [f"mel {i}" for i in range(80)])
-    assert sum(p.numel() for p in model.parameters()) == pytest.approx(6.85e6, rel=0.01)
-    assert model.embedding.weight.std().item() == pytest.approx(192**-0.5, rel=0.02)
-    assert model.prenet is not None
-    assert not model.prenet.project.weight.any()
-    mean, log_scale = model(torch.zeros(2, 3, dtype=torch.int64), torch.tensor([3, 2]))
-    assert mean.shape == log_scale.shape == (2, 3, 80)
-
-
-@pytest.mark.parametrize("context", [None, 1])
-def test_every_parameter_learns(context: int | None) -> None:
-    model = make(context_tokens=context, relative_window=1).train()
-    mean, log_scale = model(*sentences(9, 4))
-    (mean.square().sum() + log_scale.square().sum()).backward()
-    still = [name for name, p in model.named_parameters() if p.grad is None or p.grad.abs().max() < 1e-9]
-    # The same for every key a query meets, so the softmax takes it out again.
-    assert still == ["layers.0.attention.key.bias", "layers.1.attention.key.bias"]
-
-
-def test_mean_only_has_unit_variance() -> None:
-    model = make(mean_only=True)
-    mean, log_scale = model(*sentences(4))
-    assert mean.any()
-    assert not log_scale.any()
-
-
-def test_half_precision_stays_finite() -> None:
-    model = GlowTTSEncoder(VOCAB, NAMES, hidden=16, layers=1, context_tokens=1).eval()
-    with torch.autocast("cpu", torch.bfloat16):
-        mean, log_scale = model(*sentences(9, 1))
-    assert mean.isfinite().all()
-    assert log_scale.isfinite().all()
+def test_no_path_leaves_its_window_even_where_the_text_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """States p and p + 30 have one column and one phone: a path that is a period off would score as well."""
+    monkeypatch.setattr(glow_tts, "MOST_COLUMNS", 30)
+    encoder, rng = make(offsets=0.0), np.random.default_rng(0)
+    text = [0, *range(1, 11)] * 8 + [0]
+    # Of the second half of the text alone, so that a path would like to be elsewhere than it may.
+    frames = torch.cat([spoken(encoder, text[44:], rng, 6), torch.randn(40, len(NAMES))])
+    tokens, features = tokens_of(text), PackedFeatures.pack([frames])
+    with torch.no_grad():
+        emissions = encoder.emissions(features, tokens)
+    found = forced_alignment(encoder, emissions, features, tokens).joint
+    assert found.sum() == len(frames)
+    place = np.repeat(np.cumsum(tokens.is_phone) - 1, found)  # the phone of each frame
+    blocks = encoder._blocks(features, tokens)
+    allowed = blocks.states.repeat_interleave(torch.from_numpy(blocks.n_frames), 0).numpy() // 3
+    is_phone = np.repeat(tokens.is_phone, found)
+    assert all(phone in row for phone, row in zip(place[is_phone], allowed[is_phone], strict=True))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"hidden": 15}, "multiple of heads"), ({"kernel": 4}, "odd"), ({"context_tokens": -1}, "0 or more")],
+    [
+        ({"hidden": 15}, "multiple of heads"),
+        ({"gaussians": 0}, "gaussians"),
+        ({"states": 0}, "states"),
+        ({"states": 200}, "at most 127"),
+        ({"pause_factor": 0}, "pause_factor"),
+    ],
 )
 def test_wrong_sizes_are_refused(changes: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(**changes)
-
-
-def test_wrong_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"text_lengths \[B\], not \[1, 4\] and \[2\]"):
-        make()(torch.zeros(1, 4, dtype=torch.int64), torch.tensor([4, 4]))

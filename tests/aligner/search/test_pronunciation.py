@@ -97,12 +97,6 @@ def test_fixed_tokens_keep_the_first() -> None:
     assert choose([".bbb.", ".bbb."], [transcript, transcript_of("a|b")]) == [(0, 0), (1,)]
 
 
-def test_an_encoder_with_context_takes_the_first() -> None:
-    transcripts = [transcript_of("a|b", "x"), transcript_of("a|b")]
-    assert choose(["bbx", "bb"], transcripts, StubEncoder(context_free=False)) == [(0, 0), (0,)]
-    assert choose(["bbx", "bb"], transcripts) == [(1, 0), (1,)]
-
-
 def test_a_second_round_takes_up_what_neighbours_have_become(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside "p" (x for short) the second word best begins with w, a poor y; beside "xy" it need not."""
     transcript = transcript_of("b|xy", "wz|z")

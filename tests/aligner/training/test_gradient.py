@@ -1,9 +1,9 @@
-"""The learning-rate schedule against its published formula."""
+"""The learning-rate schedule against its published formula; the growth of the warm start."""
 
 import pytest
 import torch
 
-from aligner.training.gradient import noam
+from aligner.training.gradient import growth, noam
 
 
 def test_equals_the_formula_with_glow_tts_settings() -> None:
@@ -25,3 +25,11 @@ def test_warm_up_must_have_a_step() -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     with pytest.raises(ValueError, match="at least 1"):
         noam(optimizer, 0)
+
+
+@pytest.mark.parametrize(
+    ("gaussians", "epochs", "expected"),
+    [(4, 10, {4: 2, 6: 4}), (6, 10, {4: 2, 5: 4, 6: 6}), (1, 10, {}), (4, 1, {1: 4}), (3, 4, {1: 2, 2: 3})],
+)
+def test_gaussians_double_over_the_warm_start(gaussians: int, epochs: int, expected: dict[int, int]) -> None:
+    assert growth(gaussians, max(1, int(0.4 * epochs)), epochs) == expected

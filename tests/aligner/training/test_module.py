@@ -30,7 +30,8 @@ GLOW = {"hidden": 16, "layers": 1, "filter_channels": 16, "prenet_layers": 1}
 GRADIENT = [  # dropout, a schedule
     *("--model.encoder.class_path", "aligner.encoders.GlowTTSEncoder"),
     *("--model.encoder.init_args", json.dumps(GLOW)),
-    *("--model.training.class_path", "aligner.training.Gradient", "--model.training.init_args.epochs", "6"),
+    *("--model.training.class_path", "aligner.training.Gradient", "--model.training.init_args.epochs", "3"),
+    *("--model.training.init_args.warm_start_epochs", "3"),
 ]
 SHORT = ["--model.training.init_args.epochs", "2"]
 PERTURBED = ["--model.perturbation.class_path", "aligner.training.Perturbation"]
@@ -135,6 +136,8 @@ def test_audio_is_loaded_once_where_features_are_kept(
         (["--model.encoder.init_args.streams", '["c(["]'], "is not a regular expression"),
         (["--model.encoder.init_args.streams", '["z"]'], "'z' matches none of"),
         (["--model.training.init_args.epochs", "0"], "must be at least 1"),
+        ([*GRADIENT, "--model.training.init_args.warm_start_epochs", "0"], "warm_start_epochs is 0"),
+        ([*GRADIENT, "--model.encoder.init_args.gaussians", "0"], r"gaussians \(0\) must be at least 1"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_training(
