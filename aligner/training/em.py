@@ -78,7 +78,7 @@ class EM(TrainingMethod):
         if not isinstance(aligner.encoder, PhoneMixtures):
             raise AlignerError(
                 f"EM trains aligner.encoders.PhoneMixtures, not {type(aligner.encoder).__name__}; "
-                "for a GlowTTSEncoder set model.training to aligner.training.Gradient, else to a method of your own"
+                "set model.training to aligner.training.Gradient for GlowTTSEncoder or a method of your own"
             )
         return MStep(aligner.encoder)
 
