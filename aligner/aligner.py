@@ -30,7 +30,13 @@ from aligner.frontends.packed import PackedFeatures
 from aligner.frontends.usable import usable_features
 from aligner.instantiate import instantiate
 from aligner.ragged import starts_of
-from aligner.search import HeldBoundaries, TokenDurations, choose_pronunciations, forced_alignment
+from aligner.search import (
+    HeldBoundaries,
+    TokenDurations,
+    check_frames,
+    choose_pronunciations,
+    forced_alignment,
+)
 from aligner.text.packed import PackedTexts, PackedTokens
 from aligner.text.reading import REFERENCE, TextReading
 from aligner.text.transcript import Transcript
@@ -171,6 +177,7 @@ class Aligner(nn.Module):
             emissions = chooser.emissions(features, tokens)
             tokens = texts.tokens(choose_pronunciations(chooser, emissions.joint, features, texts))
         if emissions is None or chooser is not self.encoder:
+            check_frames(features, tokens)  # before whatever an encoder of context does with both
             emissions = self.encoder.emissions(features, tokens)
         held = _held(recordings)
         if held and self.encoder.context_free:  # the states of others are of whole texts

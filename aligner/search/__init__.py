@@ -3,6 +3,7 @@
 from aligner.search.forced_alignment import (
     TokenDurations,
     align_states,
+    check_frames,
     forced_alignment,
     states_of,
     token_durations,
@@ -17,6 +18,7 @@ __all__ = [
     "TokenDurations",
     "align_states",
     "best_paths",
+    "check_frames",
     "choose_pronunciations",
     "forced_alignment",
     "states_of",

@@ -111,12 +111,25 @@ def states_of(encoder: Encoder, features: PackedFeatures, tokens: PackedTokens) 
     Raises:
         AlignerError: For more tokens than frames, naming the utterance.
     """
+    check_frames(features, tokens)
+    return encoder.states(tokens, features.n_frames)
+
+
+def check_frames(features: PackedFeatures, tokens: PackedTokens) -> None:
+    """Check that every utterance has frames enough.
+
+    Args:
+        features: The packed features of the utterances.
+        tokens: Their tokens.
+
+    Raises:
+        AlignerError: For more tokens than frames, naming the utterance.
+    """
     needed, n_frames = tokens.least_frames, features.n_frames
     for b in np.flatnonzero(needed > n_frames)[:1]:
         raise AlignerError(
             f"{tokens.ids[b]}: {needed[b]} tokens in {n_frames[b]} frames; is this the text of this audio?"
         )
-    return encoder.states(tokens, n_frames)
 
 
 def align_states(
