@@ -28,7 +28,7 @@ from aligner.formats.atomic import atomic_write
 from aligner.frontends import Frontend
 from aligner.frontends.packed import PackedFeatures
 from aligner.frontends.usable import usable_features
-from aligner.instantiate import instantiate
+from aligner.instantiate import UnknownSetting, instantiate
 from aligner.ragged import starts_of
 from aligner.search import (
     HeldBoundaries,
@@ -301,7 +301,8 @@ class Aligner(nn.Module):
             encoder = instantiate(settings.pop("encoder"), Encoder, allow_external=trust)
             aligner = cls(frontend=frontend, encoder=encoder, **settings)
             aligner.load_state_dict(state)
-        except (KeyError, TypeError, RuntimeError) as error:  # a setting or a weight too many or too few
+        except (KeyError, TypeError, RuntimeError, UnknownSetting) as error:
+            # a setting or a weight too many or too few
             raise AlignerError(f"{path}: {OTHER_VERSION}") from error
         try:
             return aligner.to(device).eval()

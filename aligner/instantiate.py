@@ -12,6 +12,10 @@ Built = TypeVar("Built")
 _NO_SELF = None  # stands for `self` where a constructor's arguments are bound to their names
 
 
+class UnknownSetting(AlignerError):
+    """A setting that a class does not have: of another version of the class, or misspelt."""
+
+
 class Configurable:
     """An object that knows the settings it was made with (a mixin)."""
 
@@ -77,7 +81,7 @@ def instantiate(spec: dict[str, Any], kind: type[Built], *, allow_external: bool
     known = list(inspect.signature(cls).parameters)
     unknown = sorted(set(arguments) - set(known))
     if unknown:
-        raise AlignerError(f"{path} takes no {', '.join(unknown)}; it takes {', '.join(known)}")
+        raise UnknownSetting(f"{path} takes no {', '.join(unknown)}; it takes {', '.join(known)}")
     try:
         return cls(**arguments)
     except (AttributeError, TypeError, ValueError) as error:  # Attribute: a number where an object is needed

@@ -3,8 +3,9 @@
 B batch, T text tokens, F packed frames, R feature streams, C channels of a stream, V symbols, P phones of the
 texts, N = P * states of their states, W columns.
 
-Source: Kim et al., "Glow-TTS", 2020, section 3.3. There a token has one Gaussian, over log-mels; that was
-what made its boundaries worse than those of mixtures, and not the context (recipes/ljspeech/ABLATIONS.md).
+Source: Kim et al., "Glow-TTS", 2020, section 3.3. There a token has one Gaussian, over log-mels, and nothing
+to start from. Its boundaries were far worse than those of mixtures, with context or without it; over mixtures
+context does no harm (recipes/ljspeech/ABLATIONS.md).
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from aligner.encoders.base import Emissions, Encoder, PackedStates
 from aligner.encoders.blocks import MOST_COLUMNS, Blocks, whole_texts, windows
 from aligner.encoders.contextual import ContextualStream
-from aligner.encoders.phone_mixtures import PhoneMixtures
+from aligner.encoders.phone_mixtures import DEFAULT_STREAMS, PhoneMixtures
 from aligner.encoders.silence import settle_surplus_
 from aligner.encoders.text_encoder import TextEncoder
 from aligner.frontends.packed import PackedFeatures
@@ -34,7 +35,7 @@ class GlowTTSEncoder(Encoder):
     Args:
         vocab_size: Symbols, the pause first; V.
         channel_names: Of the frontend.
-        streams: One regular expression a feature stream, as of `PhoneMixtures`. Log-mels do badly here.
+        streams: One regular expression a feature stream, as of `PhoneMixtures`.
         states: Of a phone.
         gaussians: Of a phone's state.
         pause_factor: As of `PhoneMixtures`.
@@ -63,7 +64,7 @@ class GlowTTSEncoder(Encoder):
         self,
         vocab_size: int,
         channel_names: Sequence[str],
-        streams: Sequence[str] = (r"c\d+$", r"c[0-8]$", r"c[0-6]$"),
+        streams: Sequence[str] = DEFAULT_STREAMS,
         states: int = 3,
         gaussians: int = 4,
         pause_factor: int = 3,

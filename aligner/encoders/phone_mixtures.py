@@ -2,9 +2,9 @@
 
 F packed frames, C channels, M states, V symbols.
 
-Why not the Glow-TTS encoder alone (`aligner.encoders.glow_tts`): a token's Gaussian that depends on the
-neighbouring tokens can explain their frames as well, and boundaries drift while the likelihood improves. A
-phone's own mixture cannot.
+`aligner.encoders.glow_tts` moves these mixtures' means with the context: no better boundaries on the whole,
+for more work (recipes/ljspeech/ABLATIONS.md). A single Gaussian a token that sees its neighbours is worse: it can
+explain their frames as well, and boundaries drift while the likelihood improves.
 """
 
 import re
@@ -22,6 +22,8 @@ from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices, ranges, rows_of, sums_of
 from aligner.text.packed import PackedTokens
 
+# One regular expression each: three sizes of cepstra, and log-mels.
+DEFAULT_STREAMS = (r"c\d+$", r"c[0-8]$", r"c[0-6]$", r"^(delta )?mel")
 _NAMES_SHOWN = 20  # channels in an error
 
 
@@ -98,7 +100,7 @@ class PhoneMixtures(Encoder):
         self,
         vocab_size: int,
         channel_names: Sequence[str],
-        streams: Sequence[str] = (r"c\d+$", r"c[0-8]$", r"c[0-6]$", r"^(delta )?mel"),
+        streams: Sequence[str] = DEFAULT_STREAMS,
         states: int = 3,
         pause_factor: int = 3,
     ) -> None:

@@ -39,7 +39,9 @@ class Gradient(TrainingMethod):
     """Adam with the Noam schedule, for `aligner.encoders.GlowTTSEncoder`, after a warm start by EM.
 
     The encoder starts from mixtures without context. These go on learning, by EM, along the paths that the
-    encoder finds.
+    encoder finds. The offsets that context adds to the mixtures' means have a normal prior around 0 (maximum
+    a posteriori): without one, word boundaries were no better than those that the mixtures find alone
+    (recipes/ljspeech/ABLATIONS.md).
 
     Args:
         epochs: Passes over the corpus after the warm start.
@@ -47,9 +49,17 @@ class Gradient(TrainingMethod):
         warmup_steps: Steps until the peak; at least 1.
         warm_start_epochs: Passes in which EM alone learns the mixtures without context. 1 is next to nothing:
             what a flat start says.
+        offset_deviation: Standard deviation of the prior of an offset, in standard deviations of its channel
+            in the corpus; `.inf` for no prior. For every state of a batch's texts, and every channel of each
+            stream, `offset² / (2 * offset_deviation²)` is added to the loss.
 
     Raises:
-        AlignerError: For less than one epoch of either.
+        AlignerError: For less than one epoch of either, or a deviation that is not above 0.
+
+    Source:
+        Kim et al., "Glow-TTS", 2020, for Adam and its schedule. Gauvain and Lee, "Maximum a posteriori
+        estimation for multivariate Gaussian mixture observations of Markov chains", 1994, for a normal prior
+        around means that are known from elsewhere.
     """
 
     def __init__(
@@ -58,15 +68,19 @@ class Gradient(TrainingMethod):
         learning_rate: float = 1e-3,
         warmup_steps: int = 4000,
         warm_start_epochs: int = 10,
+        offset_deviation: float = 0.3,
     ) -> None:
         for name, value in (("epochs", epochs), ("warm_start_epochs", warm_start_epochs)):
             if value < 1:
                 raise AlignerError(f"Gradient: {name} is {value}, must be at least 1")
+        if not offset_deviation > 0:  # nor is nan
+            raise AlignerError(f"Gradient: offset_deviation is {offset_deviation}, must be above 0")
         self.epochs = warm_start_epochs + epochs
         first = max(1, int(_ONE_GAUSSIAN * warm_start_epochs))
         self.warm_start = EM(warm_start_epochs, gaussians={}, pronunciation_epoch=first)
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
+        self.offset_deviation = offset_deviation
 
     def optimizers(self, aligner: Aligner) -> Any:
         """As of every method."""
@@ -99,7 +113,7 @@ class Gradient(TrainingMethod):
         batch: Batch,
         versions: Sequence[PackedFeatures],
     ) -> None:
-        """One step of the warm start, or of Adam on the negative log-likelihood a frame and stream.
+        """One step of the warm start, or of Adam on the negative log posterior a frame and stream.
 
         All versions are scored along the best paths of the first.
         """
@@ -135,7 +149,9 @@ class Gradient(TrainingMethod):
     def _loss(
         self, epoch: int, encoder: GlowTTSEncoder, batch: Batch, versions: Sequence[PackedFeatures]
     ) -> Tensor:
-        """Minus the log-likelihood of all phones' frames, along each stream's best path of the first version.
+        """Minus the log-likelihood of all phones' frames and of the offsets.
+
+        That of the frames is along each stream's best path of the first version.
 
         Args:
             epoch: Of gradients, from 0.
@@ -161,7 +177,8 @@ class Gradient(TrainingMethod):
                 frames = version.frames[heard][:, stream.channels]  # type: ignore[index]
                 scores = stream.log_likelihood_of(frames, own, symbols, state[heard])  # type: ignore[operator]
                 loss = loss - scores.sum()
-        return loss / len(versions)
+        penalty = sum(own.square().sum() for own in offsets) / (2 * self.offset_deviation**2)
+        return loss / len(versions) + penalty
 
 
 def _states_of_frames(

@@ -244,16 +244,18 @@ def test_a_checkpoint_of_before_says_to_train_again(checkpoint: Path, tmp_path: 
 
 
 def test_a_checkpoint_with_other_settings_or_weights_says_so(checkpoint: Path, tmp_path: Path) -> None:
-    for number, change in enumerate(("symbols", "more", "weight")):
+    for number, change in enumerate(("symbols", "more", "encoder's", "weight")):
         content = saved(checkpoint)
         if change == "symbols":
             del content["aligner"]["symbols"]
         elif change == "more":
             content["aligner"]["new_setting"] = 1
+        elif change == "encoder's":
+            content["aligner"]["encoder"]["init_args"]["new_setting"] = 1
         else:
             del content["state_dict"]["aligner.calibration.phone_weights"]
         torch.save(content, tmp_path / f"{number}.ckpt")
-        with pytest.raises(AlignerError, match="another version of `aligner fit`"):
+        with pytest.raises(AlignerError, match=rf"{number}\.ckpt: made by another version of `aligner fit`"):
             Aligner.load(tmp_path / f"{number}.ckpt")
 
 

@@ -12,6 +12,7 @@ import torch
 from tiny_corpus import save_tiny_corpus, write_tiny_corpus
 from torch import Tensor
 
+from aligner.aligner import Aligner
 from aligner.alignment import Alignment
 from aligner.corpus.prepared import load_audio, load_utterances
 from aligner.encoders import PhoneMixtures
@@ -137,6 +138,8 @@ def test_audio_is_loaded_once_where_features_are_kept(
         (["--model.encoder.init_args.streams", '["z"]'], "'z' matches none of"),
         (["--model.training.init_args.epochs", "0"], "must be at least 1"),
         ([*GRADIENT, "--model.training.init_args.warm_start_epochs", "0"], "warm_start_epochs is 0"),
+        ([*GRADIENT, "--model.training.init_args.offset_deviation", "0"], "offset_deviation is 0"),
+        ([*GRADIENT, "--model.training.init_args.offset_deviation", "-1"], "offset_deviation is -1.0"),
         ([*GRADIENT, "--model.encoder.init_args.gaussians", "0"], r"gaussians \(0\) must be at least 1"),
     ],
 )
@@ -146,6 +149,17 @@ def test_what_does_not_fit_is_refused_before_training(
     with pytest.raises(AlignerError, match=message):
         train([find_config("smoke")], [*settings(tiny_corpus), *more], tmp_path)
     assert not (tmp_path / LAST).exists()
+
+
+def test_the_prior_of_the_offsets_keeps_them_small(tiny_corpus: Path, tmp_path: Path) -> None:
+    chosen = {"learning_rate": 0.01, "warmup_steps": 1, "warm_start_epochs": 1, "offset_deviation": 0.01}
+    more = [f"--model.training.init_args.{name}={value}" for name, value in chosen.items()]
+    train([find_config("smoke")], [*settings(tiny_corpus), *GRADIENT, *more], tmp_path)
+    encoder = Aligner.load(tmp_path / LAST).encoder
+    text = torch.arange(1, encoder.vocab_size)[None]
+    with torch.no_grad():
+        offsets = torch.cat(encoder(text, torch.tensor([text.shape[1]])))
+    assert 0 < offsets.abs().max() < 0.05  # 0.7 without a prior
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
