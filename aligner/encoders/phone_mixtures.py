@@ -3,8 +3,8 @@
 F packed frames, C channels, M states, V symbols.
 
 `aligner.encoders.glow_tts` moves these mixtures' means with the context: no better boundaries on the whole,
-for more work (recipes/ljspeech/ABLATIONS.md). A single Gaussian a token that sees its neighbours is worse: it can
-explain their frames as well, and boundaries drift while the likelihood improves.
+for more work (recipes/ljspeech/ABLATIONS.md). A single Gaussian a token that sees its neighbours is worse: it
+can explain their frames as well, and boundaries drift while the likelihood improves.
 """
 
 import re
