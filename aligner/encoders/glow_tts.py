@@ -8,6 +8,7 @@ to start from. Its boundaries were far worse than those of mixtures, with contex
 context does no harm (recipes/ljspeech/ABLATIONS.md).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -154,7 +155,9 @@ class GlowTTSEncoder(Encoder):
             frames = features.frames[:, stream.channels]  # type: ignore[index]
             mixtures.pause.log_likelihood(frames, out[:, :1])  # type: ignore[union-attr,operator]
             stream.log_likelihood(frames, own, symbols, blocks, out[:, 1:])  # type: ignore[operator]
-        settle_surplus_(result, features.surplus)
+            of_no_state = out == -math.inf  # and so no path's in silence either
+            settle_surplus_(out, features.surplus)
+            out.masked_fill_(of_no_state, -math.inf)
         return Emissions(result)
 
     def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:

@@ -5,7 +5,7 @@ the densities, the phone with the broadest Gaussians takes them. So frames of su
 features mark, are a pause's whatever they sound like. A phone that has to go through one (own tokens without
 pauses) does so at the same price as any other.
 
-B batch, T text tokens, S speech frames, R feature streams, F packed frames, M states, C channels.
+R feature streams, F packed frames, M states.
 """
 
 from torch import Tensor
@@ -17,20 +17,8 @@ def settle_surplus_(emissions: Tensor, surplus: Tensor) -> None:
     """Decide frames of surplus silence in the emissions, in place. State 0 is the pause's.
 
     Args:
-        emissions: `[R, F, M]`, of R feature streams.
+        emissions: `[R, F, M]`, of R feature streams, or `[F, M]`, of one.
         surplus: Bool `[F]`, see `PackedFeatures`.
     """
     emissions[..., 0].masked_fill_(surplus, 0.0)  # (an index of bools would wait for the GPU)
     emissions[..., 1:].masked_fill_(surplus[:, None], _NOT_SILENT)
-
-
-def settle_surplus(scores: Tensor, is_pause: Tensor, speech: Tensor) -> Tensor:
-    """The scores with frames of surplus silence decided. No gradient flows through these.
-
-    Args:
-        scores: `[B, T, S]`.
-        is_pause: Which tokens are pauses, bool `[B, T]`.
-        speech: Features `[B, S, C]`, which are 0 there.
-    """
-    decided = scores.new_zeros(is_pause.shape).masked_fill(~is_pause, _NOT_SILENT)
-    return decided[..., None].where((speech == 0).all(2)[:, None], scores)

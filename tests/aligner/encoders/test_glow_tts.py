@@ -159,6 +159,24 @@ def test_no_path_leaves_its_window_even_where_the_text_repeats(monkeypatch: pyte
     assert all(phone in row for phone, row in zip(place[is_phone], allowed[is_phone], strict=True))
 
 
+def test_columns_of_no_state_stay_closed_in_surplus_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere a path could leave its window there, at a price."""
+    monkeypatch.setattr(glow_tts, "MOST_COLUMNS", 30)
+    encoder, rng = make(), np.random.default_rng(0)
+    text = random_text(40, rng)
+    frames = spoken(encoder, text, rng, 6)
+    frames[50:70] = 0
+    tokens, features = tokens_of(text), PackedFeatures.pack([frames])
+    assert features.surplus[50:70].all()
+    with torch.no_grad():
+        streams = encoder.emissions(features, tokens).streams
+    blocks = encoder._blocks(features, tokens)
+    closed = (blocks.states < 0).repeat_interleave(torch.from_numpy(blocks.n_frames), 0)
+    assert closed.any(1).all()
+    assert torch.equal(streams[:, :, 1:] == -math.inf, closed.expand(len(streams), -1, -1))
+    assert (streams[:, 50:70, 0] == 0).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
