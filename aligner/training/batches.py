@@ -30,10 +30,12 @@ def epoch_batches(
     settings = {
         "max_duration": batch_duration_s, "shuffle": True, "seed": seed, "world_size": 1, "rank": 0
     }  # fmt: skip
-    buckets = min(MAX_BUCKETS, int(sum(durations_s.values()) / batch_duration_s / 2))
+    filled = int(sum(durations_s.values()) / batch_duration_s / 2)
+    buckets = min(MAX_BUCKETS, filled, len(durations_s) // 2)  # a few chapters are many batches' audio
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*eagerly read CutSet.*")
-        if buckets < 2:  # too little audio to fill buckets of like length
+        # They are of a manifest read at once, utterances longer than a batch, and buckets of like lengths.
+        warnings.simplefilter("ignore")
+        if buckets < 2:  # too little to fill buckets of like length
             sampler = SimpleCutSampler(cuts, **settings)
         else:
             sampler = DynamicBucketingSampler(cuts, num_buckets=buckets, **settings)

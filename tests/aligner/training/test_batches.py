@@ -20,6 +20,14 @@ def test_every_utterance_once_within_the_limit(durations_s: dict[str, float]) ->
         assert longest_s * (len(batch) - 1) <= 60.0
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 9, 10, 21])
+def test_a_few_chapters_each_longer_than_a_batch(n: int) -> None:
+    chapters = {f"u{i}": 1800.0 if i % 3 else 1.0 for i in range(n)}
+    for same in (chapters, dict.fromkeys(chapters, 1800.0)):
+        batches = epoch_batches(same, 60.0, 0, 0)
+        assert sorted(id for batch in batches for id in batch) == sorted(same)
+
+
 def test_utterances_of_a_batch_are_of_similar_length() -> None:
     batches = epoch_batches(MANY, 60.0, 0, 0)
     audio_s = sum(MANY.values())
