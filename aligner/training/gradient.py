@@ -167,6 +167,7 @@ class Gradient(TrainingMethod):
         states = states_of(encoder, features, tokens)
         emissions = encoder.emissions_of(features, tokens, [own.detach() for own in offsets])
         paths = align_states(emissions.streams, features, states)
+        del emissions  # of a long text as large as all that follows
         found = _states_of_frames(encoder, tokens, states, paths)
         symbols = encoder.symbols(tokens, device)
         accumulate(mixtures, versions, torch.where(found < 0, 0, 1 + symbols[found]))
