@@ -89,6 +89,11 @@ def n_samples(alignment: Alignment) -> int:
     return round(alignment.duration_s * RATE_HZ)
 
 
+def fewest_s(alignment: Alignment, per_s: int = 1000) -> float:
+    """Seconds that its tokens need if each has a whole unit, of which a second has so many."""
+    return (len(alignment.tokens) + 1) / per_s
+
+
 def files(root: Path) -> list[str]:
     """The files in and below a folder, but for those that begin with a point (an export's record)."""
     found = (p for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))

@@ -8,12 +8,19 @@ from pathlib import Path
 
 from aligner.alignment import Alignment, DoesNotFit, Interval
 from aligner.errors import AlignerError
+from aligner.formats.characters import ElevenLabs
 from aligner.formats.corrections import marked_as_wrong
 from aligner.formats.ctm import Ctm
+from aligner.formats.diagnostics import Diagnostics
+from aligner.formats.diffsinger import DiffSinger
+from aligner.formats.elan import Elan
 from aligner.formats.folder import check_folder
+from aligner.formats.htk import Htk
+from aligner.formats.huggingface import HuggingFace
 from aligner.formats.json_file import Json
 from aligner.formats.labels import Audacity
 from aligner.formats.manifest import Lhotse
+from aligner.formats.stylish import Stylish
 from aligner.formats.subtitles import Srt, Vtt
 from aligner.formats.textgrid import TextGrid
 from aligner.formats.tts import (
@@ -28,6 +35,7 @@ from aligner.formats.tts import (
     Npy,
     TensorFlowTTS,
 )
+from aligner.formats.visemes import Oculus, Rhubarb
 from aligner.formats.writer import ExportSettings, NameClash, NotExportable, Writer
 
 _NAMED = 5  # files, or pairs of utterances, that an error names
@@ -40,6 +48,8 @@ WRITERS: dict[str, type[Writer]] = {
     "nemo": Nemo,
     "everyvoice": EveryVoice,
     "tensorflowtts": TensorFlowTTS,
+    "stylish": Stylish,
+    "diffsinger": DiffSinger,
     "npy": Npy,
     "textgrid": TextGrid,
     "ctm": Ctm,
@@ -48,6 +58,13 @@ WRITERS: dict[str, type[Writer]] = {
     "audacity": Audacity,
     "srt": Srt,
     "vtt": Vtt,
+    "elan": Elan,
+    "htk": Htk,
+    "huggingface": HuggingFace,
+    "elevenlabs": ElevenLabs,
+    "rhubarb": Rhubarb,
+    "oculus": Oculus,
+    "diagnostics": Diagnostics,
 }
 
 
@@ -166,7 +183,10 @@ def check_outputs(
     if clashes:
         more = f" (and {len(clashes) - _NAMED} more)" if len(clashes) > _NAMED else ""
         raise AlignerError(f"{'; '.join(list(clashes)[:_NAMED])}{more}")
-    foreign = [path for path in foreign if source is None or path.resolve() != source.resolve()]
+    # Once each: several utterances may be in one file.
+    foreign = [
+        path for path in dict.fromkeys(foreign) if source is None or path.resolve() != source.resolve()
+    ]
     if foreign and not overwrite:
         names = ", ".join(str(path) for path in foreign[:_NAMED]) + (", ..." if len(foreign) > _NAMED else "")
         raise AlignerError(

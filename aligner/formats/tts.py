@@ -31,8 +31,8 @@ ARPABET = frozenset(f"{vowel}{stress}" for vowel in _VOWELS.split() for stress i
     *_CONSONANTS.split()
 }
 
-# Each consumer's frames with its own LJSpeech settings. TensorFlowTTS trims silence before it counts frames
-# unless its preprocessing is told otherwise.
+# Each consumer's frames with its own settings for LJSpeech, or of its model.yml. TensorFlowTTS trims silence
+# before it counts frames unless its preprocessing is told otherwise.
 PRESETS: dict[str, FrameGrid] = {
     "fastspeech2": FrameGrid(256, 22050, "center"),
     "matcha": FrameGrid(256, 22050, "same"),
@@ -42,6 +42,7 @@ PRESETS: dict[str, FrameGrid] = {
     "nemo": FrameGrid(256, 22050, "center_drop_last"),
     "everyvoice": FrameGrid(256, 22050, "center_drop_last"),
     "tensorflowtts": FrameGrid(256, 22050, "center"),
+    "stylish": FrameGrid(300, 24000, "same"),
 }
 
 
