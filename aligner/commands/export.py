@@ -36,15 +36,19 @@ examples:
   aligner export aligned --format fastspeech2 --speaker LJSpeech --out preprocessed
   aligner export aligned --format matcha --blanks --check-tokens consumer.txt --out LJSpeech-1.1
   aligner export aligned --format npy --hop 512 --sample-rate 44100 --frame-rule same --out durations
+  aligner export aligned --format diffsinger elan rhubarb --out exported
 
 formats:
 """
 
 
-_MATCHA_HINT = (
-    "matcha: it wants a duration for each token of its own text front end, blanks included: align its tokens "
-    "and say --blanks, and --check-tokens to be sure (recipes/matcha)"
-)
+# Of formats that want a duration for each token of a program's own text front end.
+_OWN_TOKENS_HINTS = {
+    "matcha": "matcha: it wants a duration for each token of its own text front end, blanks included: align "
+    "its tokens and say --blanks, and --check-tokens to be sure (recipes/matcha)",
+    "stylish": "stylish: it wants a duration for each character of its own string of phonemes: align these "
+    "(--phonemizer tokens), and say --check-tokens to be sure (recipes/export)",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +88,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the program's own tokens, to check against: lines of `id|TOKEN TOKEN`",
     )
     tokens.add_argument(
-        "--any-symbols", action="store_true", help="fastspeech2: allow symbols that are not ARPAbet"
+        "--any-symbols",
+        action="store_true",
+        help="fastspeech2: allow symbols that are not ARPAbet; diffsinger: count those that are not IPA "
+        "either as vowels",
     )
     tokens.add_argument(
         "--pauses-to",
@@ -127,8 +134,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for name, r in results.items()
     ]
     print_table(("format", "utterances", "files", "refused", "folder"), rows)
-    if "matcha" in formats and settings.blank is None and settings.tokens is None:
-        print(_MATCHA_HINT, file=sys.stderr)
+    if settings.blank is None and settings.tokens is None:
+        for hint in (_OWN_TOKENS_HINTS[name] for name in formats if name in _OWN_TOKENS_HINTS):
+            print(hint, file=sys.stderr)
     report_refused(results, roots, args.strict)
     if damage:
         raise AlignerError(f"a part only was written: {damage[0]}")

@@ -10,6 +10,7 @@ import numpy as np
 
 from aligner.alignment import Alignment
 from aligner.formats.writer import Writer
+from aligner.text.transcript import normalised_word
 
 _DIGITS = 4
 Span = tuple[str, float, float]  # text without white space, its start and end in seconds
@@ -67,7 +68,7 @@ def _pieces(text: str, words: list[Span]) -> list[Span] | None:
 
     There may be no white space between words, as in Chinese, or some in one.
     """
-    spoken = [(letter, index) for index, word in enumerate(words) for letter in _letters(word[0])]
+    spoken = [(letter, index) for index, word in enumerate(words) for letter in normalised_word(word[0])]
     pieces: list[tuple[str, int | None]] = []
     place, joined = 0, False
     for character in text:
@@ -102,8 +103,8 @@ def _letters(text: str) -> str:
 
 def _matched(pieces: list[str], words: list[Span]) -> list[Span]:
     """The times of the pieces of a text between white space, which are the words or stand for them."""
-    written = [_letters(piece) for piece in pieces]
-    read = [_letters(symbol) for symbol, _, _ in words]
+    written = [normalised_word(piece) for piece in pieces]
+    read = [normalised_word(symbol) for symbol, _, _ in words]
     spans: list[Span] = []
     for kind, first, end, own_first, own_end in SequenceMatcher(None, written, read, False).get_opcodes():
         if kind == "equal":

@@ -55,7 +55,7 @@ class Diagnostics(Writer):
             lowest.score if lowest else None,
             len(alignment.words),
             len(spoken),
-            round(sum(t.end_s - t.start_s for t in alignment.tokens if is_pause(t.symbol)), 6),
+            round(sum((t.end_s - t.start_s for t in alignment.tokens if is_pause(t.symbol)), 0.0), 6),
             round(max(lengths_s, default=0.0), 6),
         ]
         _line(row)  # what cannot be written is refused before it is counted

@@ -27,7 +27,7 @@ class Elan(Writer):
         return [(f"{name}.eaf",)]
 
     def write(self, alignment: Alignment, name: str) -> None:
-        phones, words = in_whole_units(alignment, 1000)
+        phones, words = in_whole_units(alignment, 1000, words_alone=True)
         _check_characters(alignment.id, [alignment.speaker, *(symbol for symbol, _, _ in (*phones, *words))])
         root = ElementTree.Element(
             "ANNOTATION_DOCUMENT",
@@ -42,7 +42,8 @@ class Elan(Writer):
         )
         header = ElementTree.SubElement(root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
         if alignment.audio and not is_in_tar(alignment.audio):
-            url = Path(os.path.abspath(alignment.audio)).as_uri()
+            is_url = "://" in alignment.audio
+            url = alignment.audio if is_url else Path(os.path.abspath(alignment.audio)).as_uri()
             kind = "audio/x-wav" if url.lower().endswith(".wav") else "unknown"
             ElementTree.SubElement(header, "MEDIA_DESCRIPTOR", {"MEDIA_URL": url, "MIME_TYPE": kind})
         tiers = {"words": words, "phones": phones}

@@ -4,12 +4,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from aligner.alignment import Alignment, FrameGrid, Interval
+from aligner.alignment import Alignment, DoesNotFit, FrameGrid, Interval
 
 Whole = tuple[str, int, int]  # symbol, start and end in the unit
 
 
-def in_whole_units(alignment: Alignment, per_s: int) -> tuple[list[Whole], list[Whole]]:
+def in_whole_units(
+    alignment: Alignment, per_s: int, words_alone: bool = False
+) -> tuple[list[Whole], list[Whole]]:
     """The tokens and the words with times in a whole unit, rounded; each keeps one unit at least.
 
     Tokens follow each other without a gap from 0 on, and words begin and end with theirs.
@@ -17,12 +19,18 @@ def in_whole_units(alignment: Alignment, per_s: int) -> tuple[list[Whole], list[
     Args:
         alignment: One utterance.
         per_s: Units of a second, such as 1000 for milliseconds.
+        words_alone: Whether there may be no tokens.
 
     Raises:
-        DoesNotFit: More tokens than units.
+        DoesNotFit: More tokens than units, or none.
     """
     grid, units = FrameGrid(1, per_s, "same"), max(1, round(alignment.duration_s * per_s))
-    if not alignment.tokens:
+    if len(alignment.tokens) > units:
+        raise DoesNotFit(
+            f"{alignment.id}: {len(alignment.tokens)} tokens in {units} units of 1/{per_s} s, of which each "
+            "needs one in this format; leave this utterance out"
+        )
+    if words_alone and not alignment.tokens:
         return [], [_rounded(word, per_s, units) for word in alignment.words]
     edges = [0, *np.cumsum(alignment.durations_on(grid, units)).tolist()]
     tokens = [(t.symbol, *edge) for t, edge in zip(alignment.tokens, pairwise(edges), strict=True)]

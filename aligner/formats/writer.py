@@ -45,7 +45,8 @@ class ExportSettings:
         language: The language in file names (EveryVoice).
         wavs: Folder of the consumer's audio, files named `{id}.wav`; None: the recordings themselves.
         validation_share: Share of the utterances that goes to the validation list (FastSpeech2).
-        any_symbols: Do not check symbols where the consumer's symbol set is known (FastSpeech2).
+        any_symbols: Do not check symbols where the consumer's symbol set is known (FastSpeech2), or where it
+            must be known what they stand for (DiffSinger).
         pauses_to: Which neighbour gets the time of a pause that the aligner added among a consumer's own
             tokens, see `Alignment.own_tokens`.
     """

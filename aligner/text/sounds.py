@@ -10,7 +10,7 @@ from functools import lru_cache
 _ARPABET_NAMES = """
     AA=ɑ AE=æ AH=ʌ AO=ɔ AW=aʊ AX=ə AX-H=ə AXR=ɚ AY=aɪ B=b CH=tʃ D=d DH=ð DX=ɾ EH=ɛ EL=l EM=m EN=n ENG=ŋ
     ER=ɝ EY=eɪ F=f G=ɡ HH=h HV=h IH=ɪ IX=ɨ IY=i JH=dʒ K=k L=l M=m N=n NG=ŋ NX=n OW=oʊ OY=ɔɪ P=p Q=ʔ R=ɹ
-    S=s SH=ʃ T=t TH=θ UH=ʊ UW=u UX=ʉ V=v W=w Y=j Z=z ZH=ʒ
+    S=s SH=ʃ T=t TH=θ UH=ʊ UW=u UX=ʉ V=v W=w Y=j Z=z ZH=ʒ BCL=b DCL=d GCL=ɡ KCL=k PCL=p TCL=t
 """
 _ARPABET = dict(pair.split("=") for pair in _ARPABET_NAMES.split())
 _VOWELS = frozenset("iyɨʉɯuɪʏʊeøɘɵɤoəɛœɜɞʌɔæɐaɶɑɒɚɝᵻ")

@@ -156,3 +156,11 @@ def test_a_programs_own_tokens_come_out_one_entry_each(tmp_path: Path, blanks: s
             starts_s = np.cumsum(durations)[:-2:2] * 256 / 22050
             known_s = np.array([token.start_s for token in utterance.reference.tokens])
             assert np.median(np.abs(starts_s - known_s)) < 0.03
+
+
+@pytest.mark.parametrize("format", ["matcha", "stylish"])
+def test_a_format_of_a_programs_own_tokens_says_so(
+    aligned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], format: str
+) -> None:
+    assert run(aligned, "--format", format, "--out", tmp_path / "o") == 0
+    assert f"{format}: it wants a duration for each" in capsys.readouterr().err

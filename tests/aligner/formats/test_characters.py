@@ -65,6 +65,7 @@ def test_the_characters_are_the_text_and_follow_each_other(tmp_path: Path, one: 
         ("1984 he", ["nineteen", "eighty", "four", "he"], [("1984", 1, 6), ("he", 7, 8)]),
         ("It: $5, no", ["it", "five", "dollars", "no"], [("It:", 1, 2), ("$5,", 3, 6), ("no", 7, 8)]),
         ("a a a a", ["a", "a", "a", "a"], [("a", 1, 2), ("a", 3, 4), ("a", 5, 6), ("a", 7, 8)]),
+        ("👍 ok", ["👍"], [("👍", 1, 2), ("ok", 2, 2)]),
         ("ice cream", ["ice cream"], [("ice", 1, 1.375), ("cream", 1.375, 2)]),
         ("STRASSE", ["straße"], [("STRASSE", 1, 2)]),
         ("no words here", ["other"], [("no", 1, 1.1818), ("words", 1.1818, 1.6364), ("here", 1.6364, 2)]),

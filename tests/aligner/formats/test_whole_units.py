@@ -1,10 +1,11 @@
 """Times as whole numbers of a unit."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_alignments import alignments, fewest_s, property_test
 
-from aligner.alignment import Alignment, Interval
+from aligner.alignment import Alignment, DoesNotFit, Interval
 from aligner.formats.whole_units import in_whole_units
 
 
@@ -27,6 +28,16 @@ def test_tokens_follow_each_other_and_words_are_theirs(one: Alignment, per_s: in
             assert abs(start - token.start_s * per_s) <= 0.5 + 1e-6
 
 
+def test_what_has_no_phones_or_too_many_is_refused() -> None:
+    with pytest.raises(DoesNotFit, match="u: has no phones"):
+        in_whole_units(Alignment("u", 1.0, (), ()), 1000)
+    many = Alignment.from_boundaries(
+        "u", ["a"] * 5, [0] * 5, ["a"], [0, 0.001, 0.002, 0.003, 0.0035, 0.004], 0.004
+    )
+    with pytest.raises(DoesNotFit, match="u: 5 tokens in 4 units of 1/1000 s"):
+        in_whole_units(many, 1000)
+
+
 def test_words_without_phones_keep_their_times() -> None:
     one = Alignment("u", 1.0, (), (Interval("a", 0.1, 0.25), Interval("b", 0.9999, 1.0)))
-    assert in_whole_units(one, 1000) == ([], [("a", 100, 250), ("b", 999, 1000)])
+    assert in_whole_units(one, 1000, words_alone=True) == ([], [("a", 100, 250), ("b", 999, 1000)])

@@ -13,7 +13,7 @@ from aligner.text.sounds import ipa_letters, is_vowel
         ("AXR", "ɚ"),
         ("n̩", "n"), ("ã", "a"), ("ç", "ç"), ("B", "b"), ("kʰ", "k"), ("a˥˩", "a"), ("a5", "a"), ("h#", ""),
         ("б", ""), ("spn", ""),
-        ("", ""), ("1", ""), ("?", ""), ("Ah", "ʌ"), ("XY", ""),
+        ("", ""), ("1", ""), ("?", ""), ("Ah", "ʌ"), ("XY", ""), ("dcl", "d"),
     ],
 )  # fmt: skip
 def test_letters_of_ipa(symbol: str, letters: str) -> None:
