@@ -20,6 +20,7 @@ COMMANDS = {
     "report": "write a page to see, hear and correct alignments in a browser",
     "export": "write alignments in another program's format",
     "features": "draw the features of a recording",
+    "doctor": "say what machine this is and what will be used, and try the search on it",
 }
 
 

@@ -34,6 +34,7 @@ ROOMS = [
         "align_shards",
         "align_corpus",
         "training",
+        "machine",
     ),
     *("cli", "commands"),  # cli.py finds commands by name
 ]
