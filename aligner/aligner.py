@@ -20,7 +20,7 @@ from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrect
 from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import LOWEST_RATE_HZ, read_audio, resample
-from aligner.corpus.recording import Recording, padded_audio
+from aligner.corpus.recording import Recording, checked_samples, padded_audio
 from aligner.devices import check_device
 from aligner.encoders import Encoder
 from aligner.errors import AlignerError, reason
@@ -32,10 +32,12 @@ from aligner.instantiate import UnknownSetting, instantiate
 from aligner.ragged import starts_of
 from aligner.search import (
     HeldBoundaries,
+    SpokenLikelihoods,
     TokenDurations,
     check_frames,
     choose_pronunciations,
     forced_alignment,
+    spoken_likelihoods,
 )
 from aligner.text.packed import PackedTexts, PackedTokens
 from aligner.text.reading import REFERENCE, TextReading
@@ -44,8 +46,6 @@ from aligner.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from aligner.text.phonemizer import Phonemizer
-
-_LOUDEST = 4.0  # of samples: resampling and mixing go beyond 1; integers that became floats go far beyond
 
 Result = TypeVar("Result")
 
@@ -201,6 +201,38 @@ class Aligner(nn.Module):
         """When each phone and word of a text is spoken in a recording.
 
         Args:
+            audio: As of `recording`, like `text` and `sample_rate_hz`.
+            text: As written, or a transcript.
+            sample_rate_hz: Of samples.
+
+        Raises:
+            AlignerError: As `recording` and `align_batch`.
+        """
+        return self.align_batch([self.recording(audio, text, sample_rate_hz)])[0]
+
+    @torch.inference_mode()
+    def likelihoods(self, recording: Recording) -> SpokenLikelihoods:
+        """The log-likelihood of every frame in the states of a recording's tokens, and the best path in it.
+
+        Args:
+            recording: As of `align_batch`. What a person set in it is not held.
+
+        Raises:
+            AlignerError: As `align_batch`.
+        """
+        audio, audio_lengths = self._padded([recording])
+        decoded, features = self._decode([recording], audio, audio_lengths, edges=False)
+        return spoken_likelihoods(self.encoder, features, decoded.tokens, self.vocabulary.symbols)
+
+    def recording(
+        self,
+        audio: str | Path | NDArray[np.float32],
+        text: str | Transcript,
+        sample_rate_hz: int | None = None,
+    ) -> Recording:
+        """A recording with its text, as this aligner takes it.
+
+        Args:
             audio: A sound file, or samples `[N]` in -1..1.
             text: As written, or a transcript.
             sample_rate_hz: Of samples.
@@ -216,9 +248,9 @@ class Aligner(nn.Module):
             if rate_hz < LOWEST_RATE_HZ:
                 raise AlignerError(f"{audio}: {rate_hz} Hz by its header; {LOWEST_RATE_HZ} are needed")
         else:
-            (samples, rate_hz), id, path = _checked_samples(audio, sample_rate_hz), "utterance", ""
+            (samples, rate_hz), id, path = checked_samples(audio, sample_rate_hz), "utterance", ""
         transcript = text if isinstance(text, Transcript) else self._read(id, text)
-        recording = Recording(
+        return Recording(
             id=id,
             audio=resample(samples, rate_hz, self.frontend.sample_rate_hz),
             transcript=transcript,
@@ -226,7 +258,6 @@ class Aligner(nn.Module):
             text="" if isinstance(text, Transcript) else text,
             path=path,
         )
-        return self.align_batch([recording])[0]
 
     def _read(self, id: str, text: str) -> Transcript:
         if self._phonemizer is None:
@@ -362,29 +393,3 @@ class Aligner(nn.Module):
 def _held(recordings: Sequence[Recording]) -> HeldBoundaries:
     kept = [recording.kept for recording in recordings]
     return HeldBoundaries([own.boundaries_s for own in kept], [own.pauses for own in kept])
-
-
-def _checked_samples(
-    audio: NDArray[np.float32], sample_rate_hz: int | None
-) -> tuple[NDArray[np.float32], int]:
-    if not isinstance(audio, np.ndarray | Tensor):
-        raise AlignerError(
-            f"audio is {type(audio).__name__}; the path of a sound file, or its samples as an array [N] with "
-            "sample_rate_hz, is needed"
-        )
-    if not isinstance(sample_rate_hz, int | float | np.number) or not sample_rate_hz >= LOWEST_RATE_HZ:
-        raise AlignerError(f"audio given as samples needs sample_rate_hz, at least {LOWEST_RATE_HZ}")
-    try:
-        samples = np.asarray(audio)
-    except (RuntimeError, TypeError) as error:  # a tensor with a gradient, on a GPU, in bfloat16
-        raise AlignerError(f"audio: {reason(error)}; pass audio.detach().cpu().float().numpy()") from error
-    if samples.ndim != 1 or not len(samples):
-        raise AlignerError(f"audio has shape {samples.shape}; one channel, [N], is needed")
-    if not np.issubdtype(samples.dtype, np.floating) or not np.isfinite(samples).all():
-        raise AlignerError(f"audio given as samples ({samples.dtype}) must be finite numbers in -1..1")
-    if (loudest := np.abs(samples).max()) > _LOUDEST:
-        raise AlignerError(
-            f"audio given as samples ({samples.dtype}) must be finite numbers in -1..1 (a peak up to "
-            f"{_LOUDEST:g} is taken), but reaches {loudest:g}; divide 16-bit samples by 32768"
-        )
-    return samples.astype(np.float32), sample_rate_hz

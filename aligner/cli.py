@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "measure boundary errors against reference times, of alignments or of a checkpoint",
     "report": "write a page to see, hear and correct alignments in a browser",
     "export": "write alignments in another program's format",
+    "plot": "draw an alignment, the likelihoods and the path, or durations, as PNG, SVG or PDF",
     "features": "draw the features of a recording",
     "doctor": "say what machine this is and what will be used, and try the search on it",
 }

@@ -1,17 +1,17 @@
-"""Pictures: an alignment over its log-mel, and the features that frontends make of a recording.
+"""Pictures: an alignment over its log-mel, what the search sees, durations, and features of a recording.
 
-N samples, S speech frames, C channels.
+N samples, S speech frames, C channels; in the matrix of likelihoods N states.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aligner.alignment import Alignment, FrameGrid, Interval
+from aligner.alignment import Alignment, FrameGrid, Interval, is_pause
 from aligner.errors import AlignerError
 from aligner.formats.atomic import atomic_write
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from aligner.frontends import Frontend
+    from aligner.search import SpokenLikelihoods
+
+PICTURE_FORMATS = ("png", "svg", "pdf")
 
 _INCHES_A_SECOND = 4.0  # a phone of 50 ms is then wide enough for its symbol
 _NARROWEST_INCHES = 8.0  # room for the title
@@ -40,6 +43,14 @@ _MEL_PART_FRAMES = 12000  # a minute
 MEL_RANGE_DB = 70.0
 
 _CHANNEL_NAMES = 12  # names on the axis of a panel of features
+# Of likelihoods, the colours begin where a third of the matrix is below: most of it is far from any path.
+_DARKEST_QUANTILE = 1 / 3
+_INCHES_A_TOKEN = 0.13  # a symbol of _SMALL_POINTS
+_HIGHEST_INCHES = 40.0
+_FRAMES_AN_INCH = 60.0
+_MOST_FRAMES = 6000
+_INCHES_A_BAR = 0.2
+
 _LARGEST_DEVIATION = 2.5  # colours end at this many standard deviations: 99 % of a Gaussian's values
 
 
@@ -81,7 +92,7 @@ def plot_alignment(
     words, mel, phones, scores = figure.subplots(
         4, 1, sharex=True, gridspec_kw={"height_ratios": [0.7, 4, 0.9, 0.9]}
     )
-    figure.suptitle(title, fontsize=_TITLE_POINTS)
+    figure.suptitle(title, fontsize=_TITLE_POINTS, parse_math=False)
     _draw_log_mel(mel, audio, sample_rate_hz)
     _draw_row(words, own_words, "words", fontsize=10)
     _draw_row(phones, own_tokens, "phones", fontsize=8)
@@ -95,6 +106,84 @@ def plot_alignment(
         figure.text(0.995, 0.995, "dashed: reference", color="crimson", ha="right", va="top", fontsize=8)
     scores.set_xlim(0, end_s)
     scores.set_xlabel("seconds")
+    return figure
+
+
+def plot_likelihoods(
+    likelihoods: "SpokenLikelihoods", title: str, most_frames: int = _MOST_FRAMES
+) -> "Figure":
+    """A picture of the matrix of likelihoods with the best path, as in the papers of Glow-TTS and Super-MAS.
+
+    Time goes to the right, the tokens go up, each as high as it has states. Colours are log-likelihoods less
+    the largest of each frame, which do not change the path.
+
+    Args:
+        likelihoods: Of one utterance.
+        title: Of the picture.
+        most_frames: Only so many are shown, with the states that the path visits in them, and the title says
+            so. By default as many as are in a minute of 10 ms.
+    """
+    own, most = likelihoods, most_frames
+    n_frames = own.matrix.shape[1]
+    if n_frames > most:
+        title += f": the first {most} of {n_frames} frames"
+        n_frames = most
+    ends = np.cumsum(own.durations)
+    rows = int(np.searchsorted(ends, n_frames)) + 1
+    ends = np.minimum(ends[:rows], n_frames)
+    matrix = own.matrix[:rows, :n_frames]
+    matrix = matrix - matrix.max(0)
+    first_rows = np.flatnonzero(np.diff(own.token[:rows], prepend=-1))
+    heights = np.diff(first_rows, append=rows)
+    height_inches = min(max(4.0, len(first_rows) * _INCHES_A_TOKEN + 1.0), _HIGHEST_INCHES)
+    figure = _figure(n_frames / _FRAMES_AN_INCH / _INCHES_A_SECOND, height_inches)
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=_TITLE_POINTS, parse_math=False)
+    image = axes.imshow(
+        matrix,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        vmin=float(np.quantile(matrix, _DARKEST_QUANTILE)),
+        vmax=0.0,
+        extent=(0, n_frames, 0, rows),
+    )
+    axes.stairs(np.arange(rows) + 0.5, [0, *ends], baseline=None, color="white", linewidth=2.2)
+    axes.stairs(np.arange(rows) + 0.5, [0, *ends], baseline=None, color="crimson", linewidth=1.2)
+    symbols = [own.symbols[place] for place in own.token[:rows][first_rows]]
+    axes.set_yticks(first_rows + heights / 2, symbols, fontsize=_SMALL_POINTS, parse_math=False)
+    axes.set_xlabel("frame")
+    axes.set_ylabel("token")
+    figure.colorbar(image, ax=axes, pad=0.01).set_label("log-likelihood, less the frame's largest")
+    return figure
+
+
+def plot_durations(alignment: Alignment, others: Mapping[str, Sequence[float]], title: str) -> "Figure":
+    """A picture of the durations of an utterance's tokens, beside what is usual for each.
+
+    Args:
+        alignment: The utterance. Of one of more than a minute the first is shown, and the title says so.
+        others: By symbol the lengths in seconds of the same token elsewhere; from the 5th to the 95th of 100
+            of them is drawn as a line, their median as a mark. Symbols may be missing.
+        title: Of the picture.
+    """
+    tokens = _until(_LONGEST_S, alignment.tokens)
+    if len(tokens) < len(alignment.tokens):
+        title += f": the first {_LONGEST_S:g} of {alignment.duration_s:.0f} s"
+    places = np.arange(len(tokens))
+    figure = _figure(len(tokens) * _INCHES_A_BAR / _INCHES_A_SECOND, height_inches=3.6)
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=_TITLE_POINTS, parse_math=False)
+    colours = ["lightgrey" if is_pause(token.symbol) else "steelblue" for token in tokens]
+    axes.bar(places, [1000 * (token.end_s - token.start_s) for token in tokens], color=colours, width=0.8)
+    for place, token in enumerate(tokens):
+        if len(usual_s := others.get(token.symbol, ())) > 1:
+            low, middle, high = 1000 * np.quantile(usual_s, (0.05, 0.5, 0.95))
+            axes.vlines(place, low, high, color="crimson", linewidth=1.0)
+            axes.plot(place, middle, "_", color="crimson")
+    axes.set_xticks(places, [token.symbol for token in tokens], fontsize=_SMALL_POINTS, parse_math=False)
+    axes.set_xlim(-0.6, len(tokens) - 0.4)
+    axes.set_ylabel("ms")
     return figure
 
 
@@ -126,7 +215,9 @@ def plot_features(
         else:
             _draw_channels(axes, values, frontend.channel_names, grid)
     panels[0].set_title(
-        f"{title}: {grid.hop_samples} samples a frame at {grid.sample_rate_hz} Hz", fontsize=_TITLE_POINTS
+        f"{title}: {grid.hop_samples} samples a frame at {grid.sample_rate_hz} Hz",
+        fontsize=_TITLE_POINTS,
+        parse_math=False,
     )
     panels[-1].set_xlabel("seconds")
     return figure
@@ -168,17 +259,41 @@ def log_mel_db(audio: NDArray[np.float32], sample_rate_hz: int) -> tuple[NDArray
 
 
 def save_picture(figure: "Figure", path: str | Path, dpi: int = _DOTS_AN_INCH) -> None:
-    """Write a figure as a PNG file, atomically.
+    """Write a figure as a PNG, SVG or PDF file, by the suffix, atomically; the same figure as the same bytes.
 
     Args:
-        figure: What `plot_alignment` or `plot_features` gave.
+        figure: What a function of this file gave.
         path: The file.
-        dpi: Dots an inch.
+        dpi: Dots an inch; of an SVG or PDF, those of the pictures in it.
+
+    Raises:
+        AlignerError: Another suffix.
     """
+    import matplotlib
+
+    format = picture_format(path)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
+    undated = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[format]
+    # Letters stay letters (type 42 in a PDF), which can be searched and which journals ask for.
+    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "aligner"}):
+        figure.savefig(buffer, format=format, dpi=dpi, metadata=undated)
     with atomic_write(path) as file:
         file.write(buffer.getvalue())
+
+
+def picture_format(path: str | Path) -> str:
+    """The format of a picture, by its suffix.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        AlignerError: Another suffix than those of `PICTURE_FORMATS`.
+    """
+    format = Path(path).suffix.lower().removeprefix(".")
+    if format not in PICTURE_FORMATS:
+        raise AlignerError(f"{path}: pictures are {', '.join(PICTURE_FORMATS)}; name one that ends so")
+    return format
 
 
 def _figure(duration_s: float, height_inches: float) -> "Figure":

@@ -26,6 +26,7 @@ from terminal import Program, Terminal, blocks
 from tiny_corpus import write_tiny_corpus
 
 from aligner import cli
+from aligner.alignment import Alignment, Interval
 from aligner.cli import COMMANDS, build_parser
 from aligner.corpus.prepared import load_utterances
 from aligner.formats import export, read, write_alignments
@@ -204,9 +205,11 @@ class World:
             shutil.copy("trained/checkpoints/last.ckpt", path)
 
         def aligned(path: Path) -> None:
-            write_alignments(
-                path / "alignments.jsonl.gz", [example(i, id=clip) for i, clip in enumerate(CLIPS)]
-            )
+            made = []
+            for number, clip in enumerate(CLIPS):
+                wav(Path(f"{clip}.wav").resolve())
+                made.append(of_recording(example(number, id=clip), Path(f"{clip}.wav").resolve()))
+            write_alignments(path / "alignments.jsonl.gz", made)
 
         def corrections(path: Path) -> None:
             known = [u.reference for u in load_utterances("prepared") if u.reference is not None]
@@ -263,6 +266,7 @@ class World:
             "filelist.txt": file_list, "consumer.txt": consumers_tokens,
             "last.ckpt": checkpoint, "runs/ljspeech/checkpoints/last.ckpt": checkpoint,
             **{f"{clip}.wav": wav for clip in (*CLIPS, "LJ001-0001")},
+            "mine.wav": lambda path: (wav(Path("LJ001-0002.wav")), shutil.move("LJ001-0002.wav", path)),
         }  # fmt: skip
 
     def _clip_texts(self) -> dict[str, str]:
@@ -290,6 +294,20 @@ class World:
             return status
         shutil.copytree(kept, self.output(words), dirs_exist_ok=True)
         return 0
+
+
+def of_recording(alignment: Alignment, path: Path) -> Alignment:
+    """A made-up alignment with the length of a recording."""
+    info = soundfile.info(path)
+    factor = info.duration / alignment.duration_s
+
+    def stretched(intervals: tuple[Interval, ...]) -> tuple[Interval, ...]:
+        return tuple(replace(i, start_s=i.start_s * factor, end_s=i.end_s * factor) for i in intervals)
+
+    return replace(
+        alignment, audio=str(path), duration_s=info.duration, tokens=stretched(alignment.tokens),
+        words=stretched(alignment.words),
+    )  # fmt: skip
 
 
 def write_shar(data: Path, folder: Path) -> None:

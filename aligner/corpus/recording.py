@@ -6,12 +6,18 @@ B batch, N samples.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from aligner.corpus.audio import LOWEST_RATE_HZ
 from aligner.corpus.kept import Kept
 from aligner.corpus.prepared import Utterance, load_audio
+from aligner.errors import AlignerError, reason
 from aligner.text.transcript import Transcript
+
+_LOUDEST = 4.0  # of samples: resampling and mixing go beyond 1; integers that became floats go far beyond
 
 
 @dataclass(frozen=True)
@@ -78,3 +84,38 @@ def padded_audio(audio: Sequence[Tensor], *, for_gpu: bool = False) -> tuple[Ten
         row[: len(own)] = own.numpy()
         row[len(own) :] = 0.0
     return batch, torch.tensor(lengths, dtype=torch.int64)
+
+
+def checked_samples(
+    audio: NDArray[np.float32], sample_rate_hz: int | None
+) -> tuple[NDArray[np.float32], int]:
+    """Samples that somebody else's code made, if they are a recording, and their rate.
+
+    Args:
+        audio: `[N]`, in -1..1.
+        sample_rate_hz: Of the samples.
+
+    Raises:
+        AlignerError: They are none; it says why.
+    """
+    if not isinstance(audio, np.ndarray | Tensor):
+        raise AlignerError(
+            f"audio is {type(audio).__name__}; the path of a sound file, or its samples as an array [N] with "
+            "sample_rate_hz, is needed"
+        )
+    if not isinstance(sample_rate_hz, int | float | np.number) or not sample_rate_hz >= LOWEST_RATE_HZ:
+        raise AlignerError(f"audio given as samples needs sample_rate_hz, at least {LOWEST_RATE_HZ}")
+    try:
+        samples = np.asarray(audio)
+    except (RuntimeError, TypeError) as error:  # a tensor with a gradient, on a GPU, in bfloat16
+        raise AlignerError(f"audio: {reason(error)}; pass audio.detach().cpu().float().numpy()") from error
+    if samples.ndim != 1 or not len(samples):
+        raise AlignerError(f"audio has shape {samples.shape}; one channel, [N], is needed")
+    if not np.issubdtype(samples.dtype, np.floating) or not np.isfinite(samples).all():
+        raise AlignerError(f"audio given as samples ({samples.dtype}) must be finite numbers in -1..1")
+    if (loudest := np.abs(samples).max()) > _LOUDEST:
+        raise AlignerError(
+            f"audio given as samples ({samples.dtype}) must be finite numbers in -1..1 (a peak up to "
+            f"{_LOUDEST:g} is taken), but reaches {loudest:g}; divide 16-bit samples by 32768"
+        )
+    return samples.astype(np.float32), sample_rate_hz

@@ -9,11 +9,13 @@ from aligner.search.forced_alignment import (
     token_durations,
 )
 from aligner.search.held import HeldBoundaries
+from aligner.search.likelihoods import SpokenLikelihoods, spoken_likelihoods
 from aligner.search.pronunciation import choose_pronunciations
 from aligner.search.viterbi import StatePaths, best_paths
 
 __all__ = [
     "HeldBoundaries",
+    "SpokenLikelihoods",
     "StatePaths",
     "TokenDurations",
     "align_states",
@@ -21,6 +23,7 @@ __all__ = [
     "check_frames",
     "choose_pronunciations",
     "forced_alignment",
+    "spoken_likelihoods",
     "states_of",
     "token_durations",
 ]

@@ -11,7 +11,15 @@ from matplotlib.axes import Axes
 from aligner.alignment import Alignment
 from aligner.errors import AlignerError
 from aligner.frontends import Energy, Mel
-from aligner.plot import log_mel_db, plot_alignment, plot_features, save_picture
+from aligner.plot import (
+    log_mel_db,
+    plot_alignment,
+    plot_durations,
+    plot_features,
+    plot_likelihoods,
+    save_picture,
+)
+from aligner.search import SpokenLikelihoods
 
 RATE_HZ = 16000
 
@@ -98,3 +106,57 @@ def test_of_a_long_recording_the_first_minute_is_shown() -> None:
     assert figure.get_suptitle() == "long: the first 60 of 90 s"
     assert figure.axes[3].get_xlim() == (0, 60)
     assert [len(axes.texts) for axes in figure.axes[:3]] == [120, 0, 120]
+
+
+def likelihoods(n_frames: int = 12) -> SpokenLikelihoods:
+    """Two states of `$a_{` and one of a pause, a third of the frames each."""
+    durations = np.full(3, n_frames // 3)
+    matrix = np.full((3, n_frames), -9.0, np.float32)
+    matrix[np.repeat(np.arange(3), durations), np.arange(n_frames)] = -2.0
+    return SpokenLikelihoods(matrix, durations, np.array([0, 0, 1]), ("$a_{", "sil"))
+
+
+def test_the_matrix_shows_the_path_over_its_likelihoods() -> None:
+    axes = plot_likelihoods(likelihoods(), "u$_{").axes[0]
+    assert axes.get_title() == "u$_{"
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["$a_{", "sil"]
+    assert axes.get_yticks().tolist() == [1.0, 2.5]  # the middle of two states, and of one
+    shown = np.asarray(axes.images[0].get_array())
+    assert shown.max(0).tolist() == [0.0] * 12
+    path = axes.patches[-1].get_data()  # the stairs
+    assert path.edges.tolist() == [0, 4, 8, 12]
+    for row, (start, end) in enumerate(((0, 4), (4, 8), (8, 12))):
+        assert path.values[row] == row + 0.5  # in the middle of the row that is likely there
+        assert (shown[row, start:end] == 0).all()
+
+
+def test_of_a_long_matrix_the_first_frames_are_shown() -> None:
+    axes = plot_likelihoods(likelihoods(12), "u", most_frames=6).axes[0]
+    assert axes.get_title() == "u: the first 6 of 12 frames"
+    assert np.asarray(axes.images[0].get_array()).shape == (2, 6)
+    assert axes.patches[-1].get_data().edges.tolist() == [0, 4, 6]
+
+
+def test_durations_stand_beside_the_usual_ones() -> None:
+    figure = plot_durations(alignment(), {"b": [0.1, 0.1, 0.1], "$a_{": [0.2]}, "u")
+    axes = figure.axes[0]
+    assert [bar.get_height() for bar in axes.containers[0]] == pytest.approx([200, 100, 200, 100])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["sil", "$a_{", "b", "sil"]
+    (median,) = axes.lines  # of b alone: one of a kind says nothing
+    assert [float(value[0]) for value in median.get_data()] == pytest.approx([2, 100])
+
+
+@pytest.mark.parametrize(("name", "begin"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml"), ("a.pdf", b"%PDF")])
+def test_pictures_are_of_three_kinds_and_the_same_each_time(tmp_path: Path, name: str, begin: bytes) -> None:
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        save_picture(plot_durations(alignment(), {}, "u"), tmp_path / folder / name)
+    assert (tmp_path / "one" / name).read_bytes().startswith(begin)
+    assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a", "png"])
+def test_other_kinds_of_pictures_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(AlignerError, match="pictures are png, svg, pdf"):
+        save_picture(plot_durations(alignment(), {}, "u"), tmp_path / name)
+    assert not list(tmp_path.iterdir())
