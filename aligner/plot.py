@@ -1,6 +1,6 @@
-"""Pictures: an alignment over its log-mel, what the search sees, durations, and features of a recording.
+"""Pictures: an alignment over its log-mel, what the search sees, durations, features.
 
-N samples, S speech frames, C channels; in the matrix of likelihoods N states.
+N samples, S speech frames, C channels, M states of the model; in the matrix of likelihoods N states.
 """
 
 import io
@@ -50,6 +50,7 @@ _HIGHEST_INCHES = 40.0
 _FRAMES_AN_INCH = 60.0
 _MOST_FRAMES = 6000
 _INCHES_A_BAR = 0.2
+_LETTERS_OF_A_BAR = 2  # more are written upwards
 
 _LARGEST_DEVIATION = 2.5  # colours end at this many standard deviations: 99 % of a Gaussian's values
 
@@ -181,9 +182,31 @@ def plot_durations(alignment: Alignment, others: Mapping[str, Sequence[float]], 
             low, middle, high = 1000 * np.quantile(usual_s, (0.05, 0.5, 0.95))
             axes.vlines(place, low, high, color="crimson", linewidth=1.0)
             axes.plot(place, middle, "_", color="crimson")
-    axes.set_xticks(places, [token.symbol for token in tokens], fontsize=_SMALL_POINTS, parse_math=False)
+    _name_bars(axes, [token.symbol for token in tokens])
     axes.set_xlim(-0.6, len(tokens) - 0.4)
     axes.set_ylabel("ms")
+    return figure
+
+
+def plot_occupancy(occupancy: NDArray[np.float64], symbols: Sequence[str]) -> "Figure":
+    """A picture of the frames that each state learnt from: the pause has one state, each phone as many.
+
+    Args:
+        occupancy: `[M]`, the pause's state first.
+        symbols: The vocabulary, the pause first.
+    """
+    states = (len(occupancy) - 1) // max(1, len(symbols) - 1)
+    starts = np.concatenate([[0], 1 + states * np.arange(len(symbols) - 1)])
+    figure = _figure(len(symbols) * _INCHES_A_BAR / _INCHES_A_SECOND, height_inches=3.6)
+    axes = figure.subplots()
+    for part in range(states):
+        own = starts[1:] + part
+        axes.bar(np.arange(1, len(symbols)) + 0.8 * (part + 0.5) / states - 0.4, occupancy[own], 0.8 / states)
+    axes.bar(0, occupancy[0], 0.8, color="lightgrey")
+    _name_bars(axes, symbols)
+    axes.set_xlim(-0.6, len(symbols) - 0.4)
+    axes.set_yscale("symlog")
+    axes.set_ylabel("frames")
     return figure
 
 
@@ -336,6 +359,13 @@ def _draw_channels(
     shown = sorted({round(i * (len(names) - 1) / (_CHANNEL_NAMES - 1)) for i in range(_CHANNEL_NAMES)})
     axes.set_yticks(shown, [names[i] for i in shown], fontsize=_SMALL_POINTS)
     axes.figure.colorbar(image, ax=axes, pad=0.01)
+
+
+def _name_bars(axes: "Axes", symbols: Sequence[str]) -> None:
+    upright = all(len(symbol) <= _LETTERS_OF_A_BAR for symbol in symbols)
+    axes.set_xticks(
+        range(len(symbols)), symbols, fontsize=_SMALL_POINTS, rotation=0 if upright else 90, parse_math=False
+    )
 
 
 def _draw_row(axes: "Axes", intervals: tuple[Interval, ...], name: str, fontsize: int) -> None:

@@ -231,9 +231,12 @@ class AlignerData(lightning.LightningDataModule):
 
     def val_dataloader(self) -> "Batches":
         """A sample of the corpus, the same for every process."""
+        return self._in_order(self.validation_sample())
+
+    def validation_sample(self) -> list[Utterance]:
+        """The utterances of `val_dataloader`."""
         measured = [utterance for utterance in self.utterances if utterance.reference is not None]
-        chosen = evenly_spread(measured or self.utterances, self.n_validation)
-        return self._in_order(chosen)
+        return evenly_spread(measured or self.utterances, self.n_validation)
 
     def normalisation_batches(self) -> "Batches":
         """What the statistics of the features are taken of, the same for every process."""

@@ -9,16 +9,19 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.aligner import Aligner
-from aligner.encoders.base import Emissions
+from aligner.encoders.base import Emissions, PackedStates
 from aligner.encoders.phone_mixtures import PhoneMixtures
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices
-from aligner.search import align_states, choose_pronunciations, states_of
+from aligner.ragged import Indices, inside
+from aligner.search import StatePaths, align_states, choose_pronunciations, states_of
+from aligner.text.packed import PackedTokens
 from aligner.training.data import Batch
+from aligner.training.figures import EpochFigures
 from aligner.training.flat_start import flat_states
 from aligner.training.init_alignments import InitialAlignment, states_of_frames
 from aligner.training.method import TrainingMethod
@@ -106,7 +109,10 @@ class EM(TrainingMethod):
         if module.trainer.is_last_batch:
             self._check_found()
             self.share_choices()
-            m_step(module).step()
+            step = m_step(module)
+            step.step()
+            if self.figures is not None:
+                self.figures.occupancy = getattr(step, "optimizer", step).occupancy
             for stream in encoder.streams:
                 stream.split(self._gaussians_in(min(epoch + 1, self.epochs - 1)))  # type: ignore[operator]
 
@@ -128,9 +134,12 @@ class EM(TrainingMethod):
             choice = self.choice(encoder, batch, features, emissions if due else None)
             tokens = batch.texts.tokens(choice)
             sequences = states_of(encoder, features, tokens)
-            paths = align_states(emissions.streams, features, sequences, check=False)
+            with self.searching():
+                paths = align_states(emissions.streams, features, sequences, check=False)
             self._found.append((batch.ids, paths.found.view(len(encoder.streams), -1).all(0)))
             states = paths.state_of_frame.view(len(encoder.streams), -1)
+            if self.figures is not None:
+                count_lengths(self.figures, tokens, sequences, paths)
             module.log(
                 "loss",
                 -paths.log_likelihood[: len(features.frames)].mean(),
@@ -173,7 +182,8 @@ class EM(TrainingMethod):
     ) -> Indices:
         """The pronunciations chosen so far, or anew by emissions, as `PackedTexts.tokens` takes them."""
         if emissions is not None:
-            choice = choose_pronunciations(encoder, emissions.joint, features, batch.texts)
+            with self.searching():
+                choice = choose_pronunciations(encoder, emissions.joint, features, batch.texts)
             self._variants.update(zip(batch.ids, batch.texts.variants_of(choice), strict=True))
         else:
             choice = batch.texts.choice_of([self._variants.get(id) for id in batch.ids])
@@ -202,6 +212,29 @@ class EM(TrainingMethod):
         return torch.where(is_known.to(flat.device), torch.from_numpy(found).to(flat.device), flat)
 
 
+def count_lengths(
+    figures: EpochFigures, tokens: PackedTokens, sequences: PackedStates, paths: StatePaths
+) -> None:
+    """Count the durations of tokens on the paths of the first stream.
+
+    Args:
+        figures: Where they are counted.
+        tokens: Of a batch.
+        sequences: Their states.
+        paths: Through these, first those of the first stream.
+    """
+    device = paths.durations.device
+
+    def on_device(values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values).to(device, non_blocking=True)
+
+    own = paths.durations[: len(sequences.lengths)].flatten()
+    is_state = on_device(np.flatnonzero(inside(sequences.lengths)))
+    durations = torch.zeros(len(tokens.token_ids), dtype=torch.int64, device=device)
+    durations.index_add_(0, on_device(sequences.token), own[is_state])
+    figures.count(on_device(tokens.token_ids), durations)
+
+
 class MStep(torch.optim.Optimizer):
     """The M-step as an optimizer, because Lightning counts and checkpoints steps of optimizers only.
 
@@ -215,11 +248,14 @@ class MStep(torch.optim.Optimizer):
         # An optimizer must have parameters; it never looks at these.
         super().__init__([stream.phones.mean for stream in encoder.streams], {})  # type: ignore[union-attr,misc,arg-type]
         self._encoder = encoder
+        self.occupancy: Tensor | None = None  # of the first stream, `[M]`, in the last step
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Add up the statistics of all processes, and update the mixtures."""
         streams = list(self._encoder.streams)
         add_up(s for stream in streams for mixtures in stream.mixtures for s in mixtures.statistics)  # type: ignore[union-attr]
+        first: Any = streams[0]
+        self.occupancy = torch.cat([mixtures.occupancy.sum(1) for mixtures in first.mixtures])
         for stream in streams:
             stream.update(_LEAST_VARIANCE)  # type: ignore[operator]
 

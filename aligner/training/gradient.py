@@ -23,7 +23,7 @@ from aligner.ragged import padded
 from aligner.search import StatePaths, align_states, states_of
 from aligner.text.packed import PackedTokens
 from aligner.training.data import Batch
-from aligner.training.em import EM, MStep, accumulate, m_step
+from aligner.training.em import EM, MStep, accumulate, count_lengths, m_step
 from aligner.training.init_alignments import InitialAlignment
 from aligner.training.method import TrainingMethod
 from aligner.training.processes import add_up
@@ -139,6 +139,7 @@ class Gradient(TrainingMethod):
             parameter.grad = gradient.div_(size.clamp(min=1))  # 0 where all of a batch was refused
         module.clip_gradients(optimizer, gradient_clip_val=_GRADIENT_CLIP, gradient_clip_algorithm="norm")
         optimizer.step()
+        module.log("learning_rate", optimizer.param_groups[0]["lr"], batch_size=1)
         module.lr_schedulers().step()  # type: ignore[union-attr]
         mean = loss / size.clamp(min=1)
         module.log("loss", mean, prog_bar=True, on_epoch=True, on_step=False, batch_size=max(1, n_frames))
@@ -166,7 +167,10 @@ class Gradient(TrainingMethod):
         offsets = encoder.offsets(tokens, device)
         states = states_of(encoder, features, tokens)
         emissions = encoder.emissions_of(features, tokens, [own.detach() for own in offsets])
-        paths = align_states(emissions.streams, features, states)
+        with self.searching():
+            paths = align_states(emissions.streams, features, states)
+        if self.figures is not None:
+            count_lengths(self.figures, tokens, states, paths)
         del emissions  # of a long text as large as all that follows
         found = _states_of_frames(encoder, tokens, states, paths)
         symbols = encoder.symbols(tokens, device)

@@ -3,6 +3,7 @@
 B batch, F packed frames.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from aligner.aligner import Aligner
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
 from aligner.training.data import Batch
+from aligner.training.figures import EpochFigures
 from aligner.training.init_alignments import InitialAlignment
 
 
@@ -22,6 +24,8 @@ class TrainingMethod:
     #: Whether several processes share out each batch, so that a step of all is a step of one, or the
     #: utterances of the epoch, so that each has fewer steps.
     shares_batches: bool = True
+    #: Where `step` counts what it can of the epoch; set before each. None: nobody asks.
+    figures: EpochFigures | None = None
 
     def hours_in(self, epoch: int) -> float | None:
         """How much of a large corpus an epoch hears; None: all of it.
@@ -57,6 +61,10 @@ class TrainingMethod:
             versions: Their features as recorded, then perturbed versions with the same frames.
         """
         raise NotImplementedError
+
+    def searching(self) -> contextlib.AbstractContextManager[None]:
+        """To be entered around the search in `step`, whose share of the time is then shown."""
+        return contextlib.nullcontext() if self.figures is None else self.figures.search.running()
 
     def start_from(self, alignments: Mapping[str, InitialAlignment]) -> None:
         """Start from known times, by utterance id, instead of a flat start; ids may be missing.

@@ -12,19 +12,18 @@ from torch import Tensor
 
 from aligner.align_corpus import align_usable, load_usable
 from aligner.aligner import Aligner
-from aligner.alignment import Alignment
 from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S
 from aligner.checkpoint import CHECKPOINT_KEY
-from aligner.corpus.prepared import Utterance, load_audio
 from aligner.encoders import Encoder
 from aligner.errors import reason
 from aligner.evaluate import boundary_figures, compare
 from aligner.frontends import Frontend
 from aligner.instantiate import public_path
-from aligner.plot import plot_alignment
+from aligner.training.board import pictured, show_figures, show_utterance
 from aligner.training.calibration import calibrate
 from aligner.training.data import AlignerData, Batch
 from aligner.training.feature_store import FeatureStore
+from aligner.training.figures import EpochFigures
 from aligner.training.method import TrainingMethod
 from aligner.training.processes import gathered
 from aligner.training.usable import NothingToTrainOn, fit_normalisation, usable_versions
@@ -113,12 +112,21 @@ class AlignerModule(lightning.LightningModule):
         """One step of the training method on the batch as recorded and, if asked for, in other voices."""
         if batch_index == 0:  # only now: a loader may or may not draw when an epoch starts
             torch.manual_seed(self.seed + self.current_epoch + _RANK_SEED * self.global_rank)
-        usable, versions, refused = usable_versions(self.aligner, batch, self._kept, self.perturbation)
-        self._data.refused |= refused
-        self.method.step(self, self.aligner, usable, versions)
+        figures = self.method.figures
+        assert figures is not None
+        with figures.step.running():
+            usable, versions, refused = usable_versions(self.aligner, batch, self._kept, self.perturbation)
+            self._data.refused |= refused
+            self.method.step(self, self.aligner, usable, versions)
+        figures.step_done(len(versions[0].frames) if len(usable) else 0)
+
+    def on_train_epoch_start(self) -> None:
+        """Begin to count."""
+        self.method.figures = EpochFigures(len(self.aligner.vocabulary), self.device)
 
     def on_train_epoch_end(self) -> None:
-        """Agree with other processes on what was refused; after the last epoch, calibrate the confidence."""
+        """Log how fast it went, agree with other processes on what was refused, and calibrate in the end."""
+        self._log_speed()
         data = self._data
         data.refused = {id: why for own in gathered(data.refused) for id, why in own.items()}
         usable = [utterance for utterance in data.utterances if utterance.id not in data.refused]
@@ -128,6 +136,14 @@ class AlignerModule(lightning.LightningModule):
             self.eval()
             calibrate(self.aligner, usable, self.seed)
             self.train()
+
+    def _log_speed(self) -> None:
+        """Frames a second, of all processes if they are alike, and the search's part of the steps' time."""
+        figures, self.method.figures = self.method.figures, None
+        assert figures is not None
+        self.log("frames_per_s", figures.frames_a_second() * self.trainer.world_size)
+        if (share := figures.search_share()) is not None:
+            self.log("search_share", share)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what `Aligner.load` and a resumed run need."""
@@ -143,11 +159,12 @@ class AlignerModule(lightning.LightningModule):
         self.method.load_state_dict(checkpoint["training"])
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to collect boundary errors."""
+        """Begin to collect boundary errors, and choose what to draw."""
+        self._pictured = pictured(self._data.validation_sample())
         self._errors_ms: dict[str, list[float]] = {"words": [], "phones": []}
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Boundary errors where the corpus has reference times, and a picture of the first alignment."""
+        """Boundary errors where the corpus has reference times, and pictures of a few utterances."""
         if self.trainer.sanity_checking:
             return
         rate_hz = self.aligner.frontend.sample_rate_hz
@@ -161,25 +178,36 @@ class AlignerModule(lightning.LightningModule):
                 errors = compare(alignments[utterance.id], utterance.reference)
                 self._errors_ms["words"] += [*errors.word_starts_ms, *errors.word_ends_ms]
                 self._errors_ms["phones"] += errors.phones_ms
-        if batch_index == 0 and aligned:
-            self._show(alignments[aligned[0].id], aligned[0])
+            if utterance.id in self._pictured:
+                self._show(utterance.id, show_utterance, self.aligner, utterance, alignments[utterance.id])
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean boundary errors."""
+        """Log the mean boundary errors; of an epoch of training show what it counted."""
         for level, errors_ms in self._errors_ms.items():
             if errors_ms:
                 figures = boundary_figures(errors_ms)
                 self.log(f"{level}_error_ms", float(figures["mean_ms"] or 0.0), prog_bar=True)
                 self.log(f"{level}_within_20ms", float(figures["within_20ms"] or 0.0))
+        if self.method.figures is not None:
+            symbols, hop_s = self.aligner.vocabulary.symbols, self.aligner.frontend.grid.hop_s
+            self._show("the epoch", show_figures, self.method.figures, symbols, hop_s)
 
-    def _show(self, alignment: Alignment, utterance: Utterance) -> None:
-        rate_hz = self.aligner.frontend.sample_rate_hz
+    @property
+    def _board(self) -> Any:
+        """TensorBoard's writer; None where there is none, or another process has it."""
+        board = getattr(self.logger, "experiment", None)
+        return board if self.trainer.is_global_zero and hasattr(board, "add_figure") else None
+
+    def _show(self, what: str, show: Callable[..., None], *shown: Any) -> None:
+        """Show something on TensorBoard; what goes wrong is told in the end.
+
+        Args:
+            what: It is.
+            show: Of `board`.
+            *shown: Its arguments after the writer and the epoch.
+        """
         try:
-            board = getattr(self.logger, "experiment", None)
-            if not hasattr(board, "add_figure"):
-                return
-            audio = load_audio(utterance, rate_hz).numpy()
-            figure = plot_alignment(alignment, audio, rate_hz, utterance.reference)
-            board.add_figure("alignment", figure, self.current_epoch)  # type: ignore[union-attr]
+            if (board := self._board) is not None:
+                show(board, self.current_epoch, *shown)
         except Exception as error:  # a picture is worth no training: librosa, matplotlib, TensorBoard, a disk
-            self.problem = f"there is no picture of {utterance.id}: {reason(error)}"
+            self.problem = f"there is no picture of {what}: {reason(error)}"
