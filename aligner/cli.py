@@ -5,9 +5,11 @@ import contextlib
 import importlib.metadata
 import io
 import json
+import os
 import re
 import sys
-from typing import NoReturn
+from collections.abc import Iterator
+from typing import NoReturn, TextIO
 
 from aligner.errors import AlignerError, did_you_mean
 
@@ -57,6 +59,11 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
         )
         if name == command:
             importlib.import_module(f"aligner.commands.{name}").add_arguments(subparser)
+            subparser.add_argument(
+                "--quiet",
+                action="store_true",
+                help="print no tables, no progress and no summary; notes and what went wrong stay, on stderr",
+            )
             subparser.add_argument("--json", action="store_true", help="end with one line of JSON on stdout")
             subparser.set_defaults(options=re.findall(r"--[\w-]+", subparser.format_usage()))
     return parser
@@ -134,9 +141,42 @@ def _run(command: str | None, argv: list[str]) -> int:
         prog = f"aligner {args.command}"
         print(f"{prog}: {empty} is empty; usage: {prog} --help", file=sys.stderr)
         raise SystemExit(2)
-    summary = importlib.import_module(f"aligner.commands.{args.command}").run(args)
+    module = importlib.import_module(f"aligner.commands.{args.command}")
+    with _quiet() if args.quiet else contextlib.nullcontext():
+        summary = module.run(args)
+        print(module.in_a_line(summary))
     print(f"{json.dumps(summary)}\n" if args.json else "", end="", flush=True)  # a full disk is said here
     return 0
+
+
+class _NoTerminal(io.TextIOBase):
+    """A stream that is no terminal, so that nobody draws progress on it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return False
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what is printed on stdout, and let stderr seem no terminal: what it gets is not progress, then."""
+    with (
+        open(os.devnull, "w", encoding="utf-8", errors="backslashreplace") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(_NoTerminal(sys.stderr)),  # type: ignore[type-var]
+    ):
+        yield
 
 
 def _write_any_text() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import tomllib
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -63,3 +64,15 @@ def test_every_requirement_is_in_the_tested_set() -> None:
     )  # no paths, no ranges
     wanted = sum(PROJECT["optional-dependencies"].values(), PROJECT["dependencies"])
     assert {re.split(r"[\[<>=]", requirement)[0] for requirement in wanted} <= pinned
+
+
+def test_the_citation_says_what_the_package_says() -> None:
+    """What the Citation File Format 1.2.0 requires, and what changes with a release."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["message"]
+    assert citation["authors"] == [{"name": "The mas-aligner authors"}]
+    assert citation["title"] == PROJECT["name"]
+    assert (citation["version"], citation["license"]) == (PROJECT["version"], PROJECT["license"])
+    assert set(citation["keywords"]) <= set(PROJECT["keywords"])
+    assert citation["abstract"].strip() == PROJECT["description"]

@@ -147,6 +147,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def in_a_line(summary: dict[str, Any]) -> str:
+    """What was done, in the end."""
+    counts = f"{summary['aligned']} utterances aligned, {summary['failed']} not"
+    if "shard" in summary:
+        which = f"shard {summary['shard']} of {summary['of']}"
+        return f"{which}: {counts}, in {summary['seconds']:.0f} s; the last shard to end puts all together"
+    return f"{counts}: {60 * summary['hours']:.1f} min of audio in {summary['seconds']:.0f} s"
+
+
 def _check_out(out: Path) -> None:
     """Refuse to write into a prepared corpus: what then reads the folder cannot tell which of the two it is.
 
@@ -173,7 +182,10 @@ def _align(
     if roots:
         _check_names(args.data, roots, settings, args.overwrite or (args.out / _EXPORTING).exists())
     lists = AlignmentLists()
-    with output_folder(args.out, shard.name if shard else ""), progress_bar("aligning") as on_progress:
+    with (
+        output_folder(args.out, shard.name if shard else ""),
+        progress_bar("aligning (s)") as on_progress,
+    ):
         corpus = align_corpus(
             checkpoint,
             args.data,
@@ -191,11 +203,7 @@ def _align(
 
 
 def _shard_summary(shard: "Shard", corpus: "AlignedCorpus", seconds: float) -> dict[str, Any]:
-    """What one shard says while others are still to come."""
-    print(
-        f"shard {shard.number} of {shard.of}: {len(corpus.aligned)} utterances aligned, {len(corpus.failed)} "
-        f"not, in {seconds:.0f} s; the last shard to end puts all together"
-    )
+    """The figures of one shard while others are still to come."""
     return {
         "shard": shard.number,
         "of": shard.of,
@@ -262,5 +270,3 @@ def _print_summary(
             f"times are probably wrong; see {listing}",
             file=sys.stderr,
         )
-    counts = f"{len(corpus.aligned)} utterances aligned, {len(corpus.failed)} not"
-    print(f"{counts}: {corpus.audio_s / 60:.1f} min of audio in {seconds:.0f} s")

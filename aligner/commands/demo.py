@@ -119,6 +119,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return summary
 
 
+def in_a_line(summary: dict[str, Any]) -> str:
+    """How it went, in the end."""
+    did = f"{summary['utterances']} sentences spoken, learnt and aligned in {summary['seconds']:.0f} s"
+    found_ms, uniform_ms = summary["phone_error_ms"], summary["uniform_error_ms"]
+    return f"{did}: mean phone error {found_ms:.1f} ms, of a uniform split {uniform_ms:.1f} ms"
+
+
 def _judge(summary: dict[str, Any]) -> None:
     """Say whether the error is far below a uniform split's.
 
@@ -179,7 +186,7 @@ def _command(name: str, *arguments: str) -> dict[str, Any]:
 
 
 def _announce(step: str) -> None:
-    print(f"demo: {step}", file=sys.stderr, flush=True)
+    print(f"demo: {step}", flush=True)
 
 
 def _draw_typical(alignments: "list[Alignment]", exact: "dict[str, Alignment]", path: Path) -> str:

@@ -59,8 +59,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             f"{len(bad)} of {len(results)} backends are wrong here: report all of the above; until then name "
             "another one (backend= of mas.search), or another device (--device cpu)"
         )
-    print("The search is right here. If something else is wrong, paste all of this into the report of it.")
     return {"machine": dict(machine), "used": dict(used), "search": results}
+
+
+def in_a_line(summary: dict[str, Any]) -> str:
+    """What came of it, in the end."""
+    return "The search is right here. If something else is wrong, paste all of this into the report of it."
 
 
 def _positive(given: str) -> float:

@@ -93,6 +93,17 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return summary
 
 
+def in_a_line(summary: dict[str, Any]) -> str:
+    """What was found, in the end."""
+    means = [
+        f"{level} {summary[level]['mean_ms']:.1f} ms"
+        for level in ("words", "phones")
+        if summary[level]["mean_ms"] is not None
+    ]
+    found = ", ".join(means) or "none to compare"
+    return f"{summary['utterances']} utterances compared, mean error of a boundary: {found}"
+
+
 def _check_form(args: argparse.Namespace) -> None:
     """Raise WrongArguments unless the arguments are those of one of the two forms, complete."""
     on_disk = {"ALIGNMENTS": args.alignments, "--reference": args.reference, "--tier": args.tier}

@@ -125,8 +125,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     roots = {name: args.out / name if len(formats) > 1 else args.out for name in formats}
     settings = _settings(args)
     check_grid(formats, settings.grid)
-    damage, unreadable = _check(args.alignments, roots, settings, args.overwrite)
-    results = _export_all(args.alignments, roots, settings, args.jobs or os.cpu_count() or 1)
+    damage, unreadable, readable = _check(args.alignments, roots, settings, args.overwrite)
+    results = _export_all(args.alignments, roots, settings, args.jobs or os.cpu_count() or 1, readable)
     for result in results.values():
         result["refused"] = [*map(str, damage), *unreadable, *result["refused"]]
     rows = [
@@ -141,6 +141,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if damage:
         raise AlignerError(f"a part only was written: {damage[0]}")
     return {"formats": results, "out": str(args.out)}
+
+
+def in_a_line(summary: dict[str, Any]) -> str:
+    """What was written, in the end."""
+    formats = summary["formats"]
+    files = sum(result["files"] for result in formats.values())
+    refused = sum(len(result["refused"]) for result in formats.values())
+    most = max(result["utterances"] for result in formats.values())
+    return f"{most} utterances as {', '.join(formats)}: {files} files in {summary['out']}, {refused} refused"
 
 
 def _first_line(writer: type) -> str:
@@ -174,9 +183,9 @@ def _settings(args: argparse.Namespace) -> "ExportSettings":
 
 def _check(
     source: Path, roots: dict[str, Path], settings: "ExportSettings", overwrite: bool
-) -> tuple[list[AlignerError], list[str]]:
-    """Read everything once before anything is written; returns why a manifest cannot be read to its end, and
-    why utterances cannot be read.
+) -> tuple[list[AlignerError], list[str], int]:
+    """Read everything once before anything is written; returns why a manifest cannot be read to its end, why
+    utterances cannot be read, and how many can.
 
     Raises:
         AlignerError: There is nothing to export, two names clash, or files of somebody else are in the way.
@@ -206,35 +215,35 @@ def _check(
         raise AlignerError(
             f"{source}: no alignments in it; name what `aligner align` wrote (`aligner prepare` writes none)"
         )
-    return damage, unreadable
+    return damage, unreadable, readable
 
 
 def _export_all(
-    source: Path, roots: dict[str, Path], settings: "ExportSettings", jobs: int
+    source: Path, roots: dict[str, Path], settings: "ExportSettings", jobs: int, readable: int
 ) -> dict[str, dict[str, Any]]:
     """Write the formats in up to `jobs` processes; returns the figures of each format."""
     names = list(roots)
     groups = [{name: roots[name] for name in names[job::jobs]} for job in range(min(jobs, len(names)))]
     if len(groups) == 1:
-        return _export_group(source, groups[0], settings, show_progress=True)
+        return _export_group(source, groups[0], settings, show_of=readable)
     results: dict[str, dict[str, Any]] = {}
     # Not fork: torch's threads do not survive it.
     with ProcessPoolExecutor(len(groups) - 1, get_context("spawn")) as pool:
         others = [pool.submit(_export_group, source, group, settings) for group in groups[1:]]
-        results.update(_export_group(source, groups[0], settings, show_progress=True))
+        results.update(_export_group(source, groups[0], settings, show_of=readable))
         for other in others:
             results.update(other.result())
     return {name: results[name] for name in names}
 
 
 def _export_group(
-    source: Path, roots: dict[str, Path], settings: "ExportSettings", show_progress: bool = False
+    source: Path, roots: dict[str, Path], settings: "ExportSettings", show_of: int | None = None
 ) -> dict[str, dict[str, Any]]:
     from aligner.formats import export, read
 
     alignments: Iterable[Alignment] = read(source, on_error=lambda error: None)  # named by `_check`
-    if show_progress:
-        alignments = progress(alignments, "exporting")
+    if show_of is not None:
+        alignments = progress(alignments, "exporting", show_of)
     return {name: asdict(result) for name, result in export(alignments, roots, settings).items()}
 
 

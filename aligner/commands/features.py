@@ -109,7 +109,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for name, count in channels.items():
         names = parts[name].channel_names
         print(f"  {name}: {count} channels, {names[0]} to {names[-1]}")
-    print(f"picture: {out}")
     return {
         "out": str(out),
         "frontend": args.frontend,
@@ -117,6 +116,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "frames": frames,
         "channels": channels,
     }
+
+
+def in_a_line(summary: dict[str, Any]) -> str:
+    """What was drawn, in the end."""
+    return f"picture: {summary['out']}"
 
 
 def _about(assignments: list[str]) -> str:

@@ -95,6 +95,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return {**summary, "refused": len(refused)}
 
 
+def in_a_line(summary: dict[str, Any]) -> str:
+    """What was trained, in the end."""
+    epochs = f"{summary['epochs']} epochs in {summary['seconds']:.0f} s"
+    return f"{epochs}, {summary['refused']} utterances refused: {summary['checkpoint']}"
+
+
 def _print_summary(summary: dict[str, Any], data: Path | None) -> None:
     rows = [
         ("checkpoint", summary["checkpoint"]),

@@ -9,8 +9,17 @@ from typing import TypeVar
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, track
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 SHOWN = 10  # failed utterances listed on the terminal; the file beside the output has all
 Item = TypeVar("Item")
@@ -24,17 +33,35 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
         what: The text beside the bar.
         total: How many items there are, where `len(items)` does not say.
     """
-    console = Console(stderr=True)
-    return track(items, what, total, console=console, disable=not console.is_terminal, transient=True)
+    with _bar() as bar:
+        yield from bar.track(items, total, description=what)
 
 
 @contextlib.contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[float, float], None]]:
     """A progress bar on stderr, if stderr is a terminal, moved by calling `update(done, total)`."""
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+    with _bar() as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class _Rate(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        """As of every column."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.3g}/s" if speed else "")
+
+
+def _bar() -> Progress:
+    """A bar with how many of how many, how many a second, and the time left."""
+    console = Console(stderr=True)
+    columns = (
+        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate()),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
 
 
 def write_tsv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

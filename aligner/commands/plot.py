@@ -95,8 +95,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         save_picture(figure, out)
     if any("missing from font" in str(warning.message) for warning in caught):
         print("note: matplotlib's font lacks some characters; they are drawn as boxes", file=sys.stderr)
-    print(f"{args.show} of {id}: {out}")
     return {"out": str(out), "utterance": id, "show": args.show}
+
+
+def in_a_line(summary: dict[str, Any]) -> str:
+    """What was drawn, in the end."""
+    return f"{summary['show']} of {summary['utterance']}: {summary['out']}"
 
 
 def _check_form(args: argparse.Namespace) -> None:

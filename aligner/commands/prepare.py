@@ -103,6 +103,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return _prepare(args)
 
 
+def in_a_line(summary: dict[str, Any]) -> str:
+    """What was prepared, in the end."""
+    counts = f"{summary['utterances']} utterances prepared, {summary['refused']} refused"
+    return f"{counts}: {60 * summary['hours']:.1f} min of audio in {summary['out']}"
+
+
 def _prepare(args: argparse.Namespace) -> dict[str, Any]:
     from aligner.corpus.check_corpus import check_corpus
     from aligner.corpus.plausibility import doubts_about_list, doubts_about_speech, refuse_if_certain

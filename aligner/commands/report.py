@@ -103,14 +103,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             on_progress,
         )
     print_failures("without sound", by_reason(report.silent))
-    print(f"{report.utterances} of {report.of} utterances: open {args.out / PAGE} in a browser")
     return {
         "out": str(args.out),
+        "page": str(args.out / PAGE),
         "utterances": report.utterances,
         "of": report.of,
         "without_sound": len(report.silent),
         "not_read": len(damage),
     }
+
+
+def in_a_line(summary: dict[str, Any]) -> str:
+    """What was written, in the end."""
+    return f"{summary['utterances']} of {summary['of']} utterances: open {summary['page']} in a browser"
 
 
 def _overview(args: argparse.Namespace, suspicions: dict[str, str]) -> "Overview":

@@ -1,10 +1,12 @@
 """The command line as a whole: help, exit statuses, JSON."""
 
 import argparse
+import importlib
 import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ def test_help_of_every_command_shows_an_example(command: str, capsys: pytest.Cap
     assert "example" in shown
     assert f"  aligner {command}" in shown
     assert "--json" in shown
+    assert "--quiet" in shown
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,6 +69,9 @@ class Pretended:
             raise self.outcome
         return self.outcome
 
+    def in_a_line(self, summary: dict[str, int]) -> str:
+        return f"done {summary}"
+
 
 @pytest.mark.parametrize(
     ("outcome", "status"), [({"n": 1}, 0), (AlignerError("no"), 1), (KeyboardInterrupt(), 130)]
@@ -82,11 +88,45 @@ def test_exit_statuses(
     if status == 0:
         assert json.loads(out.splitlines()[-1]) == outcome
         assert cli.main(["demo"]) == 0
-        assert capsys.readouterr().out == "a table\n"
+        assert capsys.readouterr().out == f"a table\ndone {outcome}\n"
     else:
         assert out == "a table\n"
         assert err.startswith("aligner demo: ")
         assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_can_be_quiet_and_ends_with_a_line(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = importlib.import_module(f"aligner.commands.{command}")
+    assert callable(module.in_a_line)
+    seen: list[bool] = []
+
+    def run(args: argparse.Namespace) -> dict[str, int]:
+        print("a table of \ud83d")  # no Unicode
+        print("note: something", file=sys.stderr)
+        seen.append(sys.stderr.isatty())
+        return {"n": 1}
+
+    pretended = SimpleNamespace(add_arguments=lambda _: None, run=run, in_a_line=lambda _: "done")
+    monkeypatch.setattr(cli.importlib, "import_module", lambda name: pretended)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert cli.main([command, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "note: something\n")
+    assert cli.main([command, "--quiet", "--json"]) == 0
+    assert capsys.readouterr() == ('{"n": 1}\n', "note: something\n")
+    assert cli.main([command]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "done"
+    assert seen == [False, False, True]
+
+
+def test_a_quiet_command_says_what_went_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli.importlib, "import_module", lambda name: Pretended(AlignerError("no")))
+    assert cli.main(["demo", "--quiet"]) == 1
+    assert capsys.readouterr() == ("", "aligner demo: no\n")
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +150,8 @@ def _run_with(body: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
     code = (
         "import sys, types; from aligner import cli\n"
         f"def run(args):\n    {body}\n    return {{}}\n"
-        "pretended = types.SimpleNamespace(add_arguments=lambda parser: None, run=run)\n"
+        "nothing = lambda _: ''\n"
+        "pretended = types.SimpleNamespace(add_arguments=nothing, run=run, in_a_line=nothing)\n"
         "cli.importlib = types.SimpleNamespace(\n"
         "    import_module=lambda name: pretended, metadata=cli.importlib.metadata\n"
         ")\n"
