@@ -82,11 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Draw it; returns what was drawn and where."""
+    from aligner.formats.writer import safe_name
     from aligner.plot import picture_format, save_picture
 
     _check_form(args)
-    stem = Path(args.utterance).stem if Path(args.utterance).is_file() else args.utterance
-    out = args.out or Path(f"{stem.replace('/', '-')}-{args.show}.png")
+    out = args.out or Path(f"{safe_name(_id(args))}-{args.show}.png")
     picture_format(out)
     id, figure = _of_alignments(args) if args.alignments else _aligned_now(args)
     with warnings.catch_warnings(record=True) as caught:
@@ -101,6 +101,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def in_a_line(summary: dict[str, Any]) -> str:
     """What was drawn, in the end."""
     return f"{summary['show']} of {summary['utterance']}: {summary['out']}"
+
+
+def _id(args: argparse.Namespace) -> str:
+    """The utterance's id: what was named, or, where that is a recording, its name."""
+    path = Path(args.utterance)
+    return path.stem if path.is_file() else args.utterance
 
 
 def _check_form(args: argparse.Namespace) -> None:
@@ -136,15 +142,15 @@ def _of_alignments(args: argparse.Namespace) -> "tuple[str, Figure]":
     lengths_s: dict[str, list[float]] = defaultdict(list)
     for alignment in read(args.alignments, on_error=lambda error: None):
         ids.append(alignment.id)
-        if alignment.id == args.utterance:
+        if alignment.id == _id(args):
             found = alignment
             if args.show != "durations":
                 break
         for token in alignment.tokens:
             lengths_s[token.symbol].append(token.end_s - token.start_s)
     if found is None:
-        near = did_you_mean(args.utterance, ids)
-        raise AlignerError(f"{args.utterance}: no such utterance that can be read in {args.alignments}{near}")
+        near = did_you_mean(_id(args), ids)
+        raise AlignerError(f"{_id(args)}: no such utterance that can be read in {args.alignments}{near}")
     if args.show == "durations":
         return found.id, plot_durations(found, lengths_s, found.id)
     try:
@@ -177,10 +183,10 @@ def _of_corpus(args: argparse.Namespace, aligner: "Aligner") -> "Recording":
 
     for note in check_reading(aligner, load_info(args.data), args.checkpoint, str(args.data)):
         print(f"note: {note}", file=sys.stderr)
-    found = load_utterances(args.data, {args.utterance})
+    found = load_utterances(args.data, {_id(args)})
     if not found:
-        near = did_you_mean(args.utterance, load_lengths(args.data))
-        raise AlignerError(f"{args.utterance}: no such utterance in {args.data}{near}")
+        near = did_you_mean(_id(args), load_lengths(args.data))
+        raise AlignerError(f"{_id(args)}: no such utterance in {args.data}{near}")
     return load_recording(found[0], aligner.frontend.sample_rate_hz)
 
 

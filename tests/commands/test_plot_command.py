@@ -39,6 +39,11 @@ def test_alignments_that_are_there(
     assert out.stat().st_size > 1000
 
 
+def test_a_recording_may_name_its_alignment(aligned: Path, tiny_corpus: Path, tmp_path: Path) -> None:
+    (utterance,) = load_utterances(tiny_corpus, {"u03"})
+    assert run(utterance.audio, "--alignments", aligned, "--out", tmp_path / "a.png") == 0
+
+
 def test_textgrids_with_recordings_beside_and_a_reference(
     aligned: Path, tiny_corpus: Path, tmp_path: Path
 ) -> None:
