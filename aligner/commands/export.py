@@ -88,10 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the program's own tokens, to check against: lines of `id|TOKEN TOKEN`",
     )
     tokens.add_argument(
-        "--any-symbols",
-        action="store_true",
-        help="fastspeech2: allow symbols that are not ARPAbet; diffsinger: count those that are not IPA "
-        "either as vowels",
+        "--any-symbols", action="store_true", help="fastspeech2, diffsinger: allow symbols they do not know"
     )
     tokens.add_argument(
         "--pauses-to",
