@@ -84,7 +84,10 @@ def _version() -> str:
     if not (folder / ".git").exists():
         return version
     told = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
-    commit = subprocess.run(told, capture_output=True, text=True, check=False, timeout=5).stdout.strip()
+    try:
+        commit = subprocess.run(told, capture_output=True, text=True, check=False, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):  # no git here, or a disk that does not answer
+        commit = ""
     return f"{version}, a checkout at {commit or '?'}"
 
 
@@ -131,7 +134,8 @@ def _gpus() -> str:
         )
     driver = Path("/proc/driver/nvidia/version")
     version = driver.read_text().splitlines()[0] if driver.exists() else "driver unknown"
-    return f"{'; '.join(names)}; CUDA {torch.version.cuda}; {version}"
+    library = f"CUDA {torch.version.cuda}" if torch.version.cuda else f"ROCm {torch.version.hip}"
+    return f"{'; '.join(names)}; {library}; {version}"
 
 
 def _device() -> str:

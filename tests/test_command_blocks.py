@@ -50,7 +50,7 @@ FILLED_IN = {
     "recipes/synthetic/README.md": {r"utterances=120": "utterances=6"},
 }
 # Words that are added to a command, because it would take too long. The last of an option counts.
-SHORTER: dict[str, list[str]] = {"demo": ["--utterances", "20"]}
+SHORTER: dict[str, list[str]] = {"demo": ["--utterances", "20"], "doctor": ["--seconds", "0.1"]}
 # What is not run, and why.
 NOT_RUN = {
     r"^make test\b": "it runs these tests",
