@@ -1,6 +1,8 @@
 """Made-up alignments for tests of formats, and what these tests do with them."""
 
+import json
 import random
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from aligner.alignment import Alignment
 from aligner.formats import ExportSettings, export
@@ -125,3 +128,16 @@ def write_timit(folder: Path, name: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".phn").write_text("0 1600 h#\n1600 3200 sh\n3200 4800 iy\n4800 8000 h#\n")
     path.with_suffix(".wrd").write_text("1600 4800 she\n")
+
+
+def safetensors(path: Path) -> dict[str, NDArray[np.float32]]:
+    """What a file of safetensors holds: the length of a JSON text, that text, and the values."""
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    values, found, end = data[8 + length :], {}, 0
+    for name, entry in json.loads(data[8 : 8 + length]).items():
+        start, stop = entry["data_offsets"]
+        assert (entry["dtype"], start) == ("F32", end)
+        found[name], end = np.frombuffer(values[start:stop], "<f4").reshape(entry["shape"]), stop
+    assert end == len(values)
+    return found

@@ -1,32 +1,16 @@
 """Stylish-TTS's alignments, by its own reading rule."""
 
-import json
-import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
-from made_alignments import alignments, property_test, write
-from numpy.typing import NDArray
+from made_alignments import alignments, property_test, safetensors, write
 
 from aligner.alignment import Alignment, FrameGrid
 from aligner.formats import export
 
 HOP, RATE_HZ = 300, 24000
-
-
-def safetensors(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The format: the length of a JSON text, that text, the values; offsets count from where these begin."""
-    data = path.read_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
-    values, found, end = data[8 + length :], {}, 0
-    for name, entry in json.loads(data[8 : 8 + length]).items():
-        start, stop = entry["data_offsets"]
-        assert (entry["dtype"], start) == ("F32", end)
-        found[name], end = np.frombuffer(values[start:stop], "<f4").reshape(entry["shape"]), stop
-    assert end == len(values)
-    return found
 
 
 def padded_frames(duration_s: float) -> int:
