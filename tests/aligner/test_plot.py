@@ -113,6 +113,7 @@ def likelihoods(n_frames: int = 12) -> SpokenLikelihoods:
     durations = np.full(3, n_frames // 3)
     matrix = np.full((3, n_frames), -9.0, np.float32)
     matrix[np.repeat(np.arange(3), durations), np.arange(n_frames)] = -2.0
+    matrix += np.arange(n_frames, dtype=np.float32)  # some frames are likely in any state
     return SpokenLikelihoods(matrix, durations, np.array([0, 0, 1]), ("$a_{", "sil"))
 
 

@@ -62,13 +62,14 @@ def test_each_speaker_has_a_folder(tmp_path: Path) -> None:
 
 
 def test_unknown_phones_need_a_word(tmp_path: Path) -> None:
-    one = Alignment.from_boundaries("u", ["б", "AH0"], [0, 0], ["b"], [0, 0.1, 0.2], 0.2)
+    one = Alignment.from_boundaries("u", ["AH0", "б"], [0, 0], ["b"], [0, 0.1, 0.2], 0.2)
     (result,) = export([one, example()], {"diffsinger": tmp_path / "a"}).values()
     assert "u: DiffSinger's ph_num asks which phones are vowels, and 'б'" in result.refused[0]
     assert [row["name"] for row in rows(tmp_path / "a/transcriptions.csv")] == ["LJ001-0001"]
     write(one, "diffsinger", tmp_path / "b", any_symbols=True)
+    assert rows(tmp_path / "b/transcriptions.csv")[0]["ph_num"] == "1 1"
     write(one, "diffsinger", tmp_path / "c", symbols={"б": "B"})
-    assert rows(tmp_path / "c/transcriptions.csv")[0]["ph_num"] == "1 1"
+    assert rows(tmp_path / "c/transcriptions.csv")[0]["ph_num"] == "2"
 
 
 def test_somebody_elses_transcriptions_are_named_once(tmp_path: Path) -> None:
