@@ -10,6 +10,7 @@ from types import MappingProxyType
 from aligner.align_shards import Shard
 from aligner.aligner import Aligner
 from aligner.alignment import Alignment
+from aligner.checkpoint import find_checkpoint
 from aligner.corpus.kept import kept_in, read_kept
 from aligner.corpus.prepared import (
     CUTS,
@@ -72,7 +73,7 @@ def align_corpus(
     may depend on the batch. A batch that fails is aligned again one utterance at a time.
 
     Args:
-        checkpoint: A trained aligner, written by `aligner fit`.
+        checkpoint: A trained aligner, written by `aligner fit`, or a name (`find_checkpoint`).
         data: A prepared corpus, written by `aligner prepare`.
         out: The folder to write. `aligner.formats.read_alignments` and `aligner.formats.export` read its
             manifest.
@@ -90,7 +91,7 @@ def align_corpus(
             `out` holds alignments by another checkpoint, of another corpus or with another
             `batch_duration_s`, or another run is writing it.
     """
-    checkpoint, data, out = Path(checkpoint), Path(data), Path(out)
+    data, out = Path(data), Path(out)
     aligner = Aligner.load(checkpoint, device, trust=trust)
     info = load_info(data)
     result = AlignedCorpus(notes=check_reading(aligner, info, f"{checkpoint}", f"{data}"))
@@ -105,7 +106,7 @@ def align_corpus(
     lengths_s = {id: lengths_s[id] for batch in own for id in batch}
     result.audio_s = sum(lengths_s.values())
     with output_folder(out, shard.name if shard else ""):
-        _claim(out, checkpoint, data, batch_duration_s, aligner, shard, kept)
+        _claim(out, find_checkpoint(checkpoint), data, batch_duration_s, aligner, shard, kept)
         if shard and (out / MANIFEST).exists():
             result.notes.append(f"{out} holds the alignments of all shards already")
             return result

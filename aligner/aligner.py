@@ -311,7 +311,8 @@ class Aligner(nn.Module):
         """The aligner in a checkpoint, ready to align. Nothing in the file is executed.
 
         Args:
-            path: Of what `save` or `aligner fit` wrote.
+            path: Of what `save` or `aligner fit` wrote; or the name of a model that comes with this package,
+                such as "en-us".
             device: Where it is to run, such as "cuda".
             trust: Allow frontends and encoders from outside this package.
 

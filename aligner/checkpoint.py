@@ -1,4 +1,4 @@
-"""Checkpoints: plain data in a file of torch's."""
+"""Checkpoints: plain data in a file of torch's, by path or name."""
 
 from pathlib import Path
 from pickle import UnpicklingError
@@ -7,34 +7,70 @@ from zipfile import ZipFile
 
 import torch
 
-from aligner.errors import AlignerError
+from aligner.errors import AlignerError, did_you_mean
+from aligner.text.language_names import primary_language
 
+# A folder each, with its checkpoint and its card (README.md). `scripts/make_models.py` makes them.
+MODELS = Path(__file__).parent / "models"
+MODEL_FILE = "aligner.ckpt"
 # Where a checkpoint has what `Aligner.settings` gives. Also the prefix of its weights: Lightning names them
 # after the attribute of `AlignerModule` that holds the aligner.
 CHECKPOINT_KEY = "aligner"
 OTHER_VERSION = (
     "made by another version of `aligner fit`, or by another program; train again with `aligner fit`"
 )
+_TRAIN_ONE = "; of another language, train one on recordings: `aligner prepare --language`, `aligner fit`"
 _NO_CHECKPOINT = (
     "not a checkpoint that `aligner fit` wrote, or damaged; if it was one, delete it and train again"
 )
+
+
+def shipped_models() -> list[str]:
+    """The names of the models that come with this package."""
+    return sorted(file.parent.name for file in MODELS.glob(f"*/{MODEL_FILE}"))
+
+
+def find_checkpoint(name: str | Path) -> Path:
+    """The file of a trained aligner. Whatever takes a checkpoint finds it here.
+
+    Args:
+        name: Its path or, where no file is of that name, that of a model that comes with this package.
+
+    Raises:
+        AlignerError: There is neither, saying which models there are.
+    """
+    if not isinstance(name, str | Path):
+        raise AlignerError(f"the path of a checkpoint is needed, not {type(name).__name__}")
+    path, models = Path(name), shipped_models()
+    try:
+        if path.is_file():
+            return path
+        if str(name) in models:  # also where a folder has the name: that is no checkpoint
+            return MODELS / str(name) / MODEL_FILE
+        is_folder = path.is_dir()
+    except (OSError, ValueError) as error:  # a name that is too long, or with a NUL
+        raise AlignerError(f"{str(name)[:80]!r} is no path of a checkpoint ({error})") from error
+    if is_folder:
+        raise AlignerError(
+            f"{name}: a folder; name the last.ckpt that `aligner fit` wrote, or a model that comes with this "
+            f"program: {', '.join(models)}"
+        )
+    like = [model for model in models if primary_language(model) == primary_language(str(name))]
+    meant = f"; did you mean {' or '.join(like)}?" if like else did_you_mean(str(name), models)
+    there = f"no such file, and none of the models that come with this program ({', '.join(models)})"
+    raise AlignerError(f"{name}: {there}{meant or _TRAIN_ONE}")
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """The content of a checkpoint, in plain types and on the CPU.
 
     Args:
-        path: Of what `Aligner.save` or `aligner fit` wrote.
+        path: Of what `Aligner.save` or `aligner fit` wrote, or a name (`find_checkpoint`).
 
     Raises:
         AlignerError: If it is not such a checkpoint, or a damaged one.
     """
-    if not isinstance(path, str | Path):
-        raise AlignerError(f"the path of a checkpoint is needed, not {type(path).__name__}")
-    if Path(path).is_dir():
-        raise AlignerError(f"{path}: a folder; name the last.ckpt that `aligner fit` wrote")
-    if not Path(path).is_file():
-        raise AlignerError(f"{path}: no such file")
+    path = find_checkpoint(path)
     if not _is_whole_zip(path):  # what torch.save writes
         raise AlignerError(f"{path}: {_NO_CHECKPOINT}")
     try:

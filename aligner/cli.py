@@ -19,6 +19,7 @@ COMMANDS = {
     "fit": "train an aligner on a prepared corpus",
     "align": "find the times of every phone and word of a corpus",
     "evaluate": "measure boundary errors against reference times, of alignments or of a checkpoint",
+    "segment": "cut a long recording and its text into a corpus of utterances",
     "report": "write a page to see, hear and correct alignments in a browser",
     "export": "write alignments in another program's format",
     "plot": "draw an alignment, the likelihoods and the path, or durations, as PNG, SVG or PDF",

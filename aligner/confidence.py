@@ -8,14 +8,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aligner.alignment import SCORE_DIGITS
+from aligner.alignment import SCORE_DIGITS, Alignment, is_pause
 from aligner.ragged import Indices, ranges, rows_of, starts_of, sums_of
 from aligner.text.packed import PackedTokens
 
+LONGEST_PHONE_S = 1.5  # nobody speaks a longer one, unless he sings
 # About the length of a short word.
 _STRETCH_S = 0.150
 _WORST_PHONES = 3
 _PENALTY = 1e-3  # separable classes would send the weights to infinity
+
+
+def too_long_phone(alignment: Alignment) -> str | None:
+    """The longest phone of an alignment, in words, if it is longer than anybody speaks: its times are wrong.
+
+    Args:
+        alignment: Of an utterance.
+    """
+    lengths = ((t.end_s - t.start_s, t.symbol) for t in alignment.tokens if not is_pause(t.symbol))
+    length_s, symbol = max(lengths, default=(0.0, ""))
+    return f"phone {symbol!r} {length_s:.1f} s" if length_s > LONGEST_PHONE_S else None
 
 
 def goodness_of_pronunciation(

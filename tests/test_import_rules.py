@@ -33,6 +33,7 @@ ROOMS = [
         "aligner",
         "align_shards",
         "align_corpus",
+        "segment",
         "training",
         "machine",
     ),

@@ -1,4 +1,4 @@
-"""`aligner align`: when each phone and word of a prepared corpus is spoken."""
+"""`aligner align`: when each phone and word of recordings is spoken."""
 
 import argparse
 import math
@@ -8,14 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aligner.commands.align_lists import LONGEST_PHONE_S, AlignmentLists
+from aligner.commands.align_lists import AlignmentLists
+from aligner.commands.align_recordings import add_recordings, options_of_recordings, prepare_recordings
 from aligner.commands.arguments import (
+    WrongArguments,
     add_checkpoint,
     add_data,
     add_grid,
     add_strict,
     check_grid,
-    find_checkpoint,
     read_device,
     read_grid,
 )
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
 _EXPORTING = ".exporting"
 
 DESCRIPTION = """\
-Find the times of every phone and word of a prepared corpus.
+Find the times of every phone and word of RECORDINGS, or of a prepared corpus.
+
+RECORDINGS are sound files with their texts beside them (a.wav, a.txt), a folder or a list, all that `aligner
+prepare` takes. Their texts are read as the checkpoint's were, and they are checked as `prepare` checks them:
+OUT/recordings then is a prepared corpus of those that can be used, with the lists of those that cannot. With
+a model that comes with this program nothing has to be trained.
 
 Writes OUT/alignments.jsonl.gz (a lhotse manifest), OUT/confidence.tsv (utterances with the lowest confidence
 first: there the text probably is not what was said), OUT/suspects.tsv (utterances with a phone of more than
@@ -43,6 +49,8 @@ be aligned, or a format can hold none."""
 
 EPILOG = """\
 examples:
+  aligner align corpus --checkpoint en-us --out aligned
+  aligner align LJ001-0001.wav --checkpoint en-us --out aligned --format textgrid
   aligner align --checkpoint runs/ljspeech/checkpoints/last.ckpt --data prepared --out aligned
   aligner align --checkpoint last.ckpt --data prepared --out aligned --format textgrid matcha
   aligner align --checkpoint last.ckpt --data prepared --out aligned --format npy textgrid \\
@@ -58,8 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
+    add_recordings(parser)
     add_checkpoint(parser)
-    add_data(parser)
+    add_data(parser, required=False)
     parser.add_argument("--out", required=True, type=Path, metavar="OUT", help="folder to write")
     parser.add_argument(
         "--format",
@@ -104,7 +113,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from aligner.formats import ExportSettings
     from aligner.formats.folder import output_folder
 
-    _check_out(args.out)
+    _check_form(args)
+    _check_out(args.out, args.recordings)
     settings = ExportSettings(grid=read_grid(args))
     check_grid(args.format, settings.grid)
     roots = {name: args.out / name for name in args.format}
@@ -112,34 +122,35 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise AlignerError(f"--batch-duration {args.batch_duration}: must be a number above 0")
     started_s = time.perf_counter()
     shard = Shard.parse(args.shard) if args.shard else None
-    corpus, lists = _align(args, shard, roots, settings)
+    corpus, lists, refused = _align(args, shard, roots, settings)
     if shard:
         failed = merge_shards(args.out, shard.of)
         if failed is None:
             return _shard_summary(shard, corpus, time.perf_counter() - started_s)
         corpus.failed = failed
     with output_folder(args.out):
-        write_tsv(args.out / "failed.tsv", ("id", "reason"), sorted(corpus.failed.items()))
+        left_out = sorted([*corpus.failed.items(), *refused])
+        write_tsv(args.out / "failed.tsv", ("id", "reason"), left_out)
         lists, results = _export(args.out, roots, settings, lists)
     corpus.aligned = lists.ids
     seconds = time.perf_counter() - started_s
     for note in corpus.notes:
         print(f"note: {note}", file=sys.stderr)
-    n_utterances = len(corpus.aligned) + len(corpus.failed)
-    not_aligned = f"{len(corpus.failed)} of {n_utterances} utterances not aligned"
+    n_utterances = len(corpus.aligned) + len(left_out)
+    not_aligned = f"{len(left_out)} of {n_utterances} utterances not aligned"
     listing = args.out / "failed.tsv"
     if not corpus.aligned:
-        id, why = next(iter(corpus.failed.items()), ("", "the corpus is empty"))
+        id, why = next(iter(left_out), ("", "the corpus is empty"))
         raise AlignerError(f"{not_aligned}, such as {id}: {why}; see {listing}")
-    _print_summary(args.out, corpus, lists, seconds)
+    _print_summary(args.out, corpus, lists)
     report_refused(results, roots, strict=False)
-    if corpus.failed and args.strict:
+    if left_out and args.strict:
         raise AlignerError(f"{not_aligned}: see {listing}")
     return {
         "out": str(args.out),
         "utterances": n_utterances,
         "aligned": len(corpus.aligned),
-        "failed": len(corpus.failed),
+        "failed": len(left_out),
         "suspects": len(lists.suspects),
         "refused": {name: len(result["refused"]) for name, result in results.items()},
         "hours": round(corpus.audio_s / 3600, 4),
@@ -156,50 +167,79 @@ def in_a_line(summary: dict[str, Any]) -> str:
     return f"{counts}: {60 * summary['hours']:.1f} min of audio in {summary['seconds']:.0f} s"
 
 
-def _check_out(out: Path) -> None:
-    """Refuse to write into a prepared corpus: what then reads the folder cannot tell which of the two it is.
+def _check_form(args: argparse.Namespace) -> None:
+    """Check that either recordings are given or a prepared corpus.
 
     Raises:
-        AlignerError: It is one.
+        WrongArguments: Both are, or neither, or options of the one with the other.
+    """
+    own = options_of_recordings(args)
+    if not args.recordings and args.data is None:
+        raise WrongArguments("say what to align: RECORDINGS, or --data with a prepared corpus")
+    if args.recordings and args.data is not None:
+        raise WrongArguments("cannot combine RECORDINGS with --data: give one of them")
+    if args.data is not None and own:
+        raise WrongArguments(f"{own[0]} is about RECORDINGS, and --data has been read by `aligner prepare`")
+    if args.recordings and args.shard:
+        raise WrongArguments(
+            "--shard needs a prepared corpus, which all shards read: `aligner prepare`, --data"
+        )
+
+
+def _check_out(out: Path, recordings: list[Path]) -> None:
+    """Refuse to write among what is read: what then reads the folder cannot tell what is what.
+
+    Raises:
+        AlignerError: It is a prepared corpus, or the folder of the recordings.
     """
     from aligner.corpus.prepared import INFO
 
     if (out / INFO).exists():
         raise AlignerError(f"--out {out} is a prepared corpus: name another folder for the alignments")
+    if out.resolve() in [path.resolve() for path in recordings]:
+        raise AlignerError(f"--out {out} holds the recordings: name another folder for the alignments")
 
 
 def _align(
     args: argparse.Namespace, shard: "Shard | None", roots: dict[str, Path], settings: "ExportSettings"
-) -> tuple["AlignedCorpus", AlignmentLists]:
-    """Align what is not aligned yet; returns what became of all, and the lists of what was aligned now."""
+) -> tuple["AlignedCorpus", AlignmentLists, list[tuple[str, str]]]:
+    """Align what is not aligned yet.
+
+    Returns:
+        What became of all, the lists of what was aligned now, and the recordings that could not be read, each
+        with the reason.
+    """
     from aligner.align_corpus import align_corpus
     from aligner.align_shards import own_gpu
+    from aligner.checkpoint import find_checkpoint
     from aligner.formats.folder import output_folder
 
     checkpoint, device = find_checkpoint(args.checkpoint), read_device(args)
     if shard and device == "cuda":
         device = own_gpu()
-    if roots:
-        _check_names(args.data, roots, settings, args.overwrite or (args.out / _EXPORTING).exists())
     lists = AlignmentLists()
-    with (
-        output_folder(args.out, shard.name if shard else ""),
-        progress_bar("aligning (s)") as on_progress,
-    ):
-        corpus = align_corpus(
-            checkpoint,
-            args.data,
-            args.out,
-            device=device,
-            batch_duration_s=args.batch_duration,
-            trust=args.trust,
-            shard=shard,
-            keep=args.keep,
-            on_progress=on_progress,
-            on_aligned=lists.add,
-        )
+    data: Path = args.data
+    refused: list[tuple[str, str]] = []
+    with output_folder(args.out, shard.name if shard else ""):
+        if args.recordings:
+            data, refused = prepare_recordings(args, checkpoint)
+        if roots:
+            _check_names(data, roots, settings, args.overwrite or (args.out / _EXPORTING).exists())
+        with progress_bar("aligning (s)") as on_progress:
+            corpus = align_corpus(
+                args.checkpoint,
+                data,
+                args.out,
+                device=device,
+                batch_duration_s=args.batch_duration,
+                trust=args.trust,
+                shard=shard,
+                keep=args.keep,
+                on_progress=on_progress,
+                on_aligned=lists.add,
+            )
     lists.complete = not shard and lists.ids == corpus.aligned
-    return corpus, lists
+    return corpus, lists, refused
 
 
 def _shard_summary(shard: "Shard", corpus: "AlignedCorpus", seconds: float) -> dict[str, Any]:
@@ -257,8 +297,9 @@ def _print_summary(
     out: Path,
     corpus: "AlignedCorpus",
     lists: AlignmentLists,
-    seconds: float,
 ) -> None:
+    from aligner.confidence import LONGEST_PHONE_S
+
     suspects = lists.suspects
     print_table(("lowest confidence", "score", "words"), lists.rows[:SHOWN], title=f"aligned in {out}")
     print_failures("not aligned", by_reason(corpus.failed), out / "failed.tsv")

@@ -9,7 +9,6 @@ from aligner.commands.output import write_tsv
 if TYPE_CHECKING:
     from aligner.alignment import Alignment
 
-LONGEST_PHONE_S = 1.5  # nobody speaks a longer one, unless he sings
 _WORST_WORDS = 5  # of an utterance, in confidence.tsv
 
 
@@ -30,10 +29,12 @@ class AlignmentLists:
 
     def add(self, alignment: "Alignment") -> None:
         """Note an alignment."""
+        from aligner.confidence import too_long_phone
+
         score = 1.0 if alignment.score is None else alignment.score
         self.ids.add(alignment.id)
         self._scored.append((score, (alignment.id, f"{score:.3f}", _least_sure_words(alignment))))
-        longest = _longest_phone(alignment)
+        longest = too_long_phone(alignment)
         if longest is not None:
             self.suspects.append((alignment.id, longest))
 
@@ -52,15 +53,6 @@ class AlignmentLists:
         """Write `out/confidence.tsv` and `out/suspects.tsv`."""
         write_tsv(out / "confidence.tsv", ("id", "score", "least sure words"), self.rows)
         write_tsv(out / "suspects.tsv", ("id", "what"), sorted(self.suspects))
-
-
-def _longest_phone(alignment: "Alignment") -> str | None:
-    """The longest phone of an utterance, if it is longer than anybody speaks."""
-    from aligner.alignment import is_pause
-
-    lengths = ((t.end_s - t.start_s, t.symbol) for t in alignment.tokens if not is_pause(t.symbol))
-    length_s, symbol = max(lengths, default=(0.0, ""))
-    return f"phone {symbol!r} {length_s:.1f} s" if length_s > LONGEST_PHONE_S else None
 
 
 def _least_sure_words(alignment: "Alignment") -> str:

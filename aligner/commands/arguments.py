@@ -55,7 +55,8 @@ def add_checkpoint(parser: Parser, required: bool = True) -> None:
         "--checkpoint",
         required=required,
         metavar="CKPT",
-        help="a trained aligner: OUT/checkpoints/last.ckpt of `aligner fit`",
+        help="a trained aligner: OUT/checkpoints/last.ckpt of `aligner fit`, or the name of one that comes "
+        "with this program (en-us, de)",
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: cuda if there is a GPU)")
     parser.add_argument(
@@ -63,20 +64,6 @@ def add_checkpoint(parser: Parser, required: bool = True) -> None:
         action="store_true",
         help="allow the checkpoint to use classes from outside this package",
     )
-
-
-def find_checkpoint(name: str) -> Path:
-    """The file of a trained model. Every command takes its `--checkpoint` from here.
-
-    Raises:
-        AlignerError: There is no such file.
-    """
-    path = Path(name)
-    if path.is_dir():
-        raise AlignerError(f"--checkpoint {name}: a folder; name the last.ckpt that `aligner fit` wrote")
-    if not path.is_file():
-        raise AlignerError(f"no checkpoint {name}: name the last.ckpt that `aligner fit` wrote")
-    return path
 
 
 def read_device(args: argparse.Namespace) -> str:
@@ -108,7 +95,7 @@ def load_aligner(args: argparse.Namespace) -> "Aligner":
     from aligner.aligner import Aligner
 
     device = read_device(args)
-    return Aligner.load(find_checkpoint(args.checkpoint), device, trust=args.trust)
+    return Aligner.load(args.checkpoint, device, trust=args.trust)
 
 
 def add_data(parser: Parser, required: bool = True) -> None:

@@ -25,6 +25,7 @@ examples:
   aligner fit --config ljspeech --data prepared
   aligner fit --config ljspeech --data prepared --out runs/ljspeech --resume
   aligner fit --config ljspeech --data prepared --init-alignments mfa_output
+  aligner fit --config ljspeech --data prepared --init-checkpoint en-us
   aligner fit --config ljspeech --data prepared --trainer.accelerator cpu --data.batch_duration_s 100
   aligner fit --config ljspeech --print_config
 
@@ -62,6 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="start from times made elsewhere (TextGrids, also MFA's, CTM, .phn/.wrd, what `aligner align` "
         "wrote), matched by id; utterances that they do not fit start as usual",
     )
+    parser.add_argument(
+        "--init-checkpoint",
+        metavar="CKPT",
+        help="start from another aligner (a path, or one that comes with this program: en-us, de) and adapt "
+        "it to the corpus in fewer epochs; the corpus must be prepared as its was",
+    )
     add_strict(parser, "fail in the end if any utterance could not be trained on")
 
 
@@ -76,7 +83,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     out = args.out or Path("runs", configs[-1].stem)
     settings = ["--data.data_dir", str(args.data)] if args.data else []
     try:
-        summary = train(configs, [*settings, *args.overrides], out, args.resume, args.init_alignments)
+        summary = train(
+            configs,
+            [*settings, *args.overrides],
+            out,
+            args.resume,
+            args.init_alignments,
+            args.init_checkpoint,
+        )
     except KeyboardInterrupt:
         if (out / LAST).exists():
             print(

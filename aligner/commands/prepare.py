@@ -4,32 +4,17 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligner.commands.arguments import add_strict, whole_number
-from aligner.commands.output import print_record, print_table, progress, write_tsv
-from aligner.commands.texts import (
-    add_text_arguments,
-    print_examples,
-    text_doubts,
-    text_options,
-    text_rows,
-    write_out_of_lexicon,
-)
+from aligner.commands.reading import CheckedRecordings, add_layout_arguments, read_recordings
+from aligner.commands.texts import add_text_arguments, text_options
 from aligner.errors import AlignerError
 
 if TYPE_CHECKING:
-    from aligner.corpus.check_corpus import CheckedCorpus, Refused
-    from aligner.corpus.prepared import CorpusInfo, Utterance
-    from aligner.corpus.readers import RawCorpus
+    from aligner.corpus.prepared import CorpusInfo
     from aligner.text.reading import TextReading
-
-_WORDS_SHOWN = 8
-_UNDERSTOOD = 2  # utterances shown as they were read
-_TEXT_SHOWN = 70  # characters of each
-_SYMBOLS_SHOWN = 600  # characters of all symbols: more than any language's phones
 
 DESCRIPTION = """\
 Check every utterance of a corpus and write what training and alignment need.
@@ -73,18 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--vocabulary",
-        type=Path,
-        metavar="DIR",
-        help="refuse utterances with symbols that this prepared corpus does not have",
+        metavar="DIR|CKPT",
+        help="refuse utterances with symbols that this prepared corpus or trained aligner does not have",
     )
-    parser.add_argument(
-        "--columns",
-        metavar="NAME,...",
-        help="what the columns of a list are, such as wav,text,speaker; names: id, wav, text, normalized "
-        "(read instead of text), speaker, start, end, duration (all in seconds), language, ignore (default: "
-        "what the header says, or the values look like)",
-    )
-    parser.add_argument("--audio-root", type=Path, metavar="DIR", help="where relative audio paths start")
+    add_layout_arguments(parser)
     parser.add_argument("--relative-paths", action="store_true", help="write audio paths relative to --out")
     add_strict(parser, "fail if any utterance is refused or anything looks wrong")
     parser.add_argument(
@@ -110,68 +87,36 @@ def in_a_line(summary: dict[str, Any]) -> str:
 
 
 def _prepare(args: argparse.Namespace) -> dict[str, Any]:
-    from aligner.corpus.check_corpus import check_corpus
-    from aligner.corpus.plausibility import doubts_about_list, doubts_about_speech, refuse_if_certain
-    from aligner.corpus.prepared import save_corpus
-    from aligner.corpus.readers import joined, read_corpus
-    from aligner.text.phonemizer import default_language, load_phonemizer
+    from aligner.text.phonemizer import default_language
     from aligner.text.reading import REFERENCE, TextReading
 
-    corpora = [read_corpus(corpus, args.audio_root, args.columns) for corpus in args.corpus]
-    raw, renamed = joined(corpora)
-    _print_understood(corpora)
-    _print_notes(renamed)
-    texts = [found.text for found in raw]
-    options = text_options(args, texts)
     phonemizer = REFERENCE if args.phones_from_reference else args.phonemizer
-    language = args.language or default_language(phonemizer)
-    reading = TextReading(phonemizer, language, options)
-    known_symbols = _vocabulary(args.vocabulary, reading) if args.vocabulary else frozenset()
-    phonemize = None
-    if not args.phones_from_reference:
-        phonemize = load_phonemizer(args.phonemizer, args.language, **options)
-    doubts = []
-    if phonemize is not None:
-        doubts = doubts_about_list(raw, tokens=args.phonemizer == "tokens")
-        if not args.columns:
-            refuse_if_certain(doubts)
-    args.out.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be made
-    checked = check_corpus(
-        raw,
-        phonemize,
-        known_symbols,
-        language="" if phonemize is None else language,
+    reading = TextReading(phonemizer, args.language or default_language(phonemizer), text_options(args))
+    found = read_recordings(
+        args.corpus,
+        reading,
+        program="aligner prepare",
+        audio_root=args.audio_root,
+        columns=args.columns,
+        known_symbols=_vocabulary(args.vocabulary, reading) if args.vocabulary else frozenset(),
         jobs=args.jobs,
-        progress=progress,
     )
-    doubts += doubts_about_speech(checked)
-    _print_notes(checked.notes())
-    warnings = [doubt for corpus in corpora for doubt in corpus.doubts] + [str(doubt) for doubt in doubts]
-    warnings += text_doubts(args, texts)
+    checked, info = found.checked, found.info
+    found.write_lists(args.out)
+    found.print_warnings("aligner prepare", args.out)
+    _stop_if_refused(args, found)
 
-    _write_refused(args.out, checked)
-    suspects = [(id, str(doubt)) for doubt in doubts for id in doubt.ids]
-    write_tsv(args.out / "suspects.tsv", ("id", "what looks wrong"), suspects)
-    _print_warnings(warnings, args.out / "suspects.tsv" if suspects else None)
-    _stop_if_refused(args, checked, len(raw), warnings)
-
-    guessed = write_out_of_lexicon(args.out / "out-of-lexicon.tsv", checked.utterances)
-    info = _info(checked.utterances, phonemizer, language, options, len(checked.refused))
     if replaced := _replaced(args.out, info):
-        _print_notes([replaced])
-    save_corpus(args.out, checked.utterances, info, relative_paths=args.relative_paths)
-    print_examples(checked.utterances, args.show)
-    rows = text_rows(options, checked.utterances, phonemize)
-    _print_summary(args.out, info, guessed, rows, len(checked.references_refused))
-    _print_refused(checked.refused)
+        print(f"aligner prepare: note: {replaced}", file=sys.stderr)
+    guessed = found.save(args.out, relative_paths=args.relative_paths, n_shown=args.show)
     return {
         "out": str(args.out),
         "utterances": info.utterances,
         "refused": info.refused,
         "refused_by_reason": dict(Counter(error.reason for _, error in checked.refused)),
         "references_refused": len(checked.references_refused),
-        "warnings": warnings,
-        "layouts": [corpus.layout for corpus in corpora],
+        "warnings": found.warnings,
+        "layouts": found.layouts,
         "speakers": info.speakers,
         "hours": info.hours,
         "symbols": len(info.symbols),
@@ -195,124 +140,47 @@ def _replaced(out: Path, info: "CorpusInfo") -> str:
     return f"{out} held another prepared corpus ({before.utterances} utterances), which this one replaces"
 
 
-def _write_refused(out: Path, checked: "CheckedCorpus") -> None:
-    rows = [(found.id, error.reason, str(error), found.audio or "") for found, error in checked.refused]
-    write_tsv(out / "refused.tsv", ("id", "reason", "detail", "audio"), rows)
-    write_tsv(out / "references-refused.tsv", ("id", "reason"), checked.references_refused)
-
-
-def _stop_if_refused(
-    args: argparse.Namespace, checked: "CheckedCorpus", n_found: int, warnings: list[str]
-) -> None:
+def _stop_if_refused(args: argparse.Namespace, found: "CheckedRecordings") -> None:
     """End before the corpus is written where nothing is left, or --strict asks for more than there is.
 
     Raises:
         AlignerError: Saying which of them.
     """
-    listing = args.out / "refused.tsv"
+    checked = found.checked
     if checked.refused and (args.strict or not checked.utterances):
-        _print_refused(checked.refused)
+        found.print_refused()
         if args.strict:
-            raise AlignerError(f"{len(checked.refused)} of {n_found} utterances refused: see {listing}")
-    if not checked.utterances:
-        found, error = checked.refused[0]
-        raise AlignerError(f"no utterance is left ({found.id}: {error}): see {listing}")
+            listing = args.out / "refused.tsv"
+            raise AlignerError(f"{len(checked.refused)} of {found.found} utterances refused: see {listing}")
+    found.check_any_left(args.out)
     if args.strict and checked.references_refused:
         n_references = len(checked.references_refused)
         raise AlignerError(
             f"the known times of {n_references} utterances refused: see {args.out}/references-refused.tsv"
         )
-    if args.strict and warnings:
-        raise AlignerError(f"with --strict what looks wrong is an error ({len(warnings)} above)")
+    if args.strict and found.warnings:
+        raise AlignerError(f"with --strict what looks wrong is an error ({len(found.warnings)} above)")
 
 
-def _vocabulary(folder: Path, reading: "TextReading") -> frozenset[str]:
-    """The symbols of another corpus, if it was read as this one is to be."""
+def _vocabulary(given: str, reading: "TextReading") -> frozenset[str]:
+    """The symbols of another corpus or of an aligner, if its texts were read as this one's are to be.
+
+    Raises:
+        AlignerError: They were not; it is neither.
+    """
+    from aligner.checkpoint import CHECKPOINT_KEY, read_checkpoint, shipped_models
     from aligner.corpus.prepared import load_info
+    from aligner.text.reading import TextReading
 
-    other = load_info(folder)
-    if not reading.agrees(other.reading):
+    if Path(given).is_dir() and given not in shipped_models():
+        other = load_info(given)
+        known, symbols = other.reading, other.symbols
+    else:
+        settings = read_checkpoint(given)[CHECKPOINT_KEY]
+        known, symbols = TextReading.stated(settings.get("text")) or reading, settings["symbols"]
+    if not reading.agrees(known):
         raise AlignerError(
-            f"--vocabulary {folder} was prepared with {other.reading}, and this corpus is to be with "
-            f"{reading}: give the same options here"
+            f"--vocabulary {given} was prepared with {known}, and this corpus is to be with {reading}: give "
+            "the same options here"
         )
-    return frozenset(other.symbols)
-
-
-def _info(
-    utterances: "Sequence[Utterance]", phonemizer: str, language: str, options: dict[str, Any], refused: int
-) -> "CorpusInfo":
-    from aligner.corpus.prepared import CorpusInfo, vocabulary
-
-    return CorpusInfo(
-        symbols=vocabulary(utterance.transcript for utterance in utterances),
-        phonemizer=phonemizer,
-        language=language,
-        options=options,
-        utterances=len(utterances),
-        speakers=len({utterance.speaker for utterance in utterances}),
-        hours=round(sum(utterance.duration_s for utterance in utterances) / 3600, 4),
-        with_reference=sum(utterance.reference is not None for utterance in utterances),
-        refused=refused,
-    )
-
-
-def _print_understood(corpora: "Sequence[RawCorpus]") -> None:
-    """Show how each corpus was read: its layout, and the first utterances with a text."""
-    for corpus in corpora:
-        usable = [found for found in corpus.utterances if found.audio and found.text and not found.problem]
-        rows = []
-        for found in (usable or corpus.utterances)[:_UNDERSTOOD]:
-            text = _shortened(found.text, _TEXT_SHOWN)
-            speaker = f" by {found.speaker}" if found.speaker else ""
-            rows.append((found.id, f"{found.audio or 'no audio'}{speaker}\n{text}"))
-        print_record(f"read as {corpus.layout}", rows, show_lines=True)
-        _print_notes(corpus.notes)
-
-
-def _shortened(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _print_notes(notes: Sequence[str]) -> None:
-    for note in notes:
-        print(f"aligner prepare: note: {note}", file=sys.stderr)
-
-
-def _print_warnings(warnings: Sequence[str], suspects: Path | None) -> None:
-    for warning in warnings:
-        print(f"aligner prepare: looks wrong: {warning}", file=sys.stderr)
-    if suspects is not None:
-        print(f"aligner prepare: the utterances meant: {suspects}", file=sys.stderr)
-
-
-def _print_summary(
-    out: Path,
-    info: "CorpusInfo",
-    guessed: list[tuple[str, int, str]],
-    texts: list[tuple[str, str]],
-    n_references_refused: int,
-) -> None:
-    references = ""
-    if n_references_refused:
-        references = f"; of {n_references_refused} not usable, see references-refused.tsv"
-    rows = [
-        ("utterances", f"{info.utterances} ({info.hours * 60:.1f} min), speakers: {info.speakers}"),
-        ("tokens", f"{len(info.symbols)} symbols: {_shortened(' '.join(info.symbols), _SYMBOLS_SHOWN)}"),
-        ("known times", f"{info.with_reference} utterances" + references),
-    ]
-    if guessed:
-        shown = ", ".join(f"{word} [{phones}]" for word, _, phones in guessed[:_WORDS_SHOWN])
-        rows.append(("guessed words", f"{len(guessed)}, see out-of-lexicon.tsv: {shown}"))
-    rows += texts
-    rows.append(("refused", f"{info.refused}, see refused.tsv" if info.refused else "none"))
-    print_record(f"prepared in {out}", rows)
-
-
-def _print_refused(refused: "Refused") -> None:
-    rows = []
-    for reason, count in Counter(error.reason for _, error in refused).most_common():
-        found, error = next((f, e) for f, e in refused if e.reason == reason)
-        rows.append((reason, str(count), f"{found.id}: {error}"))
-    if rows:
-        print_table(("refused because", "utterances", "for example"), rows)
+    return frozenset(symbols)

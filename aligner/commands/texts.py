@@ -1,4 +1,4 @@
-"""How `aligner prepare` reads texts: its arguments, and what it says of notes, capitals and the lexicon."""
+"""How texts are read: the arguments, and what it says of notes, capitals and the lexicon."""
 
 import argparse
 from collections import Counter
@@ -6,20 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aligner.commands.arguments import WrongArguments, whole_number
+from aligner.commands.arguments import Parser, WrongArguments, whole_number
 from aligner.commands.output import print_record
 
 if TYPE_CHECKING:
     from aligner.corpus.prepared import Utterance
     from aligner.text.phonemizer import Phonemizer
     from aligner.text.pronounce import WordPhonemizer
+    from aligner.text.reading import TextReading
 
-_OPTIONS = ("keep_stress", "pause_symbols", "blank_symbols", "notes", "capitals")
+_OPTIONS = ("keep_stress", "pause_symbols", "blank_symbols")
+_OF_ONE_CORPUS = ("notes", "capitals")
 
 
 def add_text_arguments(parser: argparse.ArgumentParser) -> None:
     """--phonemizer, --language and all that says how texts become words and words phones."""
-    from aligner.text.phonemizer import CAPITALS, NOTES, PHONEMIZERS
+    from aligner.text.phonemizer import PHONEMIZERS
 
     parser.add_argument(
         "--phonemizer",
@@ -43,6 +45,20 @@ def add_text_arguments(parser: argparse.ArgumentParser) -> None:
             metavar=name[0].upper(),
             help=f"with --phonemizer tokens: symbols that {what}",
         )
+    add_own_texts_arguments(parser)
+    parser.add_argument(
+        "--show",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="print N utterances: text, words and phones",
+    )
+
+
+def add_own_texts_arguments(parser: Parser) -> None:
+    """--lexicon, --notes and --capitals, which say how the texts of one corpus are written."""
+    from aligner.text.phonemizer import CAPITALS, NOTES
+
     parser.add_argument(
         "--lexicon",
         nargs="+",
@@ -64,50 +80,67 @@ def add_text_arguments(parser: argparse.ArgumentParser) -> None:
         help="whether TEXTS IN CAPITALS are words, or each word may be spelt, too, and the audio decides "
         "(default: auto, by the corpus; a word in capitals among others always has both)",
     )
-    parser.add_argument(
-        "--show",
-        type=whole_number(0),
-        default=0,
-        metavar="N",
-        help="print N utterances: text, words and phones",
-    )
 
 
-def text_options(args: argparse.Namespace, texts: Sequence[str]) -> dict[str, Any]:
+def text_options(args: argparse.Namespace) -> dict[str, Any]:
     """What `load_phonemizer` takes beside name and language, in plain types.
 
     Args:
         args: Of `add_text_arguments`.
-        texts: Of the whole corpus, which says whether texts in capitals are words.
 
     Raises:
         AlignerError: For a lexicon that cannot be read, and settings that would be ignored.
     """
-    from aligner.text.capitals import corpus_in_capitals
+    options = {name: value for name in _OPTIONS if (value := getattr(args, name))} | own_texts_options(args)
+    if args.phones_from_reference and options:
+        name = next(iter(options)).replace("_", "-")
+        raise WrongArguments(f"--{name} means nothing with --phones-from-reference: no text is read")
+    return options
+
+
+def own_texts_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The part of `text_options` that says how one corpus is written.
+
+    Args:
+        args: Of `add_own_texts_arguments`.
+
+    Raises:
+        AlignerError: For a lexicon that cannot be read.
+    """
     from aligner.text.lexicon import read_lexicon
 
-    options = {name: value for name in _OPTIONS if (value := getattr(args, name))}
+    options = {name: value for name in _OF_ONE_CORPUS if (value := getattr(args, name))}
     if args.lexicon:
         options["lexicon"] = read_lexicon(args.lexicon).lines()
-    if args.phones_from_reference:
-        if options:
-            name = next(iter(options)).replace("_", "-")
-            raise WrongArguments(f"--{name} means nothing with --phones-from-reference: no text is read")
-    elif args.capitals is None and args.phonemizer not in ("characters", "tokens"):
+    return options
+
+
+def with_capitals(reading: "TextReading", texts: Sequence[str]) -> dict[str, Any]:
+    """The options of a reading, with what the texts say of capitals where it does not.
+
+    Args:
+        reading: How texts become tokens.
+        texts: Of the whole corpus.
+    """
+    from aligner.text.capitals import corpus_in_capitals
+    from aligner.text.reading import REFERENCE
+
+    options = dict(reading.options)
+    if "capitals" not in options and reading.phonemizer not in ("characters", "tokens", REFERENCE):
         options |= {"capitals": "words"} if corpus_in_capitals(texts) else {}
     return options
 
 
-def text_doubts(args: argparse.Namespace, texts: Sequence[str]) -> list[str]:
-    """What looks wrong about the texts for this phonemizer.
+def text_doubts(phonemizer: str, texts: Sequence[str]) -> list[str]:
+    """What looks wrong about the texts for a phonemizer.
 
     Args:
-        args: Of `add_text_arguments`.
+        phonemizer: Its name.
         texts: Of the whole corpus.
     """
     from aligner.text.tokens import looks_like_prose
 
-    if args.phonemizer == "tokens" and looks_like_prose(texts):
+    if phonemizer == "tokens" and looks_like_prose(texts):
         return [f"the texts look like sentences, not tokens ({texts[0][:60]!r}); use another --phonemizer"]
     return []
 

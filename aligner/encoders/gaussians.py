@@ -104,12 +104,21 @@ class GaussianMixtures(nn.Module):
         self.sum_of_squares += _sum_of_each(sums[..., :channels], n_blocks)
         self.sum += _sum_of_each(sums[..., channels:], n_blocks)
 
-    def update(self, least_variance: float) -> None:
+    def update(self, least_variance: float, remembered_frames: float = 0.0) -> None:
         """The M-step: new weights, means and variances from the statistics, which are cleared.
 
         Args:
             least_variance: No variance becomes smaller.
+            remembered_frames: As so many frames each Gaussian as it was is counted, too.
+
+        Source:
+            Gauvain and Lee, "Maximum a posteriori estimation for multivariate Gaussian mixture observations",
+            1994: the prior of means and variances; Reynolds' relevance factor.
         """
+        if remembered_frames:
+            self.occupancy += remembered_frames
+            self.sum += remembered_frames * self.mean
+            self.sum_of_squares += remembered_frames * (self.variance + self.mean.square())
         enough = (self.occupancy >= _LEAST_OCCUPANCY)[..., None]
         total = self.occupancy.clamp(min=1e-3)[..., None]  # not 0, where nothing was accumulated
         mean = self.sum / total

@@ -64,10 +64,10 @@ class StreamMixtures(nn.Module):
         self.pause.accumulate(own, torch.where(states == 0, 0, -1))
         self.phones.accumulate(own, (states - 1).clamp(min=-1))
 
-    def update(self, least_variance: float) -> None:
-        """The M-step. least_variance: see `GaussianMixtures.update`."""
+    def update(self, least_variance: float, remembered_frames: float = 0.0) -> None:
+        """The M-step. Arguments as of `GaussianMixtures.update`."""
         for mixtures in self.mixtures:
-            mixtures.update(least_variance)
+            mixtures.update(least_variance, remembered_frames)
 
     def split(self, gaussians: int) -> None:
         """Grow to `gaussians` a state of a phone."""

@@ -148,6 +148,8 @@ class AlignerData(lightning.LightningDataModule):
         reload_audio: Load the audio anew each epoch, although features are kept; set if the model has a
             perturbation.
         keep: How much features may take in each place between epochs.
+        vocabulary: The symbols of the model, the pause first, which may be more than the corpus has; null:
+            those of the corpus. Set by --init-checkpoint.
     """
 
     def __init__(
@@ -160,6 +162,7 @@ class AlignerData(lightning.LightningDataModule):
         seed: int = 0,
         reload_audio: bool = False,
         keep: StoreLimits | None = None,
+        vocabulary: list[str] | None = None,
     ) -> None:
         super().__init__()
         if batch_duration_s is not None and not 0 < batch_duration_s < math.inf:
@@ -176,14 +179,19 @@ class AlignerData(lightning.LightningDataModule):
         self.by_id: dict[str, Utterance] = {}
         self.features = FeatureStore(keep)
         self.refused: dict[str, str] = {}  # why utterances cannot be trained on, by id; filled by the model
-        self._vocabulary = Vocabulary(self.info.symbols)
+        if unknown := sorted(set(self.info.symbols) - set(vocabulary or self.info.symbols)):
+            raise AlignerError(
+                f"{data_dir} has symbols that the aligner to start from has not learnt: {' '.join(unknown)}; "
+                "prepare it with --vocabulary and that checkpoint, which refuses utterances with them"
+            )
+        self._vocabulary = Vocabulary(vocabulary or self.info.symbols)
         self._texts: dict[str, PackedTexts] = {}
         self.no_text = PackedTexts.of(self._vocabulary, [], [])  # where a process has none
 
     @property
     def symbols(self) -> tuple[str, ...]:
         """The vocabulary; to be linked to the model."""
-        return self.info.symbols
+        return self._vocabulary.symbols
 
     @property
     def text(self) -> dict[str, Any]:

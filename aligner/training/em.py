@@ -24,13 +24,14 @@ from aligner.training.data import Batch
 from aligner.training.figures import EpochFigures
 from aligner.training.flat_start import flat_states
 from aligner.training.init_alignments import InitialAlignment, states_of_frames
-from aligner.training.method import TrainingMethod
+from aligner.training.method import GOES_ON, TrainingMethod
 from aligner.training.processes import add_up, gathered
 
 # A variance below this part of the corpus' own is noise of a Gaussian with few frames (Kaldi: 0.01).
 _LEAST_VARIANCE = 0.01
 # The choice of pronunciations settles within a few epochs, and costs as much as the rest of an epoch.
 _PRONUNCIATIONS_EVERY = 2
+_EPOCHS, _EPOCHS_FROM_ALIGNER = 14, 4
 
 
 class EM(TrainingMethod):
@@ -42,12 +43,15 @@ class EM(TrainingMethod):
     The defaults are the recipe's (recipes/ljspeech/ABLATIONS.md).
 
     Args:
-        epochs: Passes over the corpus; the first has the flat start.
+        epochs: Passes over the corpus; null: 14, of which the first has the flat start, or 4 from another
+            aligner (--init-checkpoint).
         gaussians: {epoch, counted from 0: Gaussians of a phone's state from then on}; 1 before the first.
         pronunciation_epoch: Pronunciations are chosen in this epoch, counted from 0, and every other one
             after it.
         early_hours: Of a larger corpus the epochs before that one hear only so many hours, spread evenly over
             it; null: all. One Gaussian a state learns no more from more.
+        remembered_frames: From another aligner: what a Gaussian was counts in each M-step as so many frames
+            of the corpus (maximum a posteriori). Those of phones that are rare in a small corpus stay.
 
     Raises:
         AlignerError: For an epoch or a number of Gaussians below 1.
@@ -57,16 +61,22 @@ class EM(TrainingMethod):
 
     def __init__(
         self,
-        epochs: int = 14,
+        epochs: int | None = None,
         gaussians: dict[int, int] = {6: 2, 8: 3, 10: 4, 12: 6},  # noqa: B006 (shown as help, never changed)
         pronunciation_epoch: int = 6,
         early_hours: float | None = 4.0,
+        remembered_frames: float = 20.0,
     ) -> None:
-        if epochs < 1:
+        if epochs is not None and epochs < 1:
             raise AlignerError(f"EM: epochs is {epochs}, must be at least 1")
         if any(epoch < 1 or number < 1 for epoch, number in gaussians.items()):
             raise AlignerError(f"EM: gaussians is {gaussians}; epochs and numbers must be at least 1")
-        self.epochs = epochs
+        if not remembered_frames >= 0:
+            raise AlignerError(f"EM: remembered_frames is {remembered_frames}, must be at least 0")
+        self.epochs = _EPOCHS if epochs is None else epochs
+        self._epochs_given = epochs is not None
+        self._remembered_frames = remembered_frames
+        self._goes_on = False  # from another aligner
         self.pronunciation_epoch = pronunciation_epoch
         self.early_hours = early_hours
         self.gaussians = dict(sorted(gaussians.items()))
@@ -83,16 +93,22 @@ class EM(TrainingMethod):
                 f"EM trains aligner.encoders.PhoneMixtures, not {type(aligner.encoder).__name__}; "
                 "set model.training to aligner.training.Gradient for GlowTTSEncoder or a method of your own"
             )
-        return MStep(aligner.encoder)
+        return MStep(aligner.encoder, self._remembered_frames if self._goes_on else 0.0)
 
     def hours_in(self, epoch: int) -> float | None:
         """As of every method."""
-        return self.early_hours if epoch < self.pronunciation_epoch else None
+        return self.early_hours if epoch < self.pronunciation_epoch and not self._goes_on else None
 
     def start_from(self, alignments: Mapping[str, InitialAlignment]) -> None:
         """As of every method."""
         self._init_alignments = dict(alignments)
         self._variants.update((id, alignment.variants) for id, alignment in alignments.items())
+
+    def start_from_aligner(self) -> None:
+        """As of every method."""
+        self._goes_on, self.pronunciation_epoch = True, 0
+        if not self._epochs_given:
+            self.epochs = _EPOCHS_FROM_ALIGNER
 
     @torch.no_grad()
     def step(
@@ -125,7 +141,7 @@ class EM(TrainingMethod):
     ) -> None:
         """The E-step. Arguments as of `step`."""
         epoch, encoder, features = module.current_epoch, _mixtures(aligner), versions[0]
-        if epoch == 0:
+        if epoch == 0 and not self._goes_on:
             states = self._first_states(aligner, batch, features).expand(len(encoder.streams), -1)
         else:
             emissions = encoder.emissions(features)
@@ -166,8 +182,9 @@ class EM(TrainingMethod):
             self._variants.update(choices)
 
     def state_dict(self) -> dict[str, Any]:
-        """As of every method: the pronunciations chosen so far."""
-        return {"variants": {id: list(choice) for id, choice in self._variants.items()}}
+        """As of every method: the pronunciations chosen so far, and whether another aligner was the start."""
+        variants = {id: list(choice) for id, choice in self._variants.items()}
+        return {"variants": variants, **({GOES_ON: True} if self._goes_on else {})}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """As of every method."""
@@ -242,13 +259,15 @@ class MStep(torch.optim.Optimizer):
 
     Args:
         encoder: What is trained.
+        remembered_frames: See `GaussianMixtures.update`.
     """
 
-    def __init__(self, encoder: PhoneMixtures) -> None:
+    def __init__(self, encoder: PhoneMixtures, remembered_frames: float = 0.0) -> None:
         # An optimizer must have parameters; it never looks at these.
         super().__init__([stream.phones.mean for stream in encoder.streams], {})  # type: ignore[union-attr,misc,arg-type]
         self._encoder = encoder
         self.occupancy: Tensor | None = None  # of the first stream, `[M]`, in the last step
+        self._remembered_frames = remembered_frames
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Add up the statistics of all processes, and update the mixtures."""
@@ -257,7 +276,7 @@ class MStep(torch.optim.Optimizer):
         first: Any = streams[0]
         self.occupancy = torch.cat([mixtures.occupancy.sum(1) for mixtures in first.mixtures])
         for stream in streams:
-            stream.update(_LEAST_VARIANCE)  # type: ignore[operator]
+            stream.update(_LEAST_VARIANCE, self._remembered_frames)  # type: ignore[operator]
 
 
 def m_step(module: lightning.LightningModule) -> "MStep":

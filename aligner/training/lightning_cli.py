@@ -1,5 +1,6 @@
 """Training from configurations: LightningCLI with this project's links, files and errors."""
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -44,6 +45,7 @@ def train(
     out: Path,
     resume_from: str | Path | None = None,
     init_alignments: Path | None = None,
+    init_checkpoint: str | None = None,
 ) -> dict[str, Any]:
     """Train as configurations and a command line say.
 
@@ -53,6 +55,7 @@ def train(
         out: The folder to write.
         resume_from: A checkpoint, or "last" for that of `out`.
         init_alignments: What `formats.read` reads, to start from.
+        init_checkpoint: Another aligner to start from, as `find_checkpoint` finds it.
 
     Returns:
         checkpoint, epochs, seconds, rank (which of several processes this is), the reasons of what was
@@ -65,12 +68,22 @@ def train(
             that is there already, for one of another corpus, for alignments that fit no utterance, where
             another run writes the folder, and where every utterance was refused.
     """
-    from aligner.training.resume import checkpoint_to_resume, resumable
+    from aligner.checkpoint import CHECKPOINT_KEY, read_checkpoint
+    from aligner.training.init_checkpoint import start_from_aligner
+    from aligner.training.resume import checkpoint_to_resume, resumable, vocabulary_to_resume
 
+    given = {"--init-alignments": init_alignments, "--init-checkpoint": init_checkpoint}
+    starts = [option for option, value in given.items() if value is not None]
+    if starts and resume_from is not None:
+        raise AlignerError(f"cannot combine --resume with {starts[0]}: the run has started already")
+    if len(starts) > 1:
+        raise AlignerError(f"cannot combine {' with '.join(starts)}: a run has one start")
+    vocabulary = vocabulary_to_resume(out / LAST, resume_from)
+    if init_checkpoint is not None:
+        vocabulary = read_checkpoint(init_checkpoint)[CHECKPOINT_KEY]["symbols"]
     files = [word for config in configs for word in ("--config", str(config))]
-    cli = parse([*files, *settings], out)
-    if init_alignments is not None and resume_from is not None:
-        raise AlignerError("cannot combine --resume with --init-alignments: the run has started already")
+    own = [] if vocabulary is None else ["--data.vocabulary", json.dumps(vocabulary)]
+    cli = parse([*files, *settings, *own], out)
     cli.datamodule.setup()  # a corpus that cannot be read is said before anything is written
     # The other processes of a run on several devices write nothing.
     with output_folder(out) if cli.trainer.is_global_zero else nullcontext():
@@ -79,8 +92,13 @@ def train(
             content, notes = resumable(cli.model, cli.datamodule, checkpoint)
             for note in notes:
                 _note(cli, note)
+            if vocabulary is not None:
+                cli.model.method.start_from_aligner()  # as it did
             if content["epoch"] + 1 >= cli.model.method.epochs:
                 return _finished(cli, checkpoint, content)
+        elif init_checkpoint is not None:
+            for note in start_from_aligner(cli.model, cli.datamodule, init_checkpoint):
+                _note(cli, note)
         return _train(cli, out, checkpoint, init_alignments)
 
 

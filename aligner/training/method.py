@@ -16,6 +16,8 @@ from aligner.training.data import Batch
 from aligner.training.figures import EpochFigures
 from aligner.training.init_alignments import InitialAlignment
 
+GOES_ON = "from_aligner"  # in what a method saves: that it began from another aligner
+
 
 class TrainingMethod:
     """A way to train an aligner's encoder. Children: `EM` and `Gradient`."""
@@ -74,6 +76,17 @@ class TrainingMethod:
         """
         raise AlignerError(
             f"{type(self).__name__} cannot start from alignments (--init-alignments): "
+            "train with model.training aligner.training.EM"
+        )
+
+    def start_from_aligner(self) -> None:
+        """Go on from what the aligner has learnt elsewhere, instead of a flat start.
+
+        Raises:
+            AlignerError: If this method cannot.
+        """
+        raise AlignerError(
+            f"{type(self).__name__} cannot start from another aligner (--init-checkpoint): "
             "train with model.training aligner.training.EM"
         )
 

@@ -8,6 +8,7 @@ from aligner.errors import AlignerError
 from aligner.instantiate import public_path
 from aligner.text.reading import TextReading
 from aligner.training.data import AlignerData
+from aligner.training.method import GOES_ON
 from aligner.training.module import AlignerModule
 
 
@@ -32,6 +33,23 @@ def checkpoint_to_resume(last: Path, resume_from: str | Path | None) -> Path | N
     if not checkpoint.is_file():
         raise AlignerError(f"no checkpoint {checkpoint} to continue; leave out --resume to start")
     return checkpoint
+
+
+def vocabulary_to_resume(last: Path, resume_from: str | Path | None) -> list[str] | None:
+    """The symbols of a run that began from another aligner, whose symbols it keeps; None: the corpus' own.
+
+    Args:
+        last: As of `checkpoint_to_resume`.
+        resume_from: As of `checkpoint_to_resume`, which says what is wrong with it.
+    """
+    checkpoint = last if resume_from == "last" else Path(resume_from or "")
+    if resume_from is None or not checkpoint.is_file():
+        return None
+    content = read_checkpoint(checkpoint)
+    state = content.get("training")
+    return (
+        list(content[CHECKPOINT_KEY]["symbols"]) if isinstance(state, dict) and state.get(GOES_ON) else None
+    )
 
 
 def resumable(model: AlignerModule, data: AlignerData, checkpoint: Path) -> tuple[dict[str, Any], list[str]]:

@@ -131,7 +131,8 @@ def near(message: str, parser: "LightningArgumentParser") -> str:
     known = set(parser.get_defaults(skip_validation=True).keys())
     if found := re.search(r"unrecognized arguments: --([^\s=]+)", message):
         return did_you_mean(
-            found[1], known | {"config", "data", "out", "resume", "init-alignments", "strict"}
+            found[1],
+            known | {"config", "data", "out", "resume", "init-alignments", "init-checkpoint", "strict"},
         )
     if found := re.search(r"Option '([^']+)' is not accepted", message):
         packages = (encoders, frontends, training)

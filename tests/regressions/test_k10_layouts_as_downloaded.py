@@ -224,7 +224,7 @@ def test_tables_with_the_audio_in_them_say_how_to_unpack_them(tmp_path: Path, na
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [
-        ("a.wav", None, "a sound file, not a corpus"),
+        ("a.wav", None, "no .txt or .lab beside it; write what is said to a.txt"),
         ("a.zip", b"PK\3\4\0\0\0", "binary"),
         ("prose.txt", b"Hello there.\nHow are you\n", "not a list"),
         ("empty.txt", b"", "no utterances found"),

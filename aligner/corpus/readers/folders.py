@@ -1,10 +1,12 @@
 """Folders of sound files with a text file for each: Prosodylab, MFA, TIMIT, VCTK, LibriTTS, LibriSpeech."""
 
+import os
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
-from aligner.corpus.readers.files import AUDIO_FOLDERS, Tree, lines
+from aligner.corpus.readers.files import AUDIO_FOLDERS, Tree, lines, walk
 from aligner.corpus.readers.raw import RawCorpus, RawUtterance, id_of, with_distinct_ids
 from aligner.errors import AlignerError, reason
 from aligner.formats.textgrid import labelled_intervals
@@ -60,6 +62,30 @@ def read_folder(tree: Tree) -> RawCorpus:
     if skipped:
         notes.append(f"{skipped} recordings are by the second microphone (_mic2): only the first is read")
     return RawCorpus(found, f"{tree.root.name}: sound files with their texts", tuple(notes))
+
+
+def read_sounds(sounds: Sequence[Path]) -> RawCorpus:
+    """The utterances of some sound files, each with its text beside it, as in a folder of them.
+
+    Args:
+        sounds: Files that exist.
+
+    Raises:
+        AlignerError: If there is no text for any of them.
+    """
+    sounds = list(dict.fromkeys(sound.absolute() for sound in sounds))
+    folders = list(dict.fromkeys(sound.parent for sound in sounds))
+    others = [file for folder in folders for file in walk(folder, deep=False).others]
+    root = Path(os.path.commonpath(folders))
+    texts = _Texts(Tree(root, sounds, others))
+    found = [one for audio in sounds for one in texts.utterances(audio, _speaker(audio, root))]
+    if all(one.problem == NO_TEXT for one in found):
+        more = f" and {len(sounds) - 1} more" if len(sounds) > 1 else ""
+        text = sounds[0].with_suffix(".txt").name
+        raise AlignerError(f"{sounds[0]}{more}: {NO_TEXT}; write what is said to {text}")
+    found, notes = with_distinct_ids(found)
+    what = sounds[0].name if len(sounds) == 1 else f"{len(sounds)} sound files"
+    return RawCorpus(found, f"{what} with the text beside", tuple(notes))
 
 
 def _one_format_each(sounds: list[Path]) -> tuple[list[Path], list[tuple[Path, Path]]]:

@@ -1,11 +1,12 @@
 """Which reader for which corpus."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from aligner.corpus.readers.columns import METADATA, parse_columns
 from aligner.corpus.readers.files import AUDIO_FOLDERS, AUDIO_SUFFIXES, Tree, walk
-from aligner.corpus.readers.folders import read_folder
+from aligner.corpus.readers.folders import read_folder, read_sounds
 from aligner.corpus.readers.kaldi import is_kaldi, read_kaldi
 from aligner.corpus.readers.manifests import LHOTSE_SUFFIXES, is_lhotse, lhotse_manifests, read_lhotse
 from aligner.corpus.readers.raw import RawCorpus, RawUtterance, id_of, joined
@@ -42,6 +43,27 @@ GIVE = (
 )
 
 
+def read_corpora(
+    paths: Sequence[Path], audio_root: Path | None = None, columns: str | None = None
+) -> list[RawCorpus]:
+    """Several corpora. Sound files among them are one, each with its text beside it.
+
+    Args:
+        paths: As `read_corpus` takes them, or sound files.
+        audio_root: As of `read_corpus`.
+        columns: As of `read_corpus`.
+
+    Raises:
+        AlignerError: As of `read_corpus`; for sound files that have no text beside them.
+    """
+    sounds = [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
+    if len(sounds) < 2:
+        return [read_corpus(path, audio_root, columns) for path in paths]
+    _no_columns(sounds[0], None if columns is None else parse_columns(columns))
+    others = [read_corpus(path, audio_root, columns) for path in paths if path not in sounds]
+    return [read_sounds(sounds), *others]
+
+
 def read_corpus(
     path: str | Path, audio_root: str | Path | None = None, columns: str | None = None
 ) -> RawCorpus:
@@ -52,7 +74,7 @@ def read_corpus(
             of lhotse manifests (`cuts*.jsonl.gz`, or `recordings*` and `supervisions*`); a folder of lhotse's
             Shar, or some of its `cuts.*.jsonl.gz`, or a JSON of the paths of its shards; Kaldi's data folder;
             any other folder (sound files with texts, at any depth); a list of wav|text, wav|speaker|text or
-            other columns; JSON lines as NeMo has them; or a lhotse manifest.
+            other columns; JSON lines as NeMo has them; a lhotse manifest; a sound file with its text beside.
         audio_root: Where relative paths start; by default the folder, or the list's.
         columns: What the columns of a list are, such as "wav,text,speaker"; None: the list says it.
 
@@ -81,9 +103,8 @@ def _read_file(path: Path, audio_root: Path | None, given: tuple[str, ...] | Non
             f"{path}: a tar, not a corpus; of lhotse's Shar give the folder of its shards, unpack any other"
         )
     if path.suffix.lower() in AUDIO_SUFFIXES:
-        raise AlignerError(
-            f"{path}: a sound file, not a corpus; give its folder, or a list of wav|text lines"
-        )
+        _no_columns(path, given)
+        return read_sounds([path])
     if path.name.endswith((*LHOTSE_SUFFIXES, *JSON_SUFFIXES)):
         if path.name.endswith(".gz") or is_lhotse(path):
             _no_columns(path, given)

@@ -1,0 +1,244 @@
+"""A long recording cut at its pauses into utterances, each with its own part of the text as it is written.
+
+N samples.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import accumulate, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligner.align_corpus import align_usable, batches
+from aligner.aligner import Aligner
+from aligner.alignment import Alignment
+from aligner.confidence import too_long_phone
+from aligner.corpus.audio import resample
+from aligner.corpus.recording import Recording
+from aligner.errors import AlignerError
+from aligner.text.transcript import Transcript
+
+SHORTEST_PAUSE_S = 0.15  # to be cut at: a shorter one may be the closure of a stop
+_KEPT_PAUSE_S = 0.25  # of a pause at most, at each end of an utterance
+_MOST_CHUNKS = 12  # that are read together: the longest date or number written with spaces
+_SENTENCE_END = re.compile(r"[.!?…。！？]['\"”’»)\]]*$")
+# Costs of a plan: each second that is left out, a cut inside a sentence, one at a short pause.
+_LEFT_OUT, _INSIDE, _SHORT_PAUSE = 1000.0, 1.0, 0.5
+_LONG_PAUSE_S = 0.5
+_EACH = -0.3  # an utterance a sentence, unless the pause between two is short
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The smallest part of a text that can stand alone, its words being the same alone and in the text.
+
+    Args:
+        text: As it is written: a word, or several that are read together, such as "St. Paul".
+        n_words: How many are spoken.
+    """
+
+    text: str
+    n_words: int
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a recording with what is said in it.
+
+    Args:
+        start_s: Where it begins in the recording.
+        end_s: Where it ends.
+        text: As it is written.
+        words: Its words among those of the whole.
+        problem: Why it is no utterance to be used; "" if it is one.
+        score: The confidence of its own alignment; 0 if there is none.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    words: slice
+    problem: str = ""
+    score: float = 0.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an utterance must be to be used.
+
+    Args:
+        shortest_s: It is not shorter.
+        longest_s: Nor longer.
+        least_score: Nor its confidence lower.
+    """
+
+    shortest_s: float = 1.0  # LJSpeech's are 1.1 to 10.1 s long
+    longest_s: float = 12.0
+    least_score: float = 0.1
+
+
+def segment(
+    aligner: Aligner, id: str, samples: NDArray[np.float32], rate_hz: int, text: str, limits: Limits
+) -> list[Segment]:
+    """A recording, aligned in one piece and cut at pauses; each part is then aligned by itself.
+
+    Args:
+        aligner: A trained one.
+        id: What the recording is called.
+        samples: `[N]`, in -1..1.
+        rate_hz: Theirs.
+        text: What is said, as it is written.
+        limits: Of what can be used.
+
+    Returns:
+        All that is said, in order; what cannot be used has the reason.
+
+    Raises:
+        AlignerError: If the text cannot be read, or is not the recording's by its length.
+    """
+    phonemize, own_rate_hz = aligner.phonemizer(), aligner.frontend.sample_rate_hz
+    pieces = pieces_of(text, phonemize)
+    audio = resample(samples, rate_hz, own_rate_hz)
+    (whole,) = aligner.align_batch([Recording(id, audio, phonemize(text), len(samples) / rate_hz)])
+    found = cut_at_pauses(whole, pieces, limits)
+    lengths_s = {str(n): own.end_s - own.start_s for n, own in enumerate(found) if not own.problem}
+    for batch in batches(lengths_s):
+        recordings = []
+        for n in batch:
+            start, end = (
+                round(time_s * own_rate_hz) for time_s in (found[int(n)].start_s, found[int(n)].end_s)
+            )
+            recordings.append(Recording(n, audio[start:end], phonemize(found[int(n)].text), lengths_s[n]))
+        alignments, failed = align_usable(aligner, recordings)
+        for n in batch:
+            found[int(n)] = _judged(found[int(n)], alignments.get(n), failed.get(n, ""), limits)
+    return found
+
+
+def _judged(found: Segment, own: Alignment | None, problem: str, limits: Limits) -> Segment:
+    """The segment with the score of its own alignment, or with the reason why it cannot be used."""
+    if own is None:
+        return replace(found, problem=problem)
+    score = own.score or 0.0
+    if longest := too_long_phone(own):
+        problem = f"{longest}: something else is said there, or nothing"
+    elif score < limits.least_score:
+        least = min(own.words, key=lambda word: word.score or 0.0).symbol
+        problem = f"confidence {score:.3f}, least in {least!r}: is this what is said?"
+    return replace(found, problem=problem, score=score)
+
+
+def pieces_of(text: str, phonemize: Callable[[str], Transcript]) -> list[Piece]:
+    """The pieces of a text, from white space to white space or, where what follows changes it, longer.
+
+    Args:
+        text: Of a recording.
+        phonemize: What reads it.
+
+    Raises:
+        AlignerError: If it cannot be read, or no part of it can be read alone.
+    """
+    whole = [word.text for word in phonemize(text).words]
+    chunks = text.split()
+
+    @cache
+    def read(part: str) -> tuple[str, ...] | None:
+        try:
+            return tuple(word.text for word in phonemize(part).words)
+        except AlignerError:
+            return None
+
+    # From the beginning, pieces as short as can be; where that leads nowhere, the last one is made longer.
+    ends, nowhere = [(0, 0)], set[tuple[int, int]]()
+    while ends[-1] != (len(chunks), len(whole)):
+        first, n_before = ends[-1]
+        for last in range(first + 1, min(first + _MOST_CHUNKS, len(chunks)) + 1):
+            words = read(" ".join(chunks[first:last]))
+            if words is None or list(words) != whole[n_before : n_before + len(words)]:
+                continue
+            end = (last, n_before + len(words))
+            if end not in nowhere:
+                ends.append(end)
+                break
+        else:
+            nowhere.add(ends.pop())
+            if not ends:
+                raise AlignerError("its text has no part that is read alone as it is in the whole")
+    return [
+        Piece(" ".join(chunks[first:last]), n_after - n_before)
+        for (first, n_before), (last, n_after) in pairwise(ends)
+    ]
+
+
+def cut_at_pauses(alignment: Alignment, pieces: Sequence[Piece], limits: Limits) -> list[Segment]:
+    """The plan that leaves out least, then cuts least inside sentences, then at the longest pauses.
+
+    Args:
+        alignment: Of the whole recording.
+        pieces: Of its text.
+        limits: Of what can be used.
+
+    Returns:
+        All that is said, in order; what is too short or too long has the reason.
+    """
+    places, costs = _places_to_cut(alignment, pieces)
+    first_word = [0, *accumulate(piece.n_words for piece in pieces)]
+    edges = [_edges(alignment, first_word[place]) for place in places]
+
+    def span_s(a: int, b: int) -> tuple[float, float]:
+        return edges[a][1], edges[b][0]
+
+    best, before = [0.0], [0]
+    for b in range(1, len(places)):
+        options = []
+        for a in range(b - 1, -1, -1):
+            start_s, end_s = span_s(a, b)
+            fits = limits.shortest_s <= end_s - start_s <= limits.longest_s
+            left_out = 0.0 if fits else _LEFT_OUT * (1.0 + end_s - start_s)
+            options.append((best[a] + costs[b] + _EACH + left_out, a))
+            if end_s - start_s > limits.longest_s:
+                break
+        cost, a = min(options)
+        best.append(cost)
+        before.append(a)
+    cuts = [len(places) - 1]
+    while cuts[-1]:
+        cuts.append(before[cuts[-1]])
+    found = []
+    for a, b in pairwise(reversed(cuts)):
+        (start_s, end_s), problem = span_s(a, b), ""
+        if end_s - start_s < limits.shortest_s:
+            problem = f"{end_s - start_s:.1f} s between two pauses, shorter than {limits.shortest_s:g} s"
+        elif end_s - start_s > limits.longest_s:
+            problem = f"{end_s - start_s:.1f} s without a pause to cut at, longer than {limits.longest_s:g} s"
+        text = " ".join(piece.text for piece in pieces[places[a] : places[b]])
+        words = slice(first_word[places[a]], first_word[places[b]])
+        found.append(Segment(start_s, end_s, text, words, problem))
+    return found
+
+
+def _places_to_cut(alignment: Alignment, pieces: Sequence[Piece]) -> tuple[list[int], list[float]]:
+    """Between which pieces there is a pause, the two ends included, and what a cut there costs."""
+    places, costs, n_words = [0], [0.0], 0
+    for place, piece in enumerate(pieces[:-1], 1):
+        n_words += piece.n_words
+        pause_s = alignment.words[n_words].start_s - alignment.words[n_words - 1].end_s
+        if pause_s >= SHORTEST_PAUSE_S:
+            inside = 0.0 if _SENTENCE_END.search(piece.text) else _INSIDE
+            short = _SHORT_PAUSE * max(0.0, 1 - pause_s / _LONG_PAUSE_S)
+            places.append(place)
+            costs.append(inside + short)
+    return [*places, len(pieces)], [*costs, 0.0]
+
+
+def _edges(alignment: Alignment, word: int) -> tuple[float, float]:
+    """Of the pause before a word: the end of what is before it and the start of what follows, both in it."""
+    words = alignment.words
+    pause_start_s = words[word - 1].end_s if word else 0.0
+    pause_end_s = words[word].start_s if word < len(words) else alignment.duration_s
+    share = 1.0 if word in (0, len(words)) else 0.5
+    kept_s = min(_KEPT_PAUSE_S, share * (pause_end_s - pause_start_s))
+    return pause_start_s + kept_s, pause_end_s - kept_s
