@@ -181,9 +181,7 @@ def _check_form(args: argparse.Namespace) -> None:
     if args.data is not None and own:
         raise WrongArguments(f"{own[0]} is about RECORDINGS, and --data has been read by `aligner prepare`")
     if args.recordings and args.shard:
-        raise WrongArguments(
-            "--shard needs a prepared corpus, which all shards read: `aligner prepare`, --data"
-        )
+        raise WrongArguments("--shard needs --data: a prepared corpus, which all shards read")
 
 
 def _check_out(out: Path, recordings: list[Path]) -> None:

@@ -76,13 +76,14 @@ def _segment(args: argparse.Namespace) -> dict[str, Any]:
     from aligner.segment import Limits, segment
 
     started_s = time.perf_counter()
+    aligner = load_aligner(args)
     text = read_text(args.text)
     samples, rate_hz = read_audio(args.recording)
     limits = Limits(args.shortest, args.longest, args.least_score)
     id = id_of(args.recording)
     check_id(id)
     try:
-        found = segment(load_aligner(args), id, samples, rate_hz, text, limits)
+        found = segment(aligner, id, samples, rate_hz, text, limits)
     except AlignerError as error:
         raise AlignerError(f"{args.text}: {str(error).removeprefix(f'{id}: ')}") from error
     used = {f"{id}-{n:04d}": own for n, own in enumerate((o for o in found if not o.problem), 1)}

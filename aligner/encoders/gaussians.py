@@ -109,16 +109,18 @@ class GaussianMixtures(nn.Module):
 
         Args:
             least_variance: No variance becomes smaller.
-            remembered_frames: As so many frames each Gaussian as it was is counted, too.
+            remembered_frames: Each Gaussian as it was is counted as so many frames, too; a heavy one as more
+                and a light one as fewer, so that what is not spoken stays as it was.
 
         Source:
             Gauvain and Lee, "Maximum a posteriori estimation for multivariate Gaussian mixture observations",
             1994: the prior of means and variances; Reynolds' relevance factor.
         """
         if remembered_frames:
-            self.occupancy += remembered_frames
-            self.sum += remembered_frames * self.mean
-            self.sum_of_squares += remembered_frames * (self.variance + self.mean.square())
+            remembered = remembered_frames * self.gaussians * self.log_weight.double().softmax(1)
+            self.occupancy += remembered
+            self.sum += remembered[..., None] * self.mean
+            self.sum_of_squares += remembered[..., None] * (self.variance + self.mean.square())
         enough = (self.occupancy >= _LEAST_OCCUPANCY)[..., None]
         total = self.occupancy.clamp(min=1e-3)[..., None]  # not 0, where nothing was accumulated
         mean = self.sum / total

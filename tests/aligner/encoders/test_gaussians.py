@@ -197,6 +197,27 @@ def test_weights_are_the_parts_of_the_frames() -> None:
     assert mixtures.variance.flatten().tolist() == [1, 4]
 
 
+def test_what_is_remembered_counts_as_so_many_frames() -> None:
+    mixtures = GaussianMixtures(2, 1)
+    mixtures.mean.copy_(torch.tensor([[[1.0]], [[7.0]]]))
+    mixtures.variance.copy_(torch.tensor([[[4.0]], [[9.0]]]))
+    mixtures.accumulate(torch.full((30, 1), 5.0), torch.zeros(30, dtype=torch.int64))  # none in state 1
+    mixtures.update(LEAST_VARIANCE, remembered_frames=10.0)
+    assert mixtures.mean.flatten().tolist() == [4.0, 7.0]  # (10 * 1 + 30 * 5) / 40
+    # (10 * (4 + 1) + 30 * 25) / 40 - 16
+    assert mixtures.variance.flatten().tolist() == pytest.approx([4.0, 9.0])
+
+
+def test_of_a_state_that_is_not_spoken_everything_is_remembered() -> None:
+    mixtures = random_mixtures(0, 2, 3, 4)
+    before = [value.clone() for value in (mixtures.mean, mixtures.variance, mixtures.log_weight.softmax(1))]
+    mixtures.update(LEAST_VARIANCE, remembered_frames=10.0)
+    for old, new in zip(
+        before, (mixtures.mean, mixtures.variance, mixtures.log_weight.softmax(1)), strict=True
+    ):
+        torch.testing.assert_close(new, old, rtol=1e-4, atol=1e-4)
+
+
 def test_a_gaussian_with_fewer_than_five_frames_keeps_its_mean() -> None:
     mixtures = GaussianMixtures(3, 1)
     mixtures.mean.fill_(0.5)
