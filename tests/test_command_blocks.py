@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -135,6 +136,8 @@ class World:
     def aligner(self, words: list[str], folder: Path) -> int:
         """The program itself, after the inputs that it is to read are there."""
         words = [*words, *SHORTER.get(words[0], [])]
+        if "--init-checkpoint" in words:  # the corpus must be read as the other aligner's was
+            self.inputs()["LibriTTS"](Path("LibriTTS"))
         for word in words:
             make = self.inputs().get(word)
             if make is not None and not Path(word).exists() and word != self.output(words):
@@ -196,6 +199,13 @@ class World:
             soundfile.write(
                 path, soundfile.read(self.data / f"ljspeech-sample/wavs/{path.stem}.flac")[0], 22050
             )
+            path.with_suffix(".txt").write_text(self._clip_texts()[path.stem])
+
+        def chapter(path: Path) -> None:
+            clips = self._clip_texts()
+            samples = [soundfile.read(self.data / f"ljspeech-sample/wavs/{c}.flac")[0] for c in clips]
+            soundfile.write(path, np.concatenate(samples), 22050)
+            path.with_suffix(".txt").write_text("\n".join(clips.values()))
 
         def checkpoint(path: Path) -> None:
             if not Path("prepared").exists():
@@ -256,7 +266,8 @@ class World:
             "LJSpeech-1.1": voice, "LibriTTS": folder_of_texts, "TIMIT_SAMPLE": timit,
             "timit/test": textgrids, "praat": textgrids, "mfa_output": textgrids, "my-textgrids": textgrids,
             "prepared": prepared, "aligned": aligned,
-            "corpus": folder_of_texts, "corrections.json": corrections,
+            "corpus": folder_of_texts, "recordings": folder_of_texts, "chapter.wav": chapter,
+            "corrections.json": corrections,
             "english_us_arpa.dict": lambda path: path.write_text(
                 "tea\tT IY1\nsam\tS AE1 M\nat\tAE1 T\nsame\tS EY1 M\nmate\tM EY1 T\n"
                 "a\tEY1\nsentence\tS EY1 T\nthat\tAE1 T\nwas\tM AE1 S\nnot\tM AE1 T\nin\tIY1 M\n"

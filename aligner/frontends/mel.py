@@ -10,6 +10,7 @@ import numpy as np
 import scipy.fft
 import torch
 import torchaudio.functional as AF
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,6 +19,8 @@ from aligner.frontends.base import Frontend, pad_reflect
 
 # Samples in the windows that are transformed at once: on a CPU what its cache holds, elsewhere 128 MB.
 _CHUNK = {True: 2**18, False: 2**24}
+# Of Slaney's scale: hertz a mel up to the knee, and the logarithm of a mel's step above it.
+_LINEAR_HZ, _KNEE_HZ, _LOG_STEP = 200 / 3, 1000.0, float(np.log(6.4) / 27)
 
 
 @dataclass(frozen=True)
@@ -229,25 +232,36 @@ class Mel(Frontend):
 
 
 def mel_filterbank(settings: MelSettings) -> Tensor:
-    """Weights of the mel bands, `[n_fft // 2 + 1, mels]`: librosa's, in float64 until the end.
+    """Weights of the mel bands, `[n_fft // 2 + 1, mels]`: librosa's to the last bit, without importing it.
 
-    torchaudio's are computed in float32, and the difference of two large frequencies costs the log-mels of
-    narrow bands up to 6e-5.
+    That takes a second, a quarter of the time in which one recording is aligned. torchaudio's are computed in
+    float32, and the difference of two large frequencies costs the log-mels of narrow bands up to 6e-5.
 
     Args:
         settings: Sample rate, FFT and bands.
-    """
-    import librosa.filters  # takes a second, which only those pay who make a Mel
 
-    weights = librosa.filters.mel(
-        sr=settings.sample_rate_hz,
-        n_fft=settings.n_fft,
-        n_mels=settings.mels,
-        fmin=settings.fmin_hz,
-        fmax=settings.fmax_hz,
-        dtype=np.float64,
-    )
+    Source:
+        `librosa.filters.mel`, with the scale and norm of Slaney's Auditory Toolbox, 1998.
+    """
+    edges_hz = _hz(np.linspace(_mel(settings.fmin_hz), _mel(settings.fmax_hz), settings.mels + 2))
+    bins_hz = np.fft.rfftfreq(settings.n_fft, 1 / settings.sample_rate_hz)
+    width_hz = np.diff(edges_hz)[:, None]
+    rising = (bins_hz - edges_hz[:-2, None]) / width_hz[:-1]
+    falling = (edges_hz[2:, None] - bins_hz) / width_hz[1:]
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    weights = triangles * (2 / (edges_hz[2:] - edges_hz[:-2]))[:, None]
     return torch.from_numpy(weights.T.copy()).float()
+
+
+def _mel(hz: float) -> float:
+    """A frequency on Slaney's scale: linear up to 1 kHz, logarithmic above."""
+    return hz / _LINEAR_HZ if hz < _KNEE_HZ else _KNEE_HZ / _LINEAR_HZ + np.log(hz / _KNEE_HZ) / _LOG_STEP
+
+
+def _hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inverse of `_mel`."""
+    knee = _KNEE_HZ / _LINEAR_HZ
+    return np.where(mel >= knee, _KNEE_HZ * np.exp(_LOG_STEP * (mel - knee)), _LINEAR_HZ * mel)
 
 
 def add_deltas(features: Tensor, lengths: Tensor, orders: int, width: int) -> Tensor:

@@ -91,12 +91,13 @@ def test_one_file_several_a_list_and_a_folder_are_aligned_alike(
     sounds = sorted(recordings.glob("*.wav"))
     assert align(checkpoint, tmp_path / "files", *sounds) == 0
     assert align(checkpoint, tmp_path / "file", sounds[0]) == 0
+    assert align(checkpoint, tmp_path / "all", *sorted(recordings.iterdir())) == 0  # as `recordings/*`
     lines = [f"{sound.name}|{sound.with_suffix('.txt').read_text()}\n" for sound in sounds]
     (recordings / "list.txt").write_text("".join(lines))
     assert align(checkpoint, tmp_path / "list", recordings / "list.txt") == 0
     found = times(tmp_path / "folder")
     assert len(found) == 6
-    assert times(tmp_path / "files") == times(tmp_path / "list") == found
+    assert times(tmp_path / "files") == times(tmp_path / "all") == times(tmp_path / "list") == found
     assert times(tmp_path / "file") == {"u00": found["u00"]}
 
 

@@ -57,11 +57,12 @@ def read_corpora(
         AlignerError: As of `read_corpus`; for sound files that have no text beside them.
     """
     sounds = [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
-    if len(sounds) < 2:
+    if len(paths) < 2 or not sounds:
         return [read_corpus(path, audio_root, columns) for path in paths]
     _no_columns(sounds[0], None if columns is None else parse_columns(columns))
-    others = [read_corpus(path, audio_root, columns) for path in paths if path not in sounds]
-    return [read_sounds(sounds), *others]
+    stems = {sound.with_suffix("") for sound in sounds}  # their texts may be given, too, as by `folder/*`
+    others = [path for path in paths if path not in sounds and path.with_suffix("") not in stems]
+    return [read_sounds(sounds), *(read_corpus(path, audio_root, columns) for path in others)]
 
 
 def read_corpus(

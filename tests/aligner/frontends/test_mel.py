@@ -1,5 +1,6 @@
 """Mel against librosa and torchaudio, computed live."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 import torchaudio
 
 from aligner.alignment import FrameRule
-from aligner.frontends.mel import PRESETS, Mel, add_deltas
+from aligner.frontends.mel import PRESETS, Mel, add_deltas, mel_filterbank
 
 TOLERANCE = 1e-5
 
@@ -46,6 +47,18 @@ def librosa_log_mel(audio: np.ndarray, frontend: Mel) -> np.ndarray:
         **common,
     )
     return np.log(np.maximum(mel, s.floor)).T[: frontend.frame_count(n_samples)]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "bands", [{}, {"mels": 23}, {"fmin_hz": 0.0}, {"fmin_hz": 1200.0, "mels": 17}, {"n_fft": 2048}]
+)
+def test_the_filterbank_is_librosas_to_the_last_bit(preset: str, bands: dict[str, Any]) -> None:
+    s = replace(PRESETS[preset], **bands)
+    expected = librosa.filters.mel(
+        sr=s.sample_rate_hz, n_fft=s.n_fft, n_mels=s.mels, fmin=s.fmin_hz, fmax=s.fmax_hz, dtype=np.float64
+    )
+    np.testing.assert_array_equal(mel_filterbank(s).numpy(), expected.T.astype(np.float32))
 
 
 @pytest.mark.filterwarnings("ignore:n_fft=.* is too large for input signal:UserWarning")  # librosa's
