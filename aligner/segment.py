@@ -21,8 +21,10 @@ from aligner.corpus.recording import Recording
 from aligner.errors import AlignerError
 from aligner.text.transcript import Transcript
 
-SHORTEST_PAUSE_S = 0.15  # to be cut at: a shorter one may be the closure of a stop
+# To be cut at. Inside a sentence a shorter one may be the closure of a stop.
+_SHORTEST_PAUSE_S, _SHORTEST_PAUSE_INSIDE_S = 0.05, 0.15
 _KEPT_PAUSE_S = 0.25  # of a pause at most, at each end of an utterance
+_LEAST_SCORE, _SMALL = 0.001, 1e-4  # of an utterance with a text that is not its own; scores have four digits
 _MOST_CHUNKS = 12  # that are read together: the longest date or number written with spaces
 _SENTENCE_END = re.compile(r"[.!?…。！？]['\"”’»)\]]*$")
 # Costs of a plan: each second that is left out, a cut inside a sentence, one at a short pause.
@@ -72,12 +74,13 @@ class Limits:
     Args:
         shortest_s: It is not shorter.
         longest_s: Nor longer.
-        least_score: Nor its confidence lower.
+        least_odds: Nor are the odds that its text is what is said lower than this part of the recording's
+            usual ones (their median): a voice that the aligner does not know has low ones throughout.
     """
 
     shortest_s: float = 1.0  # LJSpeech's are 1.1 to 10.1 s long
     longest_s: float = 12.0
-    least_score: float = 0.1
+    least_odds: float = 0.02
 
 
 def segment(
@@ -104,31 +107,43 @@ def segment(
     audio = resample(samples, rate_hz, own_rate_hz)
     (whole,) = aligner.align_batch([Recording(id, audio, phonemize(text), len(samples) / rate_hz)])
     found = cut_at_pauses(whole, pieces, limits)
-    lengths_s = {str(n): own.end_s - own.start_s for n, own in enumerate(found) if not own.problem}
-    for batch in batches(lengths_s):
-        recordings = []
-        for n in batch:
-            start, end = (
-                round(time_s * own_rate_hz) for time_s in (found[int(n)].start_s, found[int(n)].end_s)
+    parts: dict[str, Recording] = {}
+    for n, own in enumerate(found):
+        transcript = phonemize(own.text)
+        if [word.text for word in transcript.words] != [word.symbol for word in whole.words[own.words]]:
+            found[n] = replace(
+                own, problem=own.problem or "its text is read otherwise alone than in the whole"
             )
-            recordings.append(Recording(n, audio[start:end], phonemize(found[int(n)].text), lengths_s[n]))
-        alignments, failed = align_usable(aligner, recordings)
-        for n in batch:
-            found[int(n)] = _judged(found[int(n)], alignments.get(n), failed.get(n, ""), limits)
-    return found
+        if not found[n].problem:
+            start, end = round(own.start_s * own_rate_hz), round(own.end_s * own_rate_hz)
+            parts[str(n)] = Recording(str(n), audio[start:end], transcript, own.end_s - own.start_s)
+    for batch in batches({key: own.duration_s for key, own in parts.items()}):
+        alignments, failed = align_usable(aligner, [parts[key] for key in batch])
+        for key in batch:
+            found[int(key)] = _aligned(found[int(key)], alignments.get(key), failed.get(key, ""))
+    return _without_doubtful(found, limits)
 
 
-def _judged(found: Segment, own: Alignment | None, problem: str, limits: Limits) -> Segment:
+def _aligned(found: Segment, own: Alignment | None, problem: str) -> Segment:
     """The segment with the score of its own alignment, or with the reason why it cannot be used."""
     if own is None:
         return replace(found, problem=problem)
-    score = own.score or 0.0
-    if longest := too_long_phone(own):
-        problem = f"{longest}: something else is said there, or nothing"
-    elif score < limits.least_score:
-        least = min(own.words, key=lambda word: word.score or 0.0).symbol
-        problem = f"confidence {score:.3f}, least in {least!r}: is this what is said?"
-    return replace(found, problem=problem, score=score)
+    longest = too_long_phone(own)
+    return replace(
+        found, problem=f"{longest}: is this what is said?" if longest else "", score=own.score or 0.0
+    )
+
+
+def _without_doubtful(found: Sequence[Segment], limits: Limits) -> list[Segment]:
+    """The segments, where those that fit their text far worse than most have the reason."""
+    usable = [own.score / (1 - own.score + _SMALL) for own in found if not own.problem]
+    least_odds = limits.least_odds * float(np.median(usable)) if usable else 0.0
+    least = max(_LEAST_SCORE, least_odds / (1 + least_odds)) if limits.least_odds else 0.0
+    why = f", below {least:.4f}: is this what is said?"
+    return [
+        own if own.problem or own.score >= least else replace(own, problem=f"confidence {own.score:.4f}{why}")
+        for own in found
+    ]
 
 
 def pieces_of(text: str, phonemize: Callable[[str], Transcript]) -> list[Piece]:
@@ -226,11 +241,11 @@ def _places_to_cut(alignment: Alignment, pieces: Sequence[Piece]) -> tuple[list[
     for place, piece in enumerate(pieces[:-1], 1):
         n_words += piece.n_words
         pause_s = alignment.words[n_words].start_s - alignment.words[n_words - 1].end_s
-        if pause_s >= SHORTEST_PAUSE_S:
-            inside = 0.0 if _SENTENCE_END.search(piece.text) else _INSIDE
-            short = _SHORT_PAUSE * max(0.0, 1 - pause_s / _LONG_PAUSE_S)
+        is_end = bool(_SENTENCE_END.search(piece.text))
+        if pause_s >= (_SHORTEST_PAUSE_S if is_end else _SHORTEST_PAUSE_INSIDE_S):
             places.append(place)
-            costs.append(inside + short)
+            short = _SHORT_PAUSE * max(0.0, 1 - pause_s / _LONG_PAUSE_S)
+            costs.append(short + (0.0 if is_end else _INSIDE))
     return [*places, len(pieces)], [*costs, 0.0]
 
 

@@ -21,8 +21,8 @@ _FULL_SCALE = 32767  # of 16-bit samples
 DESCRIPTION = """\
 Cut a long recording, such as a chapter of a book, at its pauses into utterances, each with its own text.
 
-The whole is aligned in one piece, then cut where it is silent for at least 0.15 s, if possible between
-sentences. Each utterance is aligned again by itself; those that the text does not fit, or that no pause makes
+The whole is aligned in one piece, then cut at pauses: between sentences or, where these are too long, inside
+them. Each utterance is aligned again by itself; those that the text does not fit, or that no pause makes
 short or long enough, are left out.
 
 Writes a corpus in LJSpeech's layout, which `aligner prepare` reads: OUT/metadata.csv (id|text|text) and
@@ -46,11 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         what = "of an utterance (default: %(default)g)"
         parser.add_argument(name, type=float, default=default, metavar="SECONDS", help=what)
     parser.add_argument(
-        "--least-score",
+        "--least-odds",
         type=float,
-        default=0.1,
-        metavar="SCORE",
-        help="confidence, 0 to 1, below which an utterance is left out (default: %(default)g)",
+        default=0.02,
+        metavar="SHARE",
+        help="leave out an utterance whose odds to fit its text are below this part of the usual ones in the "
+        "recording; 0 keeps all (default: %(default)g)",
     )
 
 
@@ -60,8 +61,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     if not 0 <= args.shortest < args.longest < float("inf"):
         raise WrongArguments(f"--shortest {args.shortest:g} must be less than --longest {args.longest:g}")
-    if not 0 <= args.least_score <= 1:
-        raise WrongArguments(f"--least-score {args.least_score:g} must be from 0 to 1")
+    if not 0 <= args.least_odds <= 1:
+        raise WrongArguments(f"--least-odds {args.least_odds:g} must be from 0 to 1")
     with output_folder(args.out):
         if (args.out / _LIST).exists():
             raise AlignerError(f"{args.out} holds a corpus already ({_LIST}): choose another folder to write")
@@ -79,7 +80,7 @@ def _segment(args: argparse.Namespace) -> dict[str, Any]:
     aligner = load_aligner(args)
     text = read_text(args.text)
     samples, rate_hz = read_audio(args.recording)
-    limits = Limits(args.shortest, args.longest, args.least_score)
+    limits = Limits(args.shortest, args.longest, args.least_odds)
     id = id_of(args.recording)
     check_id(id)
     try:

@@ -106,8 +106,13 @@ def test_what_no_pause_makes_fit_is_left_out_with_the_reason_and_costs_no_other(
 
 
 def test_a_pause_too_short_for_a_pause_is_no_place_to_cut() -> None:
+    limits = Limits(1.0, 3.0)
+    alignment, pieces = spoken(("a", 0.0, 2.0), ("b.", 2.1, 4.0), end_s=4.0)
+    assert [own.text for own in cut_at_pauses(alignment, pieces, limits)] == ["a b."]
     alignment, pieces = spoken(("a.", 0.0, 2.0), ("b.", 2.1, 4.0), end_s=4.0)
-    assert [own.text for own in cut_at_pauses(alignment, pieces, Limits(1.0, 12.0))] == ["a. b."]
+    assert [own.text for own in cut_at_pauses(alignment, pieces, limits)] == ["a.", "b."]
+    alignment, pieces = spoken(("a.", 0.0, 2.0), ("b.", 2.02, 4.0), end_s=4.0)
+    assert [own.text for own in cut_at_pauses(alignment, pieces, limits)] == ["a. b."]
 
 
 def test_all_words_are_in_one_segment_each_whatever_the_lengths() -> None:

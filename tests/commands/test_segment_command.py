@@ -50,7 +50,7 @@ def test_prepare_reads_what_it_writes_with_the_texts_as_they_were_written(
     chapter: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "corpus"
-    assert segment(chapter, checkpoint, out, "--longest", 3, "--least-score", 0, "--json") == 0
+    assert segment(chapter, checkpoint, out, "--longest", 3, "--least-odds", 0, "--json") == 0
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     places = rows(out / "segments.tsv")
     assert summary["utterances"] == len(places) > 10
@@ -79,7 +79,7 @@ def test_each_utterance_is_where_its_words_are(
     chapter: Path, checkpoint: Path, tiny_corpus: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "corpus"
-    assert segment(chapter, checkpoint, out, "--longest", 3, "--least-score", 0) == 0
+    assert segment(chapter, checkpoint, out, "--longest", 3, "--least-odds", 0) == 0
     starts_s, time_s = [], 0.0
     for utterance in load_utterances(tiny_corpus):
         assert utterance.reference is not None
@@ -101,7 +101,7 @@ def test_what_is_not_said_is_left_out_and_costs_no_other(
     (tmp_path / "other.txt").write_text(
         "\n".join([*lines[:10], "mesa mate team seam ate sam " * 2, *lines[11:]])
     )
-    more = ["--longest", 3, "--least-score", 0.5]
+    more = ["--longest", 3, "--least-odds", 0.5]
     assert segment(chapter, checkpoint, out, *more, text="other.txt") == 0
     left_out = rows(out / "left-out.tsv")
     assert any("mesa mate" in text for _, _, _, text in left_out)
@@ -115,7 +115,7 @@ def test_what_is_not_said_is_left_out_and_costs_no_other(
         (["--shortest", 5, "--longest", 4], 2, "--shortest 5 must be less than --longest 4"),
         (["--shortest", -1], 2, "--shortest -1"),
         (["--longest", "nan"], 2, "--longest nan"),
-        (["--least-score", 2], 2, "--least-score 2 must be from 0 to 1"),
+        (["--least-odds", 2], 2, "--least-odds 2 must be from 0 to 1"),
         (["--device", "nowhere"], 1, "--device nowhere"),
     ],
 )
