@@ -50,7 +50,7 @@ SOURCES = {
         Source(
             "ljspeech-sample",
             "LJ001-0001 to LJ001-0100 of LJSpeech 1.1, one woman: keithito.com/LJ-Speech-Dataset",
-            "public domain",
+            "Public domain",
         ),
     ),
     "de": (
