@@ -73,7 +73,7 @@ def test_a_file_goes_before_a_name_and_a_name_before_a_folder(
         ("", "a folder; name the last.ckpt"),
         (".", "a folder; name the last.ckpt"),
         ("x" * 5000, "no path of a checkpoint"),
-        ("a\0b", "no path of a checkpoint"),
+        ("a\0b", "no such file"),
         (None, "NoneType"),
         (3, "int"),
     ],
