@@ -80,7 +80,7 @@ class Limits:
 
     shortest_s: float = 1.0  # LJSpeech's are 1.1 to 10.1 s long
     longest_s: float = 12.0
-    least_odds: float = 0.02
+    least_odds: float = 0.005
 
 
 def segment(

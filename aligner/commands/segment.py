@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--least-odds",
         type=float,
-        default=0.02,
+        default=0.005,
         metavar="SHARE",
         help="leave out an utterance whose odds to fit its text are below this part of the usual ones in the "
         "recording; 0 keeps all (default: %(default)g)",
