@@ -33,18 +33,10 @@ def main() -> None:
     args = parser.parse_args()
     aligner = Aligner.load(args.checkpoint)
     rate_hz, phonemize = aligner.frontend.sample_rate_hz, aligner.phonemizer()
-    short: dict[str, Recording] = {}
-    starts_s: dict[str, float] = {}
-    total_s = 0.0
-    for found in read_corpus(args.corpus).utterances:
-        assert isinstance(found.audio, Path)
-        samples, own_hz = read_audio(found.audio)
-        audio = resample(samples, own_hz, rate_hz)
-        recording = Recording(found.id, audio, phonemize(found.text), len(audio) / rate_hz, text=found.text)
-        short[found.id], starts_s[found.id] = recording, total_s
-        total_s += recording.duration_s
-        if total_s >= 60 * args.minutes:
-            break
+    short = _short_recordings(aligner, args.corpus, 60 * args.minutes)
+    ends_s = np.cumsum([own.duration_s for own in short.values()])
+    starts_s = dict(zip(short, [0.0, *ends_s], strict=False))
+    total_s = ends_s[-1]
     alone = {}
     for batch in batches({id: own.duration_s for id, own in short.items()}):
         alignments, failed = align_usable(aligner, [short[id] for id in batch])
@@ -95,6 +87,22 @@ def main() -> None:
         f"scores: least {scores[0]:.3f}, 5 % {scores[1]:.3f}, quarter {scores[2]:.3f}, half {scores[3]:.3f}"
     )
     print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB at most")
+
+
+def _short_recordings(aligner: Aligner, corpus: Path, least_s: float) -> dict[str, Recording]:
+    """The first recordings of a corpus by id, so many that they are long enough together."""
+    rate_hz, phonemize, total_s = aligner.frontend.sample_rate_hz, aligner.phonemizer(), 0.0
+    short: dict[str, Recording] = {}
+    for found in read_corpus(corpus).utterances:
+        assert isinstance(found.audio, Path)
+        samples, own_hz = read_audio(found.audio)
+        audio = resample(samples, own_hz, rate_hz)
+        own = Recording(found.id, audio, phonemize(found.text), len(audio) / rate_hz, text=found.text)
+        short[found.id] = own
+        total_s += own.duration_s
+        if total_s >= least_s:
+            break
+    return short
 
 
 def _print_errors(what: str, errors_ms: NDArray[np.float64]) -> None:

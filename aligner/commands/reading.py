@@ -216,6 +216,7 @@ def read_recordings(
     )
     doubts += doubts_about_speech(checked)
     _print_notes(checked.notes(), program)
+    warnings = [*(doubt for corpus in corpora for doubt in corpus.doubts), *map(str, doubts)]
     return CheckedRecordings(
         checked,
         reading,
@@ -223,11 +224,7 @@ def read_recordings(
         found=len(raw),
         layouts=[corpus.layout for corpus in corpora],
         suspects=[(id, str(doubt)) for doubt in doubts for id in doubt.ids],
-        warnings=[
-            *(doubt for corpus in corpora for doubt in corpus.doubts),
-            *map(str, doubts),
-            *text_doubts(reading.phonemizer, texts),
-        ],
+        warnings=warnings + text_doubts(reading.phonemizer, texts),
     )
 
 
