@@ -211,18 +211,21 @@ class Aligner(nn.Module):
         return self.align_batch([self.recording(audio, text, sample_rate_hz)])[0]
 
     @torch.inference_mode()
-    def likelihoods(self, recording: Recording) -> SpokenLikelihoods:
+    def likelihoods(self, recording: Recording, most_frames: int | None = None) -> SpokenLikelihoods:
         """The log-likelihood of every frame in the states of a recording's tokens, and the best path in it.
 
         Args:
             recording: As of `align_batch`. What a person set in it is not held.
+            most_frames: Of the matrix; None: all, which of half an hour are 42 GB.
 
         Raises:
             AlignerError: As `align_batch`.
         """
         audio, audio_lengths = self._padded([recording])
         decoded, features = self._decode([recording], audio, audio_lengths, edges=False)
-        return spoken_likelihoods(self.encoder, features, decoded.tokens, self.vocabulary.symbols)
+        return spoken_likelihoods(
+            self.encoder, features, decoded.tokens, self.vocabulary.symbols, most_frames
+        )
 
     def recording(
         self,

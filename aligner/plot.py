@@ -48,7 +48,7 @@ _DARKEST_QUANTILE = 1 / 3
 _INCHES_A_TOKEN = 0.13  # a symbol of _SMALL_POINTS
 _HIGHEST_INCHES = 40.0
 _FRAMES_AN_INCH = 60.0
-_MOST_FRAMES = 6000
+MOST_FRAMES = 6000
 _INCHES_A_BAR = 0.2
 _LETTERS_OF_A_BAR = 2  # more are written upwards
 
@@ -111,7 +111,7 @@ def plot_alignment(
 
 
 def plot_likelihoods(
-    likelihoods: "SpokenLikelihoods", title: str, most_frames: int = _MOST_FRAMES
+    likelihoods: "SpokenLikelihoods", title: str, most_frames: int = MOST_FRAMES
 ) -> "Figure":
     """A picture of the matrix of likelihoods with the best path, as in the papers of Glow-TTS and Super-MAS.
 
@@ -124,8 +124,8 @@ def plot_likelihoods(
         most_frames: Only so many are shown, with the states that the path visits in them, and the title says
             so. By default as many as are in a minute of 10 ms.
     """
-    own, most = likelihoods, most_frames
-    n_frames = own.matrix.shape[1]
+    own, most = likelihoods, min(most_frames, likelihoods.matrix.shape[1])
+    n_frames = int(own.durations.sum())
     if n_frames > most:
         title += f": the first {most} of {n_frames} frames"
         n_frames = most

@@ -162,13 +162,13 @@ def _of_alignments(args: argparse.Namespace) -> "tuple[str, Figure]":
 
 def _aligned_now(args: argparse.Namespace) -> "tuple[str, Figure]":
     """A picture of an utterance that a checkpoint aligns."""
-    from aligner.plot import plot_durations, plot_likelihoods
+    from aligner.plot import MOST_FRAMES, plot_durations, plot_likelihoods
 
     aligner = load_aligner(args)
     recording = aligner.recording(args.utterance, args.text) if args.text else _of_corpus(args, aligner)
     id = recording.id
     if args.show == "matrix":
-        return id, plot_likelihoods(aligner.likelihoods(recording), id)
+        return id, plot_likelihoods(aligner.likelihoods(recording, MOST_FRAMES), id)
     (alignment,) = aligner.align_batch([recording])
     if args.show == "durations":
         return id, plot_durations(alignment, {}, id)

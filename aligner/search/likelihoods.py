@@ -21,7 +21,8 @@ class SpokenLikelihoods:
     """The matrix of the Glow-TTS paper, with the states of each token as its rows.
 
     Args:
-        matrix: `[N, S]`, the joint log-likelihood of each frame in each state that is spoken, in their order.
+        matrix: `[N, S]`, the joint log-likelihood of each frame in each state that is spoken, in their order;
+            or of so many frames as were asked for, and of the states that the path visits in these.
         durations: `[N]`, the frames of each state on the best path; each at least 1.
         token: `[N]`, the place in `symbols` that each state belongs to.
         symbols: Of the tokens that are spoken.
@@ -34,7 +35,11 @@ class SpokenLikelihoods:
 
 
 def spoken_likelihoods(
-    encoder: Encoder, features: PackedFeatures, tokens: PackedTokens, symbols: Sequence[str]
+    encoder: Encoder,
+    features: PackedFeatures,
+    tokens: PackedTokens,
+    symbols: Sequence[str],
+    most_frames: int | None = None,
 ) -> SpokenLikelihoods:
     """The likelihoods of one utterance in the states of its tokens. Pauses that nobody spoke are left out.
 
@@ -43,6 +48,7 @@ def spoken_likelihoods(
         features: Of the utterance.
         tokens: Of the utterance, with the pronunciations that were chosen.
         symbols: The vocabulary.
+        most_frames: Of the matrix; None: all, which of half an hour are 42 GB.
 
     Raises:
         AlignerError: For more tokens than frames, naming the utterance.
@@ -51,7 +57,9 @@ def spoken_likelihoods(
     states = states_of(encoder, features, tokens)
     durations = align_states(joint[None], features, states).durations[0].cpu().numpy()
     spoken = durations > 0
-    matrix = joint[:, states.states[spoken].tolist()].T.float().cpu().numpy()
+    shown = joint[:most_frames]
+    rows = int(np.searchsorted(np.cumsum(durations[spoken]), len(shown))) + 1
+    matrix = shown[:, states.states[spoken][:rows].tolist()].T.float().cpu().numpy()
     (own,) = tokens.unpack(symbols)
     places, token = np.unique(states.token[spoken], return_inverse=True)
     return SpokenLikelihoods(

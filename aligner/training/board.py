@@ -13,7 +13,7 @@ from aligner.aligner import Aligner
 from aligner.alignment import Alignment
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.recording import load_recording
-from aligner.plot import plot_alignment, plot_likelihoods, plot_occupancy
+from aligner.plot import MOST_FRAMES, plot_alignment, plot_likelihoods, plot_occupancy
 from aligner.training.figures import EpochFigures
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def show_utterance(board: Any, epoch: int, aligner: Aligner, utterance: Utteranc
     recording = load_recording(utterance, rate_hz)
     picture = plot_alignment(found, recording.audio.numpy(), rate_hz, utterance.reference)
     _add(board, f"alignment/{utterance.id}", picture, epoch)
-    matrix = aligner.likelihoods(recording)
+    matrix = aligner.likelihoods(recording, MOST_FRAMES)
     _add(board, f"likelihoods/{utterance.id}", plot_likelihoods(matrix, utterance.id), epoch)
 
 

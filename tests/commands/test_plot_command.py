@@ -80,7 +80,7 @@ def test_an_utterance_of_a_corpus_or_a_recording_is_aligned_now(
         (["u03", "--alignments", "nowhere"], 1, "nowhere: no such file or folder"),
         (["u03", "--alignments", "A", "--reference", "other"], 1, "u03: no reference"),
         (["nobody", "--alignments", "other"], 1, "nobody: its recording is not known"),
-        (["u03", "--checkpoint", "nowhere", "--data", "D"], 1, "no checkpoint nowhere"),
+        (["u03", "--checkpoint", "nowhere", "--data", "D"], 1, "nowhere: no such file"),
     ],
 )
 def test_what_cannot_be_drawn_is_said(

@@ -7,6 +7,7 @@ from stub_encoder import StubEncoder, emissions_of, features_of, tokens_of, tran
 
 from aligner.encoders.base import Emissions
 from aligner.errors import AlignerError
+from aligner.plot import plot_likelihoods
 from aligner.search import spoken_likelihoods
 from aligner.text.vocabulary import Vocabulary
 
@@ -34,6 +35,17 @@ def test_rows_are_what_is_spoken_and_the_path_lies_where_it_is_likely() -> None:
     frames = np.repeat(np.arange(4), found.durations)
     assert (found.matrix[frames, np.arange(8)] == 0).all()
     assert (np.sort(found.matrix, axis=0)[:-1] == -10).all()  # the mean of the streams
+
+
+@pytest.mark.parametrize(("most", "rows"), [(1, 1), (2, 1), (3, 2), (5, 3), (6, 4), (8, 4), (99, 4)])
+def test_of_a_long_recording_only_the_frames_asked_for_are_held(most: int, rows: int) -> None:
+    tokens = tokens_of(VOCABULARY, transcript_of("ab", "c"))
+    whole = spoken_likelihoods(Said("..aabccc"), features_of(8), tokens, VOCABULARY.symbols)
+    found = spoken_likelihoods(Said("..aabccc"), features_of(8), tokens, VOCABULARY.symbols, most)
+    assert np.array_equal(found.matrix, whole.matrix[:rows, :most])
+    assert found.durations.tolist() == whole.durations.tolist()
+    title = plot_likelihoods(found, "u1").axes[0].get_title()
+    assert title == ("u1" if most >= 8 else f"u1: the first {most} of 8 frames")
 
 
 def test_more_tokens_than_frames_are_an_error() -> None:
