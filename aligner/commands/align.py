@@ -281,12 +281,17 @@ def _export(
     results: dict[str, Exported] = {}
     if (out / MANIFEST).exists():
         (out / _EXPORTING).touch()
+        whole = True
         try:
             if roots or not lists.complete:
                 lists = AlignmentLists()
                 results = export(lists.noting(read_alignments(out / MANIFEST)), roots, settings)
+        except OSError:  # on a full disk the folders' lists of what was written may not be there either
+            whole = False
+            raise
         finally:  # but where the process is killed
-            (out / _EXPORTING).unlink()
+            if whole:
+                (out / _EXPORTING).unlink()
     lists.write(out)
     return lists, {name: asdict(result) for name, result in results.items()}
 

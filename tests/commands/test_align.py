@@ -1,6 +1,8 @@
 """`aligner align`: the same bytes whatever happens, bad utterances apart, what it writes."""
 
+import errno
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from aligner.corpus.prepared import load_utterances
 from aligner.errors import AlignerError
 from aligner.evaluate import compare
 from aligner.formats import MANIFEST, AlignmentWriter, check_outputs, read, read_alignments, write_alignments
+from aligner.formats.writer import OutputFolder
 from aligner.training.lightning_cli import LAST, find_config, train
 
 
@@ -272,3 +275,18 @@ def test_a_prepared_corpus_is_no_place_for_alignments(
         assert align(tmp_path / "no.ckpt", tiny_corpus, out) == 1
         assert f"--out {out} is a prepared corpus" in capsys.readouterr().err
     assert sorted(tiny_corpus.iterdir()) == before
+
+
+def test_after_a_full_disk_in_an_export_the_same_command_goes_on(
+    tiny_corpus: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+
+    def full(self: OutputFolder) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.root))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OutputFolder, "record", full)  # the list of what was written, after the files
+        assert align(checkpoint, tiny_corpus, out, "--format", "json") == 1
+    assert list((out / "json").glob("*.json"))
+    assert align(checkpoint, tiny_corpus, out, "--format", "json") == 0
