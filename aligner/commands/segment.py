@@ -69,6 +69,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return _segment(args)
 
 
+def in_a_line(summary: dict[str, Any]) -> str:
+    """What was made, in the end."""
+    counts = f"{summary['utterances']} utterances cut, {summary['left_out']} left out"
+    return f"{counts}: {summary['minutes']:.1f} min of audio in {summary['out']}"
+
+
 def _segment(args: argparse.Namespace) -> dict[str, Any]:
     from aligner.corpus.audio import read_audio
     from aligner.corpus.checks import check_id

@@ -262,6 +262,6 @@ def test_nothing_a_picture_does_ends_a_training(
     def broken(*args: Sequence[Any]) -> None:
         raise RuntimeError("cannot cache function")
 
-    monkeypatch.setattr("aligner.training.module.plot_alignment", broken)
+    monkeypatch.setattr("aligner.training.board.plot_alignment", broken)
     assert fit(tiny_corpus, tmp_path, *SMOKE) == 0
     assert "there is no picture of u" in capsys.readouterr().err
