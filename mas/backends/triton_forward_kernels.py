@@ -40,10 +40,9 @@ _ITEMS = [
     "scores", "at", "stride", "columns", "scale", "tokens_of", "frames_of", "before", "after", "skips_of",
     "T", "kept", "n_kept", "distance", "totals", "log_sums", "status",
 ]  # fmt: skip
-_COLUMNS = ["largest", "not_finite", "first", "last"]
 
 
-@triton.jit(do_not_specialize=[*_ITEMS, *_COLUMNS])
+@triton.jit(do_not_specialize=[*_ITEMS, "largest", "not_finite", "first", "last"])
 def columns_kernel(
     scores, at, stride, columns, scale, tokens_of, frames_of, before, after, skips_of, T, kept, n_kept,
     distance, totals, log_sums, status, largest, not_finite, first, last, BLOCK: tl.constexpr,
