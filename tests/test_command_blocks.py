@@ -272,6 +272,8 @@ class World:
                 "tea\tT IY1\nsam\tS AE1 M\nat\tAE1 T\nsame\tS EY1 M\nmate\tM EY1 T\n"
                 "a\tEY1\nsentence\tS EY1 T\nthat\tAE1 T\nwas\tM AE1 S\nnot\tM AE1 T\nin\tIY1 M\n"
                 "the\tT IY1\ncorpus\tT AE1 S\n"
+                "printing\tT IY1 T\nonly\tT M IY1\nsense\tS EY1 M S\nwith\tM IY1 T\nwhich\tM IY1 T\n"
+                "we\tM IY1\nare\tAE1 M\npresent\tT EY1 S M T\nconcerned\tT EY1 M S T\n"
             ),
             "out-of-lexicon.tsv": lambda path: path.write_text("daw\td ɔ\n"),
             "filelist.txt": file_list, "consumer.txt": consumers_tokens,
