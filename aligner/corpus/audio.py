@@ -107,12 +107,10 @@ def read_audio_part(
 def is_cut_off(path: str | Path | TarMember) -> bool:
     """Whether a WAV or Ogg file ends before the end that it names: libsndfile then reads what there is."""
     with _opened(path) as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        head = file.read(12)
-        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+        kind, size = _kind_and_size(file)
+        if kind == "wav":
             return _wav_is_cut_off(file, size)
-        if head[:4] == b"OggS":
+        if kind == "ogg":
             file.seek(max(0, size - _OGG_PAGE_BYTES))
             _, page, after = file.read().rpartition(b"OggS")
             return bool(page) and len(after) > 1 and not after[1] & _OGG_LAST_PAGE
@@ -126,13 +124,21 @@ def holds_more(path: str | Path | TarMember) -> bool:
     with `cat`; of WAV files put together libsndfile reads none.
     """
     with _opened(path) as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        head = file.read(12)
-        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+        kind, size = _kind_and_size(file)
+        if kind == "wav":
             return _wav_holds_more(file, size)
         file.seek(0)
-        return head[:4] == b"OggS" and _ogg_holds_more(file)
+        return kind == "ogg" and _ogg_holds_more(file)
+
+
+def _kind_and_size(file: BinaryIO) -> tuple[str, int]:
+    """The kind ("wav", "ogg" or "") and the bytes of a file, which is left 12 bytes from its beginning."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+        return "wav", size
+    return ("ogg" if head[:4] == b"OggS" else ""), size
 
 
 def resample(samples: NDArray[np.float32], rate_hz: int, wanted_hz: int) -> Tensor:
