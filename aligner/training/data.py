@@ -51,6 +51,7 @@ class Batch:
         features: Features `[S, C]` by id, of those utterances whose features lay on disk.
         texts: Their words with all pronunciations; they stay on the host.
         refused: Why utterances that would be here are not, by id.
+        stays: Whether the same utterances share a batch in every epoch.
     """
 
     utterances: list[Utterance]
@@ -59,6 +60,7 @@ class Batch:
     features: dict[str, Tensor]
     texts: PackedTexts
     refused: dict[str, str] = field(default_factory=dict)
+    stays: bool = False
 
     @property
     def ids(self) -> list[str]:
@@ -186,6 +188,7 @@ class AlignerData(lightning.LightningDataModule):
             )
         self._vocabulary = Vocabulary(vocabulary or self.info.symbols)
         self._texts: dict[str, PackedTexts] = {}
+        self._texts_together: dict[tuple[str, ...], PackedTexts] = {}
         self.no_text = PackedTexts.of(self._vocabulary, [], [])  # where a process has none
 
     @property
@@ -225,17 +228,22 @@ class AlignerData(lightning.LightningDataModule):
         """This process' batches of an epoch: for every process as many, some of which may be empty.
 
         Args:
-            number: From 0.
+            number: From 0. It decides the batches of a method whose batches are steps; statistics do not
+                depend on them, so that those are the same in every epoch, and are put together once.
             hours: See `TrainingMethod.hours_in`.
             shares_batches: See `TrainingMethod`.
         """
         durations_s = {u.id: u.duration_s for u in evenly_spread_hours(self.utterances, hours)}
         own = of_process(durations_s, *world())
         batch_s = self._step_s() if shares_batches else self._batch_s(large=True)
-        batches = epoch_batches(durations_s if shares_batches else own, batch_s, self.seed, number)
+        batches = (
+            epoch_batches(durations_s, batch_s, self.seed, number)
+            if shares_batches
+            else epoch_batches(own, batch_s, self.seed, 0)
+        )
         plan = [[id for id in batch if id in own] for batch in batches]
         plan += [[] for _ in range(max(gathered(len(plan))) - len(plan))]
-        return Batches(plan, self, None if self.reload_audio else self.features)
+        return Batches(plan, self, None if self.reload_audio else self.features, stays=not shares_batches)
 
     def val_dataloader(self) -> "Batches":
         """A sample of the corpus, the same for every process."""
@@ -256,6 +264,13 @@ class AlignerData(lightning.LightningDataModule):
             text = PackedTexts.of(self._vocabulary, [id], [self.by_id[id].transcript])
             self._texts[id] = text.compact()
         return self._texts[id]
+
+    def texts_of(self, ids: Sequence[str]) -> PackedTexts:
+        """The texts of a batch that stays, put together once."""
+        key = tuple(ids)
+        if key not in self._texts_together:
+            self._texts_together[key] = PackedTexts.cat([self.text_of(id) for id in ids])
+        return self._texts_together[key]
 
     def _in_order(self, utterances: Sequence[Utterance]) -> "Batches":
         durations_s = {utterance.id: utterance.duration_s for utterance in utterances}
@@ -289,14 +304,20 @@ class Batches:
         plan: The ids of the utterances of each batch.
         data: Whose utterances and settings these are.
         features: Utterances whose features are kept here come without audio. None: all with audio.
+        stays: Whether the same utterances share a batch in every epoch.
     """
 
     def __init__(
-        self, plan: Sequence[Sequence[str]], data: AlignerData, features: FeatureStore | None
+        self,
+        plan: Sequence[Sequence[str]],
+        data: AlignerData,
+        features: FeatureStore | None,
+        stays: bool = False,
     ) -> None:
         self._plan = plan
         self._data = data
         self._features = features
+        self._stays = stays
 
     def __len__(self) -> int:
         return len(self._plan)
@@ -306,13 +327,39 @@ class Batches:
 
     def _batches(self) -> Iterator[Batch]:
         data = self._data
-        for ids, loaded in read_ahead(self._plan, self._load, data.num_workers):
+        wanted = ([] if self._is_kept(ids) else ids for ids in self._plan)
+        loaded_batches = read_ahead(wanted, self._load, data.num_workers)
+        for (to_load, loaded), ids in zip(loaded_batches, self._plan, strict=True):
+            if len(to_load) < len(ids):
+                yield self._kept_batch(ids)
+                continue
             refused = {id: own.refused for id, own in zip(ids, loaded, strict=True) if own.refused}
             ids = [id for id in ids if id not in refused]
             texts = [data.no_text, *(data.text_of(id) for id in ids)]
             usable = [own for own in loaded if not own.refused]
             batch = collate([data.by_id[id] for id in ids], usable, texts, for_gpu=data.on_gpu)
-            yield replace(batch, refused=refused)
+            yield replace(batch, refused=refused, stays=self._stays)
+
+    def _is_kept(self, ids: Sequence[str]) -> bool:
+        """Whether a batch that stays needs no reading: nothing is then done for each of its utterances."""
+        store, refused = self._features, self._data.refused
+        if not self._stays or store is None:
+            return False
+        return all(id in refused or store.get(id) is not None for id in ids)
+
+    def _kept_batch(self, ids: Sequence[str]) -> Batch:
+        data = self._data
+        refused = {id: data.refused[id] for id in ids if id in data.refused}
+        usable = [id for id in ids if id not in refused]
+        return Batch(
+            utterances=[data.by_id[id] for id in usable],
+            audio=torch.empty(len(usable), 0),
+            audio_lengths=torch.zeros(len(usable), dtype=torch.int64),
+            features={},
+            texts=data.texts_of(usable) if usable else data.no_text,
+            refused=refused,
+            stays=True,
+        )
 
     def _load(self, id: str) -> Loaded:
         """Here training reads recordings and texts; what cannot be used is refused, and costs no other."""

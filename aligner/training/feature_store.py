@@ -58,6 +58,8 @@ class FeatureStore:
         self._limits = limits or StoreLimits()
         self._disk = _Disk(folder)
         self._in_memory: dict[str, Tensor] = {}
+        self._packs: dict[tuple[str, ...], PackedFeatures] = {}
+        self._pack_of: dict[str, tuple[str, ...]] = {}
         self._free_bytes: dict[str, float] | None = None
 
     def __contains__(self, id: str) -> bool:
@@ -87,6 +89,26 @@ class FeatureStore:
         """What lies in memory or on the device, `[S, C]`."""
         return self._in_memory.get(id)
 
+    def packed(self, ids: Sequence[str]) -> PackedFeatures | None:
+        """What `hold` was given for just these utterances, if it is still held."""
+        return self._packs.get(tuple(ids))
+
+    def hold(self, ids: Sequence[str], packed: PackedFeatures) -> None:
+        """Keep utterances together from now on, instead of each by itself, where all lie on that device.
+
+        Args:
+            ids: Of utterances that are kept.
+            packed: Their features.
+        """
+        device = packed.frames.device
+        if any((own := self._in_memory.get(id)) is None or own.device != device for id in ids):
+            return
+        key = tuple(ids)
+        for id, own in zip(ids, packed.unpack(), strict=True):
+            self._packs.pop(self._pack_of.get(id, key), None)
+            self._pack_of[id], self._in_memory[id] = key, own
+        self._packs[key] = packed
+
     def _place(self, features: Tensor) -> str | None:
         if self._free_bytes is None:
             self._free_bytes = _limit_bytes(self._limits, features.device, self._disk.folder)
@@ -99,7 +121,11 @@ class FeatureStore:
 
 
 def pack_known(
-    ids: Sequence[str], store: FeatureStore, loaded: Mapping[str, Tensor], device: torch.device
+    ids: Sequence[str],
+    store: FeatureStore,
+    loaded: Mapping[str, Tensor],
+    device: torch.device,
+    stays: bool = False,
 ) -> PackedFeatures:
     """The features of a batch, each utterance's from `loaded` or else from the store.
 
@@ -108,13 +134,19 @@ def pack_known(
         store: Where the others are kept.
         loaded: Features `[S, C]` by id.
         device: Wanted.
+        stays: Whether the same utterances will be asked for together again: the store then holds them so.
     """
+    if stays and (held := store.packed(ids)) is not None:
+        return held
     parts = []
     for id in ids:
         own = loaded[id] if id in loaded else store.get(id)
         assert own is not None, id
         parts.append(own if own.device == device else own.to(device, non_blocking=True))
-    return PackedFeatures.pack(parts)
+    packed = PackedFeatures.pack(parts)
+    if stays:
+        store.hold(ids, packed)
+    return packed
 
 
 class _Disk:

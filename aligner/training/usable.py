@@ -58,7 +58,7 @@ def usable_versions(
         known |= computed
     if not len(batch):
         return batch, [], refused
-    versions = [pack_known(batch.ids, kept, known, batch.audio.device)]
+    versions = [pack_known(batch.ids, kept, known, batch.audio.device, batch.stays)]
     if perturbation is not None:
         changed, reasons = _perturbed(aligner.frontend, batch, perturbation)
         batch, as_recorded = _refuse(batch, reasons, refused), _without(versions[0], reasons)

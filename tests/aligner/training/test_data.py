@@ -79,3 +79,21 @@ def test_features_that_are_kept_come_without_audio(batches: AlignerData) -> None
             assert (n_samples == 0) == (id == "u3")
     batches.reload_audio = True
     assert all(batch.audio_lengths.min() > 0 for batch in batches.epoch(0))
+
+
+def test_batches_of_a_method_of_statistics_stay_and_are_not_read_again(
+    batches: AlignerData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = list(batches.epoch(0, shares_batches=False))
+    assert all(batch.stays and batch.audio_lengths.min() > 0 for batch in first)
+    for batch in first:
+        batches.features.keep(batch.ids, [torch.zeros(5, 2)] * len(batch))
+    batches.refused = {first[0].ids[0]: "a reason"}
+    monkeypatch.setattr("aligner.training.data.load_audio", None)
+    again = list(batches.epoch(1, shares_batches=False))
+    assert [batch.ids for batch in again] == [first[0].ids[1:], *(batch.ids for batch in first[1:])]
+    assert again[0].refused == batches.refused
+    assert [len(batch.texts.ids) for batch in again] == [len(batch) for batch in again]
+    assert not any(batch.audio_lengths.any() for batch in again)
+    third = list(batches.epoch(2, shares_batches=False))
+    assert all(a.texts is b.texts for a, b in zip(again, third, strict=True))

@@ -64,3 +64,29 @@ def test_an_utterance_is_kept_once(features: dict[str, Tensor]) -> None:
 def test_limits_below_zero_are_refused() -> None:
     with pytest.raises(AlignerError, match="memory_gb"):
         StoreLimits(memory_gb=-1)
+
+
+def test_a_batch_that_stays_is_packed_once_and_takes_no_more_room(features: dict[str, Tensor]) -> None:
+    store = FeatureStore()
+    store.keep(IDS, list(features.values()))
+    first = pack_known(["c", "a"], store, {}, CPU, stays=True)
+    assert pack_known(["c", "a"], store, {}, CPU, stays=True) is first
+    assert pack_known(["c", "a"], store, {}, CPU) is not first
+    kept = store.get("a")
+    assert kept is not None
+    assert kept.untyped_storage().data_ptr() == first.frames.untyped_storage().data_ptr()
+    # Another epoch may have other batches (early ones hear less): then the old ones are let go.
+    second = pack_known(["a", "b"], store, {}, CPU, stays=True)
+    assert torch.equal(second.frames, torch.cat([features["a"], features["b"]]))
+    assert store.packed(["c", "a"]) is None
+    assert torch.equal(pack_known(["c", "a"], store, {}, CPU, stays=True).frames, first.frames)
+
+
+def test_what_partly_lies_elsewhere_is_packed_anew(tmp_path: Path, features: dict[str, Tensor]) -> None:
+    store = FeatureStore(StoreLimits(memory_gb=1.5e-6, disk_gb=1e-6), tmp_path)
+    store.keep(IDS[:2], [features["a"], features["b"]])
+    read = store.read("b")
+    assert read is not None
+    packed = pack_known(["a", "b"], store, {"b": read}, CPU, stays=True)
+    assert torch.equal(packed.frames, torch.cat([features["a"], features["b"]]))
+    assert store.packed(["a", "b"]) is None
