@@ -58,6 +58,7 @@ class Case(NamedTuple):
     dense: bool = False
     bias: Tensor | None = None  # of the only batch
     noise_scale: float = 0.0
+    skippable: Tensor | None = None  # of the only batch
 
 
 class Timing(NamedTuple):
@@ -83,6 +84,9 @@ def cases(device: str, shapes: list[tuple[int, int, int]]) -> Iterator[Case]:
         yield full_case(f"{B},{T - 1},{S - 3} odd", device, B, T - 1, S - 3)
         yield full_case(f"{B},{T},{S} BST", device, B, T, S, layout="BST")
         yield full_case(f"{B},{T},{S} dense path", device, B, T, S, dense=True)
+        yield full_case(f"{B},{T},{S} bfloat16", device, B, T, S, dtype=torch.bfloat16)
+        skippable = (torch.arange(T, device=device) % 9 == 0).expand(B, T)
+        yield full_case(f"{B},{T},{S} skippable", device, B, T, S)._replace(skippable=skippable)
     for B, T, S in shapes[1:2]:
         yield full_case(f"{B},{T},{S} bfloat16", device, B, T, S, dtype=torch.bfloat16)
         yield full_case(f"{B},{T},{S} BST dense path (VITS)", device, B, T, S, layout="BST", dense=True)
@@ -130,7 +134,7 @@ def contenders(
         if backend not in without:
             yield f"mas {backend}", functools.partial(run_mas, case, backend)
     own_kind = all(scores.dtype == torch.float32 for scores, _, _ in case.batches) and case.layout == "BTS"
-    if case.dense or adds or not own_kind:
+    if case.dense or adds or case.skippable is not None or not own_kind:
         return
     masks = [mask_of(*batch) for batch in case.batches]
     try:
@@ -148,8 +152,8 @@ def run_mas(case: Case, backend: Backend) -> list[Tensor]:
     results = []
     for scores, text_lengths, speech_lengths in case.batches:
         durations = mas.search(
-            scores, text_lengths, speech_lengths, layout=case.layout, bias=case.bias,
-            noise_scale=case.noise_scale, seed=0, backend=backend, check=False,
+            scores, text_lengths, speech_lengths, layout=case.layout, skippable=case.skippable,
+            bias=case.bias, noise_scale=case.noise_scale, seed=0, backend=backend, check=False,
         )  # fmt: skip
         if case.dense:
             n_frames = scores.shape[2 if case.layout == "BTS" else 1]
@@ -175,7 +179,9 @@ def expected_durations(case: Case) -> list[Tensor]:
         text_first = (scores if case.layout == "BTS" else scores.mT).cpu()
         bias = None if case.bias is None else case.bias.cpu()
         added = check_added(text_first, bias, 1.0, case.noise_scale, 0)
-        results.append(cpu.durations(text_first, text_lengths.cpu(), speech_lengths.cpu(), added=added))
+        skippable = None if case.skippable is None else case.skippable.cpu()
+        lengths = text_lengths.cpu(), speech_lengths.cpu()
+        results.append(cpu.durations(text_first, *lengths, skippable, added=added))
     return results
 
 

@@ -34,10 +34,10 @@ from mas.backends import triton_way_back as way_back
 GPUS = ["75", "80", "86", "89", "90", "100", "120", "gfx90a", "gfx942"]
 # Of arguments, in every kernel; all others are int32.
 TYPES = {
-    "*fp32": "ends bias_scales noise_scales kept totals log_sums largest scratch target weights moments path",
+    "*fp32": "bias_scales noise_scales kept totals log_sums largest scratch target weights moments path",
     "*i64": "starts text_lengths speech_lengths states result seed at columns target_at target_columns "
     "durations",
-    "*i32": "words messages ticket fit steps last before after frames_of tokens_of status not_finite",
+    "*i32": "words notes steps last before after frames_of tokens_of status not_finite",
     "*i1": "skippable skips_of",
     "i64": "stride_b bias_stride_b stride_f stride target_stride",
     "fp32": "scale constant",

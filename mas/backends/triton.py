@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mas.added import Added
 from mas.backends.triton_added import read_scores, row_keys
+from mas.backends.triton_launch import launch
 from mas.backends.triton_rows import row_durations
 from mas.backends.triton_states import shifted, state_durations
 
@@ -58,15 +59,16 @@ def durations(
     may_skip = scores if skippable is None else skippable.contiguous()
     block = triton.next_power_of_2(T)
     with torch.cuda.device_of(scores):
-        _search_forward_kernel[(B,)](
-            scores, *scores.stride(), text_lengths, speech_lengths, may_skip, T, S, steps, words, last,
-            result, of_bias, *of_bias.stride(), scores if bias_scale is None else bias_scale,
-            scores if noise_scale is None else noise_scale, scores if seed is None else seed,
-            BLOCK=block, SKIPS=skippable is not None, WORD=frames_a_word, BIAS=bias is not None,
-            NOISE=noise_scale is not None, num_warps=min(16, max(1, block // 128)), enable_fp_fusion=False,
+        launch(
+            _search_forward_kernel, (B, 1, 1), scores, *scores.stride(), text_lengths, speech_lengths,
+            may_skip, T, S, steps, words, last, result, of_bias, *of_bias.stride(),
+            scores if bias_scale is None else bias_scale, scores if noise_scale is None else noise_scale,
+            scores if seed is None else seed, BLOCK=block, SKIPS=skippable is not None, WORD=frames_a_word,
+            BIAS=bias is not None, NOISE=noise_scale is not None,
+            num_warps=min(16, max(1, block // 128)), enable_fp_fusion=False,
         )  # fmt: skip
-        _search_backward_kernel[(B,)](
-            steps, words, last, speech_lengths, T, result,
+        launch(
+            _search_backward_kernel, (B, 1, 1), steps, words, last, speech_lengths, T, result,
             WORD=frames_a_word, SKIPS=skippable is not None, num_warps=1,
         )  # fmt: skip
     return result

@@ -8,6 +8,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from mas.backends.triton_launch import launch
+
 
 def dense_path(durations: Tensor, n_frames: int, speech_first: bool, dtype: torch.dtype) -> Tensor:
     """As `mas.dense_path`: one kernel launch, which writes each element once and reads only the durations.
@@ -26,13 +28,15 @@ def dense_path(durations: Tensor, n_frames: int, speech_first: bool, dtype: torc
     durations = durations.contiguous()
     with torch.cuda.device_of(durations):
         if speech_first:
-            _dense_path_bst_kernel[(triton.cdiv(n_frames, 16), B)](
-                durations, path, T, n_frames, FRAMES=16, TOKENS=256
-            )
+            launch(
+                _dense_path_bst_kernel, (triton.cdiv(n_frames, 16), B, 1), durations, path, T, n_frames,
+                FRAMES=16, TOKENS=256,
+            )  # fmt: skip
         else:
-            _dense_path_bts_kernel[(triton.cdiv(T, 4), B)](
-                durations, path, T, n_frames, ALL=triton.next_power_of_2(T), TOKENS=4, FRAMES=1024
-            )
+            launch(
+                _dense_path_bts_kernel, (triton.cdiv(T, 4), B, 1), durations, path, T, n_frames,
+                ALL=triton.next_power_of_2(T), TOKENS=4, FRAMES=1024,
+            )  # fmt: skip
     return path
 
 

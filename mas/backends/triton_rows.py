@@ -28,6 +28,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from mas.backends.triton_launch import launch
 from mas.backends.triton_row_messages import NOTHING_YET, from_above, give, take
 from mas.backends.triton_row_scores import (
     ANY,
@@ -87,25 +88,24 @@ def row_durations(
     pitch = programs * LANES.value * ROWS_A_LANE.value
     words = torch.empty((B, n_blocks, pitch), dtype=torch.int32 if skips else torch.int16, device=device)
     result = torch.empty((B, T), dtype=torch.int64, device=device)
-    found = torch.empty((3, B), dtype=torch.float32, device=device)
-    fit, ends = found[0].view(torch.int32), found[1:]
+    # Messages, the number of the next program, and of each item whether it fits and two last values of Q.
     n_messages = B * programs * reach * n_blocks * K if programs > 1 else 0
-    messages = torch.full((n_messages + 1,), -1, dtype=torch.int32, device=device) if n_messages else words
+    notes = torch.full((n_messages + 1 + 3 * B,), -1, dtype=torch.int32, device=device)
     text_lengths, speech_lengths = text_lengths.contiguous(), speech_lengths.contiguous()
     # Where there is none, any address: it is not read.
     may_skip = scores if skippable is None else skippable.contiguous()
     with torch.cuda.device_of(scores):
-        rows_kernel[(B * programs,)](
-            scores, scores.data_ptr() // scores.element_size() % 4, stride_b, stride_i, stride_j,
-            scores if states is None else states, scores if starts is None else starts.contiguous(),
-            text_lengths, speech_lengths, may_skip, B, T, S, F, M, programs, words, n_blocks, pitch, messages,
-            n_blocks * K, messages[n_messages:], fit, ends, G=_FOURS, LAYOUT=layout, SKIPS=skips,
-            STATES=states is not None, SEVERAL=programs > 1, ATOMIC=_ATOMIC, num_warps=1,
-            enable_fp_fusion=False,
+        launch(
+            rows_kernel, (B * programs, 1, 1), scores, scores.data_ptr() // scores.element_size() % 4,
+            stride_b, stride_i, stride_j, scores if states is None else states,
+            scores if starts is None else starts.contiguous(), text_lengths, speech_lengths, may_skip, B, T,
+            S, F, M, programs, words, n_blocks, pitch, notes, n_blocks * K, n_messages, G=_FOURS,
+            LAYOUT=layout, SKIPS=skips, STATES=states is not None, SEVERAL=programs > 1, ATOMIC=_ATOMIC,
+            num_warps=1, enable_fp_fusion=False,
         )  # fmt: skip
-        way_back_kernel[(B,)](
-            words, n_blocks, pitch, fit, ends, text_lengths, speech_lengths, may_skip, T, result,
-            K=K, SKIPS=skips, num_warps=1,
+        launch(
+            way_back_kernel, (B, 1, 1), words, n_blocks, pitch, notes, n_messages, B, text_lengths,
+            speech_lengths, may_skip, T, result, K=K, SKIPS=skips, num_warps=1,
         )  # fmt: skip
     return result
 
@@ -133,22 +133,23 @@ def _sizes(T: int, S: int, skips: bool) -> tuple[int, int, int, int]:
 _ANY_VALUE = [
     "scores", "shift", "stride_b", "stride_i", "stride_j", "states", "starts", "text_lengths",
     "speech_lengths", "skippable", "B", "T", "S", "F", "M", "programs", "words", "n_blocks", "pitch",
-    "messages", "message_pitch", "ticket", "fit", "ends",
+    "notes", "message_pitch", "n_messages",
 ]  # fmt: skip
 
 
 @triton.jit(do_not_specialize=_ANY_VALUE)
 def rows_kernel(
     scores, shift, stride_b, stride_i, stride_j, states, starts, text_lengths, speech_lengths, skippable, B,
-    T, S, F, M, programs, words, n_blocks, pitch, messages, message_pitch, ticket, fit, ends, G: tl.constexpr,
+    T, S, F, M, programs, words, n_blocks, pitch, notes, message_pitch, n_messages, G: tl.constexpr,
     LAYOUT: tl.constexpr, SKIPS: tl.constexpr, STATES: tl.constexpr, SEVERAL: tl.constexpr,
     ATOMIC: tl.constexpr,
 ):  # fmt: skip
-    """Writes `words` `[B, n_blocks, pitch]`, `fit` `[B]`, `ends` `[B, 2]`: Q of the last row and before.
+    """Writes `words` `[B, n_blocks, pitch]` and, behind the messages of `notes`, `fit` `[B]` and `ends`
+    `[B, 2]`: Q of the last row and the one before, as bits.
 
-    STATES: item b begins at packed frame `starts[b]`. SEVERAL: an item has several programs; then `messages`
-    `[B, programs, REACH, message_pitch]` and `ticket` are all -1 before. ATOMIC: messages are exchanged by
-    atomic operations.
+    STATES: item b begins at packed frame `starts[b]`. SEVERAL: an item has several programs; then messages
+    `[B, programs, REACH, message_pitch]`, n_messages numbers, and a ticket behind them are all -1 before.
+    ATOMIC: messages are exchanged by atomic operations.
     """
     K: tl.constexpr = 4 * G
     ROWS: tl.constexpr = LANES * ROWS_A_LANE
@@ -156,8 +157,10 @@ def rows_kernel(
     NEG_INF: tl.constexpr = float("-inf")
     word_size: tl.constexpr = words.dtype.element_ty.primitive_bitwidth // 8
     number = tl.program_id(0)
+    messages = notes
+    notes += tl.full([], 1, tl.int64) * n_messages
     if SEVERAL:
-        number = tl.atomic_add(ticket, 1, sem="relaxed") - NOTHING_YET
+        number = tl.atomic_add(notes, 1, sem="relaxed") - NOTHING_YET
     p = number // B
     b = (number % B).to(tl.int64)
     T64 = tl.full([], 1, tl.int64) * T
@@ -185,7 +188,7 @@ def rows_kernel(
     fits = fits & (needed <= frames)
     frames = tl.where(fits, frames, 0)
     if p == 0:
-        tl.store(fit + b, fits.to(tl.int32))
+        tl.store(notes + 1 + b, fits.to(tl.int32))
 
     cells, shifts, row, first, skips, begins, until = _rows(
         origin, shift, stride_i, states, skippable + b * T64, tokens, top, needed_above, LAYOUT, SKIPS, STATES
@@ -242,9 +245,10 @@ def rows_kernel(
             tl.store(to, word.to(words.dtype.element_ty))
         here = coming
 
+    ends = notes + 1 + B + 2 * b + lane * 0
     for r in tl.static_range(ROWS_A_LANE):
-        tl.store(ends + 2 * b + lane * 0, Q[r], mask=fits & (row[r] == tokens - 1))
-        tl.store(ends + 2 * b + 1 + lane * 0, Q[r], mask=fits & (row[r] == tokens - 2))
+        tl.store(ends, Q[r].to(tl.int32, bitcast=True), mask=fits & (row[r] == tokens - 1))
+        tl.store(ends + 1, Q[r].to(tl.int32, bitcast=True), mask=fits & (row[r] == tokens - 2))
 
 
 @triton.jit

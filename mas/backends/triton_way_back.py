@@ -10,14 +10,15 @@ import triton.language as tl
 _LANES = tl.constexpr(32)
 
 _BACK_ANY_VALUE = [
-    "words", "n_blocks", "pitch", "fit", "ends", "text_lengths", "speech_lengths", "skippable", "T", "result",
+    "words", "n_blocks", "pitch", "notes", "n_messages", "B", "text_lengths", "speech_lengths", "skippable",
+    "T", "result",
 ]  # fmt: skip
 
 
 @triton.jit(do_not_specialize=_BACK_ANY_VALUE)
 def way_back_kernel(
-    words, n_blocks, pitch, fit, ends, text_lengths, speech_lengths, skippable, T, result, K: tl.constexpr,
-    SKIPS: tl.constexpr,
+    words, n_blocks, pitch, notes, n_messages, B, text_lengths, speech_lengths, skippable, T, result,
+    K: tl.constexpr, SKIPS: tl.constexpr,
 ):  # fmt: skip
     """Writes durations to `result` `[B, T]`, or -1."""
     NEG_INF: tl.constexpr = float("-inf")
@@ -28,13 +29,16 @@ def way_back_kernel(
     slot = tl.arange(0, WINDOW)
     result += b * T64
     words += b * n_blocks * pitch
+    fit = notes + tl.full([], 1, tl.int64) * n_messages + 1
+    ends = fit + B + 2 * b
     found = tl.load(fit + b) != 0
     end = tl.load(text_lengths + b).to(tl.int32) - 1
     frames = tl.load(speech_lengths + b).to(tl.int32)
-    q = tl.load(ends + 2 * b, mask=found, other=NEG_INF)
+    q = tl.load(ends, mask=found, other=0).to(tl.float32, bitcast=True)
     if SKIPS:
         may_end_early = tl.load(skippable + b * T64 + end, mask=found & (end > 0), other=0) != 0
-        q_before = tl.load(ends + 2 * b + 1, mask=may_end_early, other=NEG_INF)
+        q_before = tl.load(ends + 1, mask=may_end_early, other=0).to(tl.float32, bitcast=True)
+        q_before = tl.where(may_end_early, q_before, NEG_INF)
         end = tl.where(q < q_before, end - 1, end)
         q = tl.maximum(q, q_before, propagate_nan=tl.PropagateNan.ALL)
     found = found & (q > NEG_INF) & (q < -NEG_INF)

@@ -1,0 +1,45 @@
+"""Launches of Triton's kernels that cost the host little.
+
+Triton binds and inspects all arguments at each launch, which takes 50 us for a kernel with many: as long as a
+short search. Here that is done once for each kind of arguments.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Compiled kernels, and the constants that they are launched with, by kernel, GPU and kind of arguments.
+_known: dict[Any, tuple[Any, tuple[Any, ...]]] = {}
+# What else Triton's kernels for AMD depend on is not looked at here.
+_ONCE = torch.version.hip is None
+
+
+def launch(kernel: Any, grid: tuple[int, int, int], *arguments: Any, **constants: Any) -> None:
+    """As `kernel[grid](*arguments, **constants)`, on the current GPU.
+
+    Args:
+        kernel: Made by `triton.jit`.
+        grid: Programs.
+        *arguments: Tensors and integers, in the kernel's order, all before its constants.
+        **constants: Its constants, and Triton's options such as `num_warps`.
+    """
+    kinds = tuple([_kind(argument) for argument in arguments])
+    device = torch.cuda.current_device() if arguments[0].is_cuda else -1
+    key = kernel, device, kinds, tuple(constants.values())
+    known = _known.get(key)
+    if known is not None:
+        compiled, values = known
+        compiled[grid](*arguments, *values)
+        return
+    compiled = kernel[grid](*arguments, **constants)
+    if _ONCE and hasattr(compiled, "packed_metadata"):  # the interpreter returns nothing
+        names = kernel.arg_names[len(arguments) :]
+        _known[key] = compiled, tuple(constants[name] for name in names)
+
+
+def _kind(argument: Tensor | int) -> Any:
+    """All that Triton's kernels for NVIDIA depend on, of an argument."""
+    if isinstance(argument, Tensor):
+        return argument.dtype, argument.data_ptr() % 16 == 0
+    return argument.bit_length() > 31, argument == 1, argument % 16 == 0
