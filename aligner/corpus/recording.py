@@ -4,6 +4,7 @@ B batch, N samples.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +15,11 @@ from torch import Tensor
 from aligner.corpus.audio import LOWEST_RATE_HZ
 from aligner.corpus.kept import Kept
 from aligner.corpus.prepared import Utterance, load_audio
+from aligner.corpus.read_ahead import available_processors
 from aligner.errors import AlignerError, reason
 from aligner.text.transcript import Transcript
 
+_COPYING_THREADS = 4
 _LOUDEST = 4.0  # of samples: resampling and mixing go beyond 1; integers that became floats go far beyond
 
 
@@ -80,9 +83,20 @@ def padded_audio(audio: Sequence[Tensor], *, for_gpu: bool = False) -> tuple[Ten
     lengths = [len(own) for own in audio]
     batch = torch.empty(len(audio), max(lengths, default=0), pin_memory=for_gpu)
     rows = batch.numpy()  # torch would give each of many small copies to all of its threads
-    for row, own in zip(rows, audio, strict=True):
-        row[: len(own)] = own.numpy()
-        row[len(own) :] = 0.0
+
+    def fill(places: range) -> None:
+        for place in places:
+            rows[place, : lengths[place]] = audio[place].numpy()
+            rows[place, lengths[place] :] = 0.0
+
+    # A GPU waits for these copies, of hundreds of megabytes, when it needs the audio of a whole corpus.
+    threads = min(_COPYING_THREADS, available_processors()) if for_gpu else 1
+    parts = [range(first, len(audio), threads) for first in range(threads)]
+    if threads == 1:
+        fill(parts[0])
+    else:
+        with ThreadPoolExecutor(threads, thread_name_prefix="padded-audio") as pool:
+            list(pool.map(fill, parts))
     return batch, torch.tensor(lengths, dtype=torch.int64)
 
 

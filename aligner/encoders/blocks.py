@@ -18,7 +18,7 @@ from torch import Tensor
 import mas
 from aligner.encoders.base import PackedStates
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, inside, padded, ranges, rows_of, starts_of
+from aligner.ragged import Indices, inside, on_device, padded, ranges, rows_of, starts_of
 
 MOST_COLUMNS = 510  # of phones of three states: 15 s, more than most utterances of a corpus for TTS
 
@@ -92,11 +92,11 @@ def windows(
     device, n_frames = emissions.device, features.n_frames
     durations = mas.search_states(
         emissions - emissions.amax(1, keepdim=True),
-        torch.from_numpy(padded(states.states, states.lengths)).to(device),
-        torch.from_numpy(states.lengths).to(device),
+        on_device(padded(states.states, states.lengths), device),
+        on_device(states.lengths, device),
         features.lengths,
-        starts=torch.from_numpy(starts_of(n_frames)).to(device),
-        skippable=torch.from_numpy(padded(states.skippable, states.lengths)).to(device),
+        starts=on_device(starts_of(n_frames), device),
+        skippable=on_device(padded(states.skippable, states.lengths), device),
         most_frames=int(n_frames.max(initial=1)),
     )
     # Each utterance's places after all of the one before, so that one running maximum serves all: a pause is

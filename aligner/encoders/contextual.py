@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from aligner.encoders.blocks import Blocks
 from aligner.encoders.gaussians import GaussianMixtures, log_sum_exp_
-from aligner.ragged import Indices, inside
+from aligner.ragged import Indices, inside, on_device
 
 # No deviation becomes smaller than a tenth of the corpus': as in EM (`training.em`), there as a variance.
 _LEAST_LOG_SCALE = math.log(0.1)
@@ -134,4 +134,4 @@ def _packed(values: Tensor, n_frames: Indices) -> Tensor:
 
 
 def _places(n_frames: Indices, device: torch.device) -> Tensor:
-    return torch.from_numpy(np.flatnonzero(inside(n_frames))).to(device, non_blocking=True)
+    return on_device(np.flatnonzero(inside(n_frames)), device)

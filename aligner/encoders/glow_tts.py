@@ -23,7 +23,7 @@ from aligner.encoders.phone_mixtures import DEFAULT_STREAMS, PhoneMixtures
 from aligner.encoders.silence import settle_surplus_
 from aligner.encoders.text_encoder import TextEncoder
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, starts_of, sums_of
+from aligner.ragged import Indices, on_device, starts_of, sums_of
 from aligner.text.packed import PackedTokens
 
 
@@ -127,14 +127,14 @@ class GlowTTSEncoder(Encoder):
 
     def offsets(self, tokens: PackedTokens, device: torch.device) -> list[Tensor]:
         """As `forward`, of packed tokens."""
-        token_ids = torch.from_numpy(tokens.padded()).to(device)
-        return self(token_ids, torch.from_numpy(tokens.lengths).to(device))
+        token_ids = on_device(tokens.padded(), device)
+        return self(token_ids, on_device(tokens.lengths, device))
 
     def symbols(self, tokens: PackedTokens, device: torch.device) -> Tensor:
         """Which of the phones' states in the model each state of the texts is, `[N]`."""
         first = (tokens.token_ids[tokens.is_phone] - 1) * self.states_per_phone
         symbols = first[:, None] + np.arange(self.states_per_phone)
-        return torch.from_numpy(symbols.ravel()).to(device)
+        return on_device(symbols.ravel(), device)
 
     def emissions(self, features: PackedFeatures, tokens: PackedTokens) -> Emissions:
         """`[F, 1 + W]`: the pause, then the states of the phones of the frame's own text, see `blocks`."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from aligner.frontends.base import Frontend
 from aligner.frontends.surplus_silence import surplus_silence
-from aligner.ragged import Indices, inside, ranges, rows_of
+from aligner.ragged import Indices, inside, on_device, ranges, rows_of
 
 # What the corpus counts in an utterance's mean: a second; half of it makes words alone worse.
 _CORPUS_FRAMES = 100
@@ -35,7 +35,7 @@ class PackedFeatures:
     @cached_property
     def lengths(self) -> Tensor:
         """`[B]`, the number of frames on the device of the frames."""
-        return torch.from_numpy(self.n_frames).to(self.frames.device)
+        return on_device(self.n_frames, self.frames.device)
 
     @cached_property
     def surplus(self) -> Tensor:
@@ -54,7 +54,7 @@ class PackedFeatures:
     def padded(self) -> Tensor:
         """`[B, S, C]` with zeros after each utterance's end."""
         padded = self.frames.new_zeros(*inside(self.n_frames).shape, self.frames.shape[1])
-        place = torch.from_numpy(np.flatnonzero(inside(self.n_frames))).to(self.frames.device)
+        place = on_device(np.flatnonzero(inside(self.n_frames)), self.frames.device)
         padded.flatten(0, 1).index_copy_(0, place, self.frames)
         return padded
 
@@ -75,10 +75,10 @@ def packed_features(frontend: Frontend, audio: Tensor, audio_lengths: Tensor) ->
     surplus = surplus_silence(audio, audio_lengths, frontend.grid)
     n_frames = frontend.frame_count(audio_lengths.cpu()).numpy()
     place = rows_of(n_frames) * features.shape[1] + ranges(np.zeros_like(n_frames), n_frames)
-    inside = torch.from_numpy(place).to(features.device)
+    inside = on_device(place, features.device)
     frames, surplus = features.flatten(0, 1)[inside], surplus.flatten()[inside, None]
     # Sums over each utterance's own frames: over padded rows they would depend on what shares the batch.
-    lengths = torch.from_numpy(n_frames).to(features.device)
+    lengths = on_device(n_frames, features.device)
     sums, counts = (
         torch.segment_reduce(values.double(), "sum", lengths=lengths)
         for values in (frames.masked_fill(surplus, 0.0), ~surplus)

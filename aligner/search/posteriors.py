@@ -16,7 +16,7 @@ from torch import Tensor
 import mas
 from aligner.encoders.base import PackedStates
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, inside, padded, rows_of, starts_of
+from aligner.ragged import Indices, inside, on_device, padded, rows_of, starts_of
 
 # Neighbouring frames are not independent, so that the product of their likelihoods is far too sure.
 _SCALE = 0.1
@@ -55,10 +55,10 @@ def _ends(emissions: Sequence[Tensor], features: PackedFeatures, states: PackedS
     sequences = padded(states.states, states.lengths)
     moments = mas.boundary_moments(
         torch.cat([own - own.amax(1, keepdim=True) for own in emissions]),  # as in `best_paths`
-        torch.from_numpy(np.tile(sequences, (n_items, 1))).to(device),
-        torch.from_numpy(np.tile(states.lengths, n_items)).to(device),
-        torch.from_numpy(n_frames).to(device),
-        starts=torch.from_numpy(starts_of(n_frames)).to(device),
+        on_device(np.tile(sequences, (n_items, 1)), device),
+        on_device(np.tile(states.lengths, n_items), device),
+        on_device(n_frames, device),
+        starts=on_device(starts_of(n_frames), device),
         most_frames=int(features.n_frames.max(initial=1)),
         scale=_SCALE,
     )

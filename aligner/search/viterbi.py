@@ -6,12 +6,11 @@ B items, F packed frames, S frames of the longest item, T states of the longest 
 from dataclasses import dataclass
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 import mas
 from aligner.encoders.base import PackedStates
-from aligner.ragged import Indices, padded
+from aligner.ragged import Indices, on_device, padded
 
 
 @dataclass(frozen=True)
@@ -57,20 +56,18 @@ def best_paths(
         ValueError: If `check`, as `mas.search_states` does, for an item with more states than frames.
     """
 
-    def on_device(values: NDArray) -> Tensor:
-        return torch.from_numpy(values).to(emissions.device, non_blocking=True)
-
-    sequences = on_device(padded(states.states, states.lengths))
-    first, n_frames = on_device(starts), on_device(lengths)
+    device = emissions.device
+    sequences = on_device(padded(states.states, states.lengths), device)
+    first, n_frames = on_device(starts, device), on_device(lengths, device)
     # Every path has the same share of a frame's largest emission. Without it sums stay small: those of a
     # chapter would reach 1e7, where a step of float32 is 1.
     durations = mas.search_states(
         emissions - emissions.amax(1, keepdim=True),
         sequences,
-        on_device(states.lengths),
+        on_device(states.lengths, device),
         n_frames,
         starts=first,
-        skippable=on_device(padded(states.skippable, states.lengths)),
+        skippable=on_device(padded(states.skippable, states.lengths), device),
         most_frames=int(lengths.max(initial=1)),
         check=check,
     )
@@ -81,5 +78,5 @@ def best_paths(
     total = int(lengths.sum())
     state_of_frame = torch.repeat_interleave(sequences.flatten(), durations.flatten(), output_size=total)
     shift = (first + n_frames - n_frames.cumsum(0)).repeat_interleave(n_frames, output_size=total)
-    frame = torch.arange(total, device=emissions.device) + shift
+    frame = torch.arange(total, device=device) + shift
     return StatePaths(durations, state_of_frame, emissions[frame, state_of_frame], n_frames, found)

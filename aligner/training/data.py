@@ -188,6 +188,7 @@ class AlignerData(lightning.LightningDataModule):
             )
         self._vocabulary = Vocabulary(vocabulary or self.info.symbols)
         self._texts: dict[str, PackedTexts] = {}
+        self._staying: dict[float | None, list[list[str]]] = {}  # batches, by the hours heard
         self._texts_together: dict[tuple[str, ...], PackedTexts] = {}
         self.no_text = PackedTexts.of(self._vocabulary, [], [])  # where a process has none
 
@@ -236,11 +237,12 @@ class AlignerData(lightning.LightningDataModule):
         durations_s = {u.id: u.duration_s for u in evenly_spread_hours(self.utterances, hours)}
         own = of_process(durations_s, *world())
         batch_s = self._step_s() if shares_batches else self._batch_s(large=True)
-        batches = (
-            epoch_batches(durations_s, batch_s, self.seed, number)
-            if shares_batches
-            else epoch_batches(own, batch_s, self.seed, 0)
-        )
+        if shares_batches:
+            batches = epoch_batches(durations_s, batch_s, self.seed, number)
+        elif (known := self._staying.get(hours)) is not None:
+            batches = known
+        else:
+            batches = self._staying[hours] = epoch_batches(own, batch_s, self.seed, 0)
         plan = [[id for id in batch if id in own] for batch in batches]
         plan += [[] for _ in range(max(gathered(len(plan))) - len(plan))]
         return Batches(plan, self, None if self.reload_audio else self.features, stays=not shares_batches)

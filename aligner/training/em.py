@@ -9,7 +9,6 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.aligner import Aligner
@@ -17,7 +16,7 @@ from aligner.encoders.base import Emissions, PackedStates
 from aligner.encoders.phone_mixtures import PhoneMixtures
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, inside
+from aligner.ragged import Indices, inside, on_device
 from aligner.search import StatePaths, align_states, choose_pronunciations, states_of
 from aligner.text.packed import PackedTokens
 from aligner.training.data import Batch
@@ -225,8 +224,8 @@ class EM(TrainingMethod):
         found = states_of_frames(
             np.concatenate(boundaries_s), tokens.lengths, states, aligner.frontend.grid, features.n_frames
         )
-        is_known = torch.from_numpy(np.repeat(has_known, features.n_frames))
-        return torch.where(is_known.to(flat.device), torch.from_numpy(found).to(flat.device), flat)
+        is_known = on_device(np.repeat(has_known, features.n_frames), flat.device)
+        return torch.where(is_known, on_device(found, flat.device), flat)
 
 
 def count_lengths(
@@ -241,15 +240,11 @@ def count_lengths(
         paths: Through these, first those of the first stream.
     """
     device = paths.durations.device
-
-    def on_device(values: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(values).to(device, non_blocking=True)
-
     own = paths.durations[: len(sequences.lengths)].flatten()
-    is_state = on_device(np.flatnonzero(inside(sequences.lengths)))
+    is_state = on_device(np.flatnonzero(inside(sequences.lengths)), device)
     durations = torch.zeros(len(tokens.token_ids), dtype=torch.int64, device=device)
-    durations.index_add_(0, on_device(sequences.token), own[is_state])
-    figures.count(on_device(tokens.token_ids), durations)
+    durations.index_add_(0, on_device(sequences.token, device), own[is_state])
+    figures.count(on_device(tokens.token_ids, device), durations)
 
 
 class MStep(torch.optim.Optimizer):

@@ -11,7 +11,7 @@ from aligner.boundaries import PAUSE_FRACTION
 from aligner.boundaries.loudness import loudness_db, typical_levels_db
 from aligner.encoders.base import PackedStates
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import inside, padded, starts_of, sums_of
+from aligner.ragged import inside, on_device, padded, starts_of, sums_of
 
 _LONGEST_EDGE = 3  # an edge takes at most one part in this of what is not surplus silence
 
@@ -35,15 +35,16 @@ def flat_states(
         sample_rate_hz: Of the audio.
     """
     device = audio.device
-    is_frame = torch.from_numpy(inside(features.n_frames)).to(device)
-    n_frames = torch.from_numpy(features.n_frames).to(device)
+    is_frame = on_device(inside(features.n_frames), device)
+    n_frames = features.lengths
     loudness, n_values = loudness_db(audio, audio_lengths, sample_rate_hz)
     nearest = torch.arange(is_frame.shape[1], device=device) * (n_values.to(device) / n_frames)[:, None]
     level_db = loudness.gather(1, nearest.long().clamp(max=loudness.shape[1] - 1))
 
     needed = ~states.skippable
-    n_needed = torch.from_numpy(sums_of(needed, states.lengths)).to(device)[:, None]
-    needed_states = torch.from_numpy(padded(states.states[needed], n_needed[:, 0].cpu().numpy())).to(device)
+    needed_lengths = sums_of(needed, states.lengths)
+    n_needed = on_device(needed_lengths, device)[:, None]
+    needed_states = on_device(padded(states.states[needed], needed_lengths), device)
     surplus = torch.zeros_like(is_frame).masked_scatter_(is_frame, features.surplus)
     shared = is_frame & ~surplus
     shared = torch.where(shared.sum(1, keepdim=True) < n_needed, is_frame, shared)
@@ -54,7 +55,7 @@ def flat_states(
     first_loud = torch.where(loud, place, count).amin(1, keepdim=True)
     last_loud = torch.where(loud, place, -1).amax(1, keepdim=True)
     ends = np.stack([states.states[starts_of(states.lengths)], states.states[np.cumsum(states.lengths) - 1]])
-    may_lead, may_tail = torch.from_numpy(ends == 0).to(device)[..., None]
+    may_lead, may_tail = on_device(ends == 0, device)[..., None]
     lead = torch.minimum(first_loud, count // _LONGEST_EDGE) * may_lead
     tail = torch.minimum(count - 1 - last_loud, count // _LONGEST_EDGE) * may_tail
     fits = count - lead - tail >= n_needed

@@ -19,7 +19,7 @@ from aligner.encoders.base import PackedStates
 from aligner.encoders.glow_tts import GlowTTSEncoder
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import padded
+from aligner.ragged import on_device, padded
 from aligner.search import StatePaths, align_states, states_of
 from aligner.text.packed import PackedTokens
 from aligner.training.data import Batch
@@ -194,7 +194,7 @@ def _states_of_frames(
     part = (states.states - 1) % encoder.states_per_phone
     place = np.where(states.states > 0, phone[states.token] * encoder.states_per_phone + part, -1)
     device = paths.durations.device
-    places = torch.from_numpy(padded(place, states.lengths)).to(device)
+    places = on_device(padded(place, states.lengths), device)
     n_streams = len(paths.lengths) // len(states.lengths)
     total = len(paths.state_of_frame)
     found = torch.repeat_interleave(

@@ -120,8 +120,8 @@ def _computed(
     for row in np.flatnonzero(needed > n_frames):
         why = f"{needed[row]} tokens in {n_frames[row]} frames; is this the text of this audio?"
         reasons[rest[row]] = why
-    own = zip(rest, features.unpack(), strict=True)
-    return {batch.ids[place]: rows for place, rows in own if place not in reasons}, reasons
+    ids, own = batch.ids, zip(rest, features.unpack(), strict=True)
+    return {ids[place]: rows for place, rows in own if place not in reasons}, reasons
 
 
 def _perturbed(
@@ -144,7 +144,8 @@ def _perturbed(
 
 def _refuse(batch: Batch, reasons: Mapping[int, str], refused: dict[str, str]) -> Batch:
     """The rest of a batch; the reasons, by place, are noted by id."""
-    refused |= {batch.ids[place]: why for place, why in reasons.items()}
+    ids = batch.ids
+    refused |= {ids[place]: why for place, why in reasons.items()}
     return batch.without(reasons) if reasons else batch
 
 
