@@ -30,6 +30,8 @@ from mas.devices import implement
 
 Backend = Literal["reference", "cpu", "triton", "hopper"]
 _ADDS_NOTHING = ("hopper",)  # backends without bias and noise
+# From so many tokens on "triton" is faster than "hopper" (NOTES.md).
+_HALF_TOKENS, _SKIPPING_TOKENS = 256, 1025
 
 
 def search(
@@ -68,7 +70,7 @@ def search(
         seed: Of the noise: an integer or an int64 tensor of one element. The same seed gives the same noise
             on every backend (`mas/added.py` defines it). By default one is drawn from torch's generator.
         backend: By default the fastest one that serves `scores.device`; see `available_backends`. "hopper"
-            adds neither bias nor noise: with them the default is "triton".
+            adds neither bias nor noise: with them, and where it is faster, the default is "triton".
         check: Raise an error for items that cannot be aligned. On a GPU this costs one word read back.
             Without it nothing waits for the GPU (CUDA graphs need that), and an item that cannot be aligned
             gets a row of -1.
@@ -192,6 +194,24 @@ def _hopper_serves(device: torch.device) -> bool:
     return hopper.serves(device)
 
 
+def default_backend(scores: Tensor, skippable: Tensor | None) -> str:
+    """The backend of a search to which nothing is added.
+
+    Args:
+        scores: `[B, T, S]`, any float type.
+        skippable: `[B, T]` or None.
+
+    Returns:
+        A `Backend`; "" is the fastest one that serves the device.
+    """
+    T = scores.shape[1]
+    half = scores.dtype in (torch.float16, torch.bfloat16) and T >= _HALF_TOKENS
+    skips = skippable is not None and T >= _SKIPPING_TOKENS
+    if not (half or skips) or not scores.is_cuda:
+        return ""
+    return "triton" if "triton" in available_backends(scores.device) else ""
+
+
 def backend_function(
     device: torch.device, backend: str, name: str, adds: bool = False
 ) -> Callable[..., Tensor]:
@@ -256,6 +276,7 @@ def _search_op(
     if B * T * S == 0:
         durations = torch.full((B, T), -1, dtype=torch.int64, device=scores.device)
     elif added is None:
+        backend = backend or default_backend(scores, skippable)
         function = backend_function(scores.device, backend, "durations")
         durations = function(scores, text_lengths, speech_lengths, skippable)
     else:
