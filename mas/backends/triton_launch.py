@@ -4,6 +4,7 @@ Triton binds and inspects all arguments at each launch, which takes 50 us for a 
 short search. Here that is done once for each kind of arguments.
 """
 
+import functools
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 _known: dict[Any, tuple[Any, tuple[Any, ...]]] = {}
 # What else Triton's kernels for AMD depend on is not looked at here.
 _ONCE = torch.version.hip is None
+_INT32 = 2**31
 
 
 def launch(kernel: Any, grid: tuple[int, int, int], *arguments: Any, **constants: Any) -> None:
@@ -24,9 +26,12 @@ def launch(kernel: Any, grid: tuple[int, int, int], *arguments: Any, **constants
         *arguments: Tensors and integers, in the kernel's order, all before its constants.
         **constants: Its constants, and Triton's options such as `num_warps`.
     """
-    kinds = tuple([_kind(argument) for argument in arguments])
+    if _depends_on_values(kernel):
+        kinds = tuple([_kind(argument) for argument in arguments])
+    else:
+        kinds = tuple([-_INT32 <= own < _INT32 if own.__class__ is int else own.dtype for own in arguments])
     device = torch.cuda.current_device() if arguments[0].is_cuda else -1
-    key = kernel, device, kinds, tuple(constants.values())
+    key = kernel, device, kinds, *constants.values()
     known = _known.get(key)
     if known is not None:
         compiled, values = known
@@ -38,8 +43,15 @@ def launch(kernel: Any, grid: tuple[int, int, int], *arguments: Any, **constants
         _known[key] = compiled, tuple(constants[name] for name in names)
 
 
+@functools.cache
+def _depends_on_values(kernel: Any) -> bool:
+    """Whether Triton compiles a kernel anew for sizes and addresses that 16 divides."""
+    params = getattr(kernel, "params", ())  # the interpreter has none
+    return not all(param.is_constexpr or param.do_not_specialize for param in params)
+
+
 def _kind(argument: Tensor | int) -> Any:
     """All that Triton's kernels for NVIDIA depend on, of an argument."""
     if isinstance(argument, Tensor):
         return argument.dtype, argument.data_ptr() % 16 == 0
-    return argument.bit_length() > 31, argument == 1, argument % 16 == 0
+    return -_INT32 <= argument < _INT32, argument == 1, argument % 16 == 0
