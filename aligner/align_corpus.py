@@ -2,28 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
+from aligner.align_batches import BATCH_S, align_side_by_side, batches, load_usable
 from aligner.align_shards import Shard
 from aligner.aligner import Aligner
 from aligner.alignment import Alignment
 from aligner.checkpoint import find_checkpoint
-from aligner.corpus.kept import kept_in, read_kept
+from aligner.corpus.kept import read_kept
 from aligner.corpus.prepared import (
     CUTS,
     CorpusInfo,
-    Utterance,
     cut_lines,
     iter_utterances,
     load_info,
     load_lengths,
 )
 from aligner.corpus.read_ahead import read_ahead
-from aligner.corpus.recording import Recording, load_recording
-from aligner.errors import AlignerError, reason
+from aligner.errors import AlignerError
 from aligner.formats import MANIFEST, AlignmentWriter
 from aligner.formats.atomic import atomic_write
 from aligner.formats.folder import output_folder
@@ -31,8 +29,7 @@ from aligner.formats.source import SOURCE, read_source
 from aligner.formats.tar_member import audio_place, source_of
 from aligner.text.transcript import PAUSE
 
-# Under 1 GB on a CPU, 4 GB on a GPU, which smaller batches do not fill.
-_BATCH_S, _GPU_BATCH_S = 200.0, 1600.0
+_GPU_BATCH_S = 1600.0  # 4 GB: smaller ones do not fill a GPU
 _READ_BYTES = 1 << 20
 
 
@@ -96,7 +93,7 @@ def align_corpus(
     info = load_info(data)
     result = AlignedCorpus(notes=check_reading(aligner, info, f"{checkpoint}", f"{data}"))
     if batch_duration_s is None:
-        batch_duration_s = _GPU_BATCH_S if device.startswith("cuda") else _BATCH_S
+        batch_duration_s = _GPU_BATCH_S if device.startswith("cuda") else BATCH_S
     lengths_s = load_lengths(data)
     kept = read_kept(keep)
     if strange := sorted(kept.keys() - lengths_s.keys()):
@@ -145,8 +142,8 @@ def _align_missing(
     wanted = {id for batch in due for id in batch}
     utterances = {utterance.id: utterance for utterance in iter_utterances(data, wanted)}
     cuts = _cuts(data, wanted)
-    for batch, loaded in read_ahead(due, lambda id: load_usable(utterances[id], rate_hz, kept)):
-        alignments, failed = align_usable(aligner, loaded)
+    loaded = read_ahead(due, lambda id: load_usable(utterances[id], rate_hz, kept))
+    for batch, (alignments, failed) in align_side_by_side(aligner, loaded):
         for id, alignment in alignments.items():
             if id not in result.aligned:
                 writer.write(alignment, json.loads(cuts[id]))
@@ -192,80 +189,6 @@ def check_reading(aligner: Aligner, info: CorpusInfo, checkpoint: str, data: str
             f"{checkpoint} has not learnt {' '.join(unknown)} of {data}: utterances with them are not aligned"
         )
     return notes
-
-
-def batches(lengths_s: Mapping[str, float], duration_s: float = _BATCH_S) -> Iterator[list[str]]:
-    """Batches of utterances of similar length, by their ids, the longest first.
-
-    Args:
-        lengths_s: Of each utterance by id, in any order, which does not change the batches.
-        duration_s: Seconds of audio in a batch at most, padding counted. An utterance longer than that is a
-            batch of its own.
-    """
-    batch: list[str] = []
-    for id in sorted(lengths_s, key=lambda id: (-lengths_s[id], id)):
-        if batch and lengths_s[batch[0]] * (len(batch) + 1) > duration_s:
-            yield batch
-            batch = []
-        batch.append(id)
-    if batch:
-        yield batch
-
-
-@dataclass(frozen=True)
-class Unusable:
-    """An utterance whose audio cannot be had, and why."""
-
-    id: str
-    reason: str
-
-
-def load_usable(
-    utterance: Utterance, sample_rate_hz: int, kept: Mapping[str, Alignment] = MappingProxyType({})
-) -> Recording | Unusable:
-    """The recording of an utterance, or why it cannot be had, whatever was raised.
-
-    Args:
-        utterance: As of `load_recording`.
-        sample_rate_hz: As of `load_recording`.
-        kept: What a person corrected, by utterance id.
-    """
-    try:
-        recording = load_recording(utterance, sample_rate_hz)
-        if utterance.id not in kept:
-            return recording
-        transcript, own = kept_in(utterance, kept[utterance.id])
-        return replace(recording, transcript=transcript, kept=own)
-    except Exception as error:
-        return Unusable(utterance.id, reason(error).removeprefix(f"{utterance.id}: "))
-
-
-def align_usable(
-    aligner: Aligner, loaded: Sequence[Recording | Unusable]
-) -> tuple[dict[str, Alignment], dict[str, str]]:
-    """Alignments of those utterances that can be aligned, and why the others cannot, both by id.
-
-    Here frontends and encoders of all kinds meet people's data: whatever they raise costs the utterance that
-    they raise it for, and no other.
-
-    Args:
-        aligner: A trained one.
-        loaded: By `load_usable`. Aligned as one batch, and one at a time if that fails.
-    """
-    failed = {own.id: own.reason for own in loaded if isinstance(own, Unusable)}
-    usable = [own for own in loaded if isinstance(own, Recording)]
-    try:
-        return {alignment.id: alignment for alignment in aligner.align_batch(usable)}, failed
-    except Exception as error:  # whatever it is, also memory that ran out
-        if len(usable) == 1:
-            id = usable[0].id
-            return {}, failed | {id: reason(error).removeprefix(f"{id}: ")}
-    alignments: dict[str, Alignment] = {}
-    for recording in usable:
-        own, why = align_usable(aligner, [recording])
-        alignments |= own
-        failed |= why
-    return alignments, failed
 
 
 def _cuts(data: Path, ids: Container[str]) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from aligner.align_corpus import align_usable, batches
+from aligner.align_batches import align_usable, batches
 from aligner.aligner import Aligner
 from aligner.alignment import Alignment
 from aligner.confidence import too_long_phone

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from aligner import Aligner
-from aligner.align_corpus import align_usable, batches
+from aligner.align_batches import align_usable, batches
 from aligner.corpus.audio import read_audio, resample
 from aligner.corpus.readers import read_corpus
 from aligner.corpus.recording import Recording

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner import Aligner
-from aligner.align_corpus import batches
+from aligner.align_batches import batches
 from aligner.alignment import Alignment, Interval, is_pause
 from aligner.commands.output import print_table, progress
 from aligner.corpus.prepared import (

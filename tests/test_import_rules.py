@@ -32,6 +32,7 @@ ROOMS = [
         "checkpoint",
         "aligner",
         "align_shards",
+        "align_batches",
         "align_corpus",
         "segment",
         "training",

@@ -161,7 +161,8 @@ def _read(
 
 def _align_sample(args: argparse.Namespace) -> "tuple[Iterable[Alignment], AlignmentLookup]":
     """Align utterances of a prepared corpus that have known times, evenly spread over it."""
-    from aligner.align_corpus import align_usable, batches, check_reading, load_usable
+    from aligner.align_batches import align_side_by_side, batches, load_usable
+    from aligner.align_corpus import check_reading
     from aligner.corpus.prepared import evenly_spread, iter_utterances, load_info
     from aligner.corpus.read_ahead import read_ahead
     from aligner.formats.lookup import AlignmentLookup
@@ -179,8 +180,7 @@ def _align_sample(args: argparse.Namespace) -> "tuple[Iterable[Alignment], Align
     by_id = {utterance.id: utterance for utterance in sample}
     planned = list(batches({utterance.id: utterance.duration_s for utterance in sample}))
     ready = read_ahead(progress(planned, "aligning"), lambda id: load_usable(by_id[id], rate_hz))
-    for _, loaded in ready:
-        alignments, reasons = align_usable(aligner, loaded)
+    for _, (alignments, reasons) in align_side_by_side(aligner, ready):
         aligned += alignments.values()
         failed |= reasons
     print_failures("not aligned", by_reason(failed))

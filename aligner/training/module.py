@@ -10,7 +10,7 @@ import lightning
 import torch
 from torch import Tensor
 
-from aligner.align_corpus import align_usable, load_usable
+from aligner.align_batches import align_usable, load_usable
 from aligner.aligner import Aligner
 from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S
 from aligner.checkpoint import CHECKPOINT_KEY

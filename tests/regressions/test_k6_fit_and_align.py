@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from tiny_corpus import save_tiny_corpus, with_symbols, write_tiny_corpus
 
-from aligner.align_corpus import align_usable
+from aligner.align_batches import align_usable
 from aligner.aligner import Aligner
 from aligner.cli import main
 from aligner.corpus.prepared import CUTS, INFO, Utterance, load_utterances

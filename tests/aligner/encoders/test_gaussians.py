@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from torch import Tensor
 
-from aligner.encoders.gaussians import GaussianMixtures
+from aligner.encoders.gaussians import GaussianMixtures, log_sum_exp_
 
 LEAST_VARIANCE = 1e-3
 
@@ -292,3 +292,17 @@ def test_a_state_dict_brings_its_number_of_gaussians(saved: int, present: int) -
         mixtures.accumulate(frames, states)
     for one, two in zip(source.statistics, target.statistics, strict=True):
         assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 1), (7, 6, 121), (300, 18, 1)])
+def test_log_sum_exp_equals_scipys_and_keeps_what_is_no_number(shape: tuple[int, int, int]) -> None:
+    values = 30 * torch.randn(shape, generator=torch.Generator().manual_seed(3))
+    values[0, :, 0] = -1e30
+    expected = logsumexp(values.double().numpy(), axis=1)
+    np.testing.assert_allclose(log_sum_exp_(values.clone(), 1).numpy(), expected, rtol=1e-6, atol=5e-6)
+    for k in range(shape[1]):
+        spoilt = values.clone()
+        spoilt[-1, k, -1] = float("nan")
+        found = log_sum_exp_(spoilt, 1)
+        assert torch.isnan(found[-1, -1])
+        assert torch.isnan(found).sum() == 1
