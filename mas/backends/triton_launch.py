@@ -35,7 +35,9 @@ def launch(kernel: Any, grid: tuple[int, int, int], *arguments: Any, **constants
     known = _known.get(key)
     if known is not None:
         compiled, values = known
-        compiled[grid](*arguments, *values)
+        # An address needs no look at what it points to.
+        plain = [own if own.__class__ is int else own.data_ptr() for own in arguments]
+        compiled[grid](*plain, *values)
         return
     compiled = kernel[grid](*arguments, **constants)
     if _ONCE and hasattr(compiled, "packed_metadata"):  # the interpreter returns nothing
