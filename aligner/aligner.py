@@ -1,12 +1,11 @@
 """The aligner as it is used: from recordings and their transcripts to alignments.
 
-N samples, T text tokens, S speech frames. How it is trained: `aligner.training`.
+N samples. How it is trained: `aligner.training`.
 """
 
 import functools
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,9 +19,12 @@ from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrect
 from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import LOWEST_RATE_HZ, read_audio, resample
+from aligner.corpus.kept import Kept
 from aligner.corpus.recording import Recording, checked_samples, padded_audio
+from aligner.decoded import Decoded, marked
 from aligner.devices import check_device
 from aligner.encoders import Encoder
+from aligner.encoders.base import Emissions
 from aligner.errors import AlignerError, reason
 from aligner.formats.atomic import atomic_write
 from aligner.frontends import Frontend
@@ -33,36 +35,20 @@ from aligner.ragged import starts_of
 from aligner.search import (
     HeldBoundaries,
     SpokenLikelihoods,
-    TokenDurations,
     check_frames,
     choose_pronunciations,
     forced_alignment,
     spoken_likelihoods,
 )
-from aligner.text.packed import PackedTexts, PackedTokens
+from aligner.text.packed import PackedTexts
 from aligner.text.reading import REFERENCE, TextReading
-from aligner.text.transcript import Transcript
+from aligner.text.transcript import GAP, Transcript
 from aligner.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from aligner.text.phonemizer import Phonemizer
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What the search found in a batch of utterances; N tokens, one utterance after the other.
-
-    Args:
-        tokens: With the pronunciations that were chosen.
-        durations: The frames of each token.
-        goodness: `[N]`, the goodness of pronunciation of each token.
-    """
-
-    tokens: PackedTokens
-    durations: TokenDurations
-    goodness: NDArray[np.float64]
 
 
 def _naming_the_utterance(
@@ -136,7 +122,9 @@ class Aligner(nn.Module):
     @_naming_the_utterance
     @torch.inference_mode()
     def align_batch(self, recordings: Sequence[Recording]) -> list[Alignment]:
-        """Alignments of several recordings at once.
+        """Alignments of several recordings at once, with gaps marked where text and audio differ.
+
+        Their scores are of the whole text, with what is not said.
 
         Args:
             recordings: With audio at the frontend's sample rate.
@@ -148,17 +136,20 @@ class Aligner(nn.Module):
         if not recordings:
             return []
         audio, audio_lengths = self._padded(recordings)
-        decoded, features = self._decode(recordings, audio, audio_lengths)
+        decoded, features, emissions, posteriors = self._decode(recordings, audio, audio_lengths)
+        evidence = utterance_evidence(
+            decoded.goodness, decoded.tokens, decoded.durations.joint, self.frontend.grid.hop_s
+        )
+        if self.encoder.context_free:
+            wanted = [b for b, r in enumerate(recordings) if r.transcript.fixed is None and r.kept == Kept()]
+            decoded = decoded.with_gaps(self.encoder, emissions, features, posteriors, wanted)
         tokens, frames = decoded.tokens, decoded.durations.boundaries_frames(decoded.tokens.lengths)
         durations_s = np.array([recording.duration_s for recording in recordings])
         boundaries_s = self._boundaries.correct(
             tokens, frames, audio, audio_lengths, features.surplus, durations_s
         )
         boundaries_s = hold(_held(recordings), tokens, boundaries_s)
-        evidence = utterance_evidence(
-            decoded.goodness, tokens, decoded.durations.joint, self.frontend.grid.hop_s
-        )
-        return self._alignments(recordings, tokens, boundaries_s, decoded.goodness, evidence)
+        return self._alignments(recordings, decoded, boundaries_s, evidence)
 
     @torch.inference_mode()
     def decode(self, recordings: Sequence[Recording], edges: bool = True) -> Decoded:
@@ -167,7 +158,8 @@ class Aligner(nn.Module):
 
     def _decode(
         self, recordings: Sequence[Recording], audio: Tensor, audio_lengths: Tensor, edges: bool = True
-    ) -> tuple[Decoded, PackedFeatures]:
+    ) -> tuple[Decoded, PackedFeatures, Emissions, Tensor]:
+        """What was found, the features, their emissions, and the log posteriors of the symbols."""
         texts = PackedTexts.of(
             self.vocabulary, [r.id for r in recordings], [r.transcript for r in recordings]
         )
@@ -190,7 +182,7 @@ class Aligner(nn.Module):
         goodness = goodness_of_pronunciation(
             posteriors, starts_of(features.n_frames), durations.joint, tokens
         )
-        return Decoded(tokens, durations, goodness), features
+        return Decoded(tokens, durations, goodness), features, emissions, posteriors
 
     def align(
         self,
@@ -222,7 +214,7 @@ class Aligner(nn.Module):
             AlignerError: As `align_batch`.
         """
         audio, audio_lengths = self._padded([recording])
-        decoded, features = self._decode([recording], audio, audio_lengths, edges=False)
+        decoded, features, *_ = self._decode([recording], audio, audio_lengths, edges=False)
         return spoken_likelihoods(
             self.encoder, features, decoded.tokens, self.vocabulary.symbols, most_frames
         )
@@ -362,22 +354,26 @@ class Aligner(nn.Module):
     def _alignments(
         self,
         recordings: Sequence[Recording],
-        tokens: PackedTokens,
+        decoded: Decoded,
         boundaries_s: NDArray[np.float64],
-        goodness: NDArray[np.float64],
         evidence: NDArray[np.float64],
     ) -> list[Alignment]:
         """The end of the drawing: goodness to confidence, and each utterance's alignment."""
-        scores = self.calibration.phone_scores(goodness)
+        scores = self.calibration.phone_scores(decoded.goodness)
         utterance_scores = self.calibration.utterance_score(evidence).tolist()
-        ends = np.cumsum(tokens.lengths)
-        own_boundaries_s = np.split(boundaries_s, np.cumsum(tokens.lengths + 1)[:-1])
-        alignments = [
-            Alignment.from_boundaries(
+        lengths = decoded.tokens.lengths
+        ends = np.cumsum(lengths).tolist()
+        own_boundaries_s = np.split(boundaries_s, np.cumsum(lengths + 1)[:-1])
+        tokens = decoded.tokens.unpack((*self.vocabulary.symbols, GAP))
+        alignments = []
+        for b, (recording, own, end) in enumerate(zip(recordings, tokens, ends, strict=True)):
+            words = [word.text for word in recording.transcript.words]
+            gaps = decoded.gaps.get(b)
+            alignment = Alignment.from_boundaries(
                 recording.id,
                 own.symbols,
                 own.words,
-                [word.text for word in recording.transcript.words],
+                words if gaps is None else gaps.said(words),
                 own_boundaries_s[b],
                 recording.duration_s,
                 scores=scores[end - len(own) : end],
@@ -387,11 +383,10 @@ class Aligner(nn.Module):
                 text=recording.text,
                 audio=recording.path,
             )
-            for b, (recording, own, end) in enumerate(
-                zip(recordings, tokens.unpack(self.vocabulary.symbols), ends.tolist(), strict=True)
-            )
-        ]
-        return [own.kept.noted(alignment) for own, alignment in zip(recordings, alignments, strict=True)]
+            if gaps is not None:
+                alignment = marked(alignment, words, gaps)
+            alignments.append(recording.kept.noted(alignment))
+        return alignments
 
 
 def _held(recordings: Sequence[Recording]) -> HeldBoundaries:

@@ -4,6 +4,7 @@ N samples.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from aligner.align_batches import align_usable, batches
 from aligner.aligner import Aligner
-from aligner.alignment import Alignment
+from aligner.alignment import Alignment, Gap, Interval
 from aligner.confidence import too_long_phone
 from aligner.corpus.audio import resample
 from aligner.corpus.recording import Recording
@@ -106,6 +107,7 @@ def segment(
     pieces = pieces_of(text, phonemize)
     audio = resample(samples, rate_hz, own_rate_hz)
     (whole,) = aligner.align_batch([Recording(id, audio, phonemize(text), len(samples) / rate_hz)])
+    whole = with_unsaid(whole)
     found = cut_at_pauses(whole, pieces, limits)
     parts: dict[str, Recording] = {}
     for n, own in enumerate(found):
@@ -121,7 +123,12 @@ def segment(
         alignments, failed = align_usable(aligner, [parts[key] for key in batch])
         for key in batch:
             found[int(key)] = _aligned(found[int(key)], alignments.get(key), failed.get(key, ""))
-    return _without_doubtful(found, limits)
+    extra = [
+        Segment(gap.start_s, gap.end_s, "", slice(0, 0), str(Gap(gap.start_s, gap.end_s)))
+        for gap in whole.gaps
+        if gap.end_s > gap.start_s
+    ]
+    return sorted([*_without_doubtful(found, limits), *extra], key=lambda own: (own.start_s, own.end_s))
 
 
 def _aligned(found: Segment, own: Alignment | None, problem: str) -> Segment:
@@ -188,23 +195,45 @@ def pieces_of(text: str, phonemize: Callable[[str], Transcript]) -> list[Piece]:
     ]
 
 
+def with_unsaid(alignment: Alignment) -> Alignment:
+    """The alignment with all words of its text: those that are not said have no extent.
+
+    Args:
+        alignment: With its gaps.
+    """
+    words = list(alignment.words)
+    for gap in reversed(alignment.gaps):
+        place = bisect_right(words, gap.start_s, key=lambda word: word.end_s)
+        time_s = gap.start_s
+        if gap.end_s == gap.start_s and place < len(words):  # each side keeps a part of the pause
+            time_s = (gap.start_s + words[place].start_s) / 2
+        words[place:place] = [Interval(word, time_s, time_s) for word in gap.unsaid]
+    return replace(alignment, words=tuple(words))
+
+
 def cut_at_pauses(alignment: Alignment, pieces: Sequence[Piece], limits: Limits) -> list[Segment]:
     """The plan that leaves out least, then cuts least inside sentences, then at the longest pauses.
 
+    Words that are not said, and speech that the text lacks, are never in an utterance that is used.
+
     Args:
-        alignment: Of the whole recording.
+        alignment: Of the whole recording (`with_unsaid`).
         pieces: Of its text.
         limits: Of what can be used.
 
     Returns:
         All that is said, in order; what is too short or too long has the reason.
     """
-    places, costs = _places_to_cut(alignment, pieces)
+    wrong = _Wrong(alignment)
+    places, costs = _places_to_cut(alignment, pieces, wrong)
     first_word = [0, *accumulate(piece.n_words for piece in pieces)]
     edges = [_edges(alignment, first_word[place]) for place in places]
 
     def span_s(a: int, b: int) -> tuple[float, float]:
         return edges[a][1], edges[b][0]
+
+    def words_of(a: int, b: int) -> slice:
+        return slice(first_word[places[a]], first_word[places[b]])
 
     best, before = [0.0], [0]
     for b in range(1, len(places)):
@@ -212,6 +241,10 @@ def cut_at_pauses(alignment: Alignment, pieces: Sequence[Piece], limits: Limits)
         for a in range(b - 1, -1, -1):
             start_s, end_s = span_s(a, b)
             fits = limits.shortest_s <= end_s - start_s <= limits.longest_s
+            if wrong.in_all(words_of(a, b)):
+                fits = True  # nothing of it could be used in any plan
+            elif wrong.in_some(words_of(a, b)):
+                fits = False
             left_out = 0.0 if fits else _LEFT_OUT * (1.0 + end_s - start_s)
             options.append((best[a] + costs[b] + _EACH + left_out, a))
             if end_s - start_s > limits.longest_s:
@@ -225,24 +258,72 @@ def cut_at_pauses(alignment: Alignment, pieces: Sequence[Piece], limits: Limits)
     found = []
     for a, b in pairwise(reversed(cuts)):
         (start_s, end_s), problem = span_s(a, b), ""
-        if end_s - start_s < limits.shortest_s:
+        if wrong.in_some(words_of(a, b)):
+            problem = wrong.why(words_of(a, b))
+        elif end_s - start_s < limits.shortest_s:
             problem = f"{end_s - start_s:.1f} s between two pauses, shorter than {limits.shortest_s:g} s"
         elif end_s - start_s > limits.longest_s:
             problem = f"{end_s - start_s:.1f} s without a pause to cut at, longer than {limits.longest_s:g} s"
         text = " ".join(piece.text for piece in pieces[places[a] : places[b]])
-        words = slice(first_word[places[a]], first_word[places[b]])
-        found.append(Segment(start_s, end_s, text, words, problem))
+        found.append(Segment(start_s, end_s, text, words_of(a, b), problem))
     return found
 
 
-def _places_to_cut(alignment: Alignment, pieces: Sequence[Piece]) -> tuple[list[int], list[float]]:
+class _Wrong:
+    """Where words are not said, or something is said that the text lacks.
+
+    Args:
+        alignment: As of `cut_at_pauses`.
+    """
+
+    def __init__(self, alignment: Alignment) -> None:
+        self.gaps = alignment.gaps
+        # Of the words up to each: how many are not said, and after how many is speech that the text lacks.
+        unsaid = (int(word.end_s == word.start_s) for word in alignment.words)
+        self.unsaid = [0, *accumulate(unsaid)]
+        starts_s = [word.start_s for word in alignment.words]
+        extra = [bisect_right(starts_s, gap.start_s) for gap in self.gaps if gap.end_s > gap.start_s]
+        self.extra = [sum(before <= word for before in extra) for word in range(len(starts_s) + 1)]
+
+    def in_all(self, words: slice) -> bool:
+        """Whether none of these words is said."""
+        return self.unsaid[words.stop] - self.unsaid[words.start] == words.stop - words.start
+
+    def in_some(self, words: slice) -> bool:
+        """Whether one of these words is not said, or something between them that the text lacks."""
+        return self.unsaid[words.stop] > self.unsaid[words.start] or self.between(words)
+
+    def between(self, words: slice) -> bool:
+        """Whether something is said between these words that the text lacks."""
+        return self.extra[words.stop - 1] > self.extra[words.start]
+
+    def at(self, word: int) -> bool:
+        """Whether a word is said and the one before it is not, or not alike, or speech is between them that
+        the text lacks."""
+        before, own = (self.unsaid[n + 1] > self.unsaid[n] for n in (word - 1, word))
+        return before != own or self.between(slice(word - 1, word + 1))
+
+    def why(self, words: slice) -> str:
+        """What is wrong in these words."""
+        n_unsaid = self.unsaid[words.stop] - self.unsaid[words.start]
+        if n_unsaid:
+            return f"{n_unsaid} of its {words.stop - words.start} words are not said"
+        return "something is said in it that the text lacks"
+
+
+def _places_to_cut(
+    alignment: Alignment, pieces: Sequence[Piece], wrong: _Wrong
+) -> tuple[list[int], list[float]]:
     """Between which pieces there is a pause, the two ends included, and what a cut there costs."""
     places, costs, n_words = [0], [0.0], 0
     for place, piece in enumerate(pieces[:-1], 1):
         n_words += piece.n_words
         pause_s = alignment.words[n_words].start_s - alignment.words[n_words - 1].end_s
         is_end = bool(_SENTENCE_END.search(piece.text))
-        if pause_s >= (_SHORTEST_PAUSE_S if is_end else _SHORTEST_PAUSE_INSIDE_S):
+        if wrong.at(n_words):
+            places.append(place)
+            costs.append(0.0)
+        elif pause_s >= (_SHORTEST_PAUSE_S if is_end else _SHORTEST_PAUSE_INSIDE_S):
             places.append(place)
             short = _SHORT_PAUSE * max(0.0, 1 - pause_s / _LONG_PAUSE_S)
             costs.append(short + (0.0 if is_end else _INSIDE))
@@ -254,6 +335,11 @@ def _edges(alignment: Alignment, word: int) -> tuple[float, float]:
     words = alignment.words
     pause_start_s = words[word - 1].end_s if word else 0.0
     pause_end_s = words[word].start_s if word < len(words) else alignment.duration_s
+    for gap in alignment.gaps:
+        if gap.end_s > gap.start_s and pause_start_s <= gap.start_s and gap.end_s <= pause_end_s:
+            return min(pause_start_s + _KEPT_PAUSE_S, gap.start_s), max(
+                pause_end_s - _KEPT_PAUSE_S, gap.end_s
+            )
     share = 1.0 if word in (0, len(words)) else 0.5
     kept_s = min(_KEPT_PAUSE_S, share * (pause_end_s - pause_start_s))
     return pause_start_s + kept_s, pause_end_s - kept_s

@@ -42,7 +42,8 @@ a model that comes with this program nothing has to be trained.
 
 Writes OUT/alignments.jsonl.gz (a lhotse manifest), OUT/confidence.tsv (utterances with the lowest confidence
 first: there the text probably is not what was said), OUT/suspects.tsv (utterances with a phone of more than
-1.5 s: there the times probably are wrong), OUT/failed.tsv and a folder for each --format, with what that
+1.5 s: there the times probably are wrong), OUT/gaps.tsv (utterances where words of the text are not said, or
+something is said that the text lacks), OUT/failed.tsv and a folder for each --format, with what that
 format refused in its refused.txt. If it is interrupted, run it again: it continues where it was and ends with
 the same bytes. An utterance that cannot be aligned does not stop the others. The exit status is 1 if none can
 be aligned, or a format can hold none."""
@@ -152,6 +153,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "aligned": len(corpus.aligned),
         "failed": len(left_out),
         "suspects": len(lists.suspects),
+        "gaps": len(lists.gaps),
         "refused": {name: len(result["refused"]) for name, result in results.items()},
         "hours": round(corpus.audio_s / 3600, 4),
         "seconds": round(seconds, 1),
@@ -314,3 +316,7 @@ def _print_summary(
             f"times are probably wrong; see {listing}",
             file=sys.stderr,
         )
+    if lists.gaps:
+        (id, what), listing = lists.gaps[0], out / "gaps.tsv"
+        in_one = "In one utterance" if len(lists.gaps) == 1 else f"In {len(lists.gaps)} utterances"
+        print(f"{in_one} text and audio differ, such as {id}: {what}; see {listing}", file=sys.stderr)

@@ -18,12 +18,14 @@ class AlignmentLists:
     Args:
         ids: Of the utterances in them.
         suspects: Utterances with a phone that is too long, and what it is.
+        gaps: Utterances with places where text and audio differ, and what differs.
         complete: Whether no utterance of the corpus is missing.
     """
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
         self.suspects: list[tuple[str, str]] = []
+        self.gaps: list[tuple[str, str]] = []
         self.complete = False
         self._scored: list[tuple[float, tuple[str, str, str]]] = []
 
@@ -37,6 +39,8 @@ class AlignmentLists:
         longest = too_long_phone(alignment)
         if longest is not None:
             self.suspects.append((alignment.id, longest))
+        if alignment.gaps:
+            self.gaps.append((alignment.id, "; ".join(map(str, alignment.gaps))))
 
     def noting(self, alignments: "Iterable[Alignment]") -> "Iterator[Alignment]":
         """The alignments, noted as they pass by."""
@@ -50,9 +54,10 @@ class AlignmentLists:
         return [row for _, row in sorted(self._scored)]
 
     def write(self, out: Path) -> None:
-        """Write `out/confidence.tsv` and `out/suspects.tsv`."""
+        """Write `out/confidence.tsv`, `out/suspects.tsv` and `out/gaps.tsv`."""
         write_tsv(out / "confidence.tsv", ("id", "score", "least sure words"), self.rows)
         write_tsv(out / "suspects.tsv", ("id", "what"), sorted(self.suspects))
+        write_tsv(out / "gaps.tsv", ("id", "what"), sorted(self.gaps))
 
 
 def _least_sure_words(alignment: "Alignment") -> str:

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from aligner.alignment import Alignment, Interval
+from aligner.alignment import Alignment, Gap, Interval
 from aligner.errors import AlignerError
 from aligner.formats.tiers import Entry, check_times, with_added_pauses
 from aligner.formats.writer import Writer
@@ -40,9 +41,7 @@ def alignment_to_json(alignment: Alignment) -> dict[str, Any]:
             {"start_s": t.start_s, "end_s": t.end_s, "score": t.score} for t in alignment.tokens if t.added
         ],
     }
-    if alignment.by_hand_s is not None:
-        data |= {"by_hand_s": list(alignment.by_hand_s), "wrong_words": list(alignment.wrong_words)}
-    return data
+    return data | marks_to_json(alignment)
 
 
 def alignment_from_json(data: dict[str, Any]) -> Alignment:
@@ -82,22 +81,41 @@ def alignment_from_json(data: dict[str, Any]) -> Alignment:
     )
 
 
-def marks_from_json(data: Mapping[str, Any], words: Sequence[Interval]) -> dict[str, Any]:
-    """What a person set and marked, as arguments of `Alignment`; none where the data do not say.
+def marks_to_json(alignment: Alignment) -> dict[str, Any]:
+    """Gaps, and what a person set and marked, as plain JSON types; nothing of what there is none.
 
     Args:
-        data: With `by_hand_s` and `wrong_words`, or without.
+        alignment: One utterance.
+    """
+    marks: dict[str, Any] = {}
+    if alignment.gaps:
+        marks["gaps"] = [asdict(gap) for gap in alignment.gaps]
+    if alignment.by_hand_s is not None:
+        marks |= {"by_hand_s": list(alignment.by_hand_s), "wrong_words": list(alignment.wrong_words)}
+    return marks
+
+
+def marks_from_json(data: Mapping[str, Any], words: Sequence[Interval]) -> dict[str, Any]:
+    """The inverse of `marks_to_json`, as arguments of `Alignment`; none where the data do not say.
+
+    Args:
+        data: With `gaps`, `by_hand_s` and `wrong_words`, or without.
         words: Of the utterance.
 
     Raises:
-        TypeError, ValueError: They are no times, or no indices of words.
+        KeyError, TypeError, ValueError: They are no gaps, no times, or no indices of words.
     """
+    found = {"gaps": tuple(_gap(gap) for gap in data.get("gaps") or ())}
     if data.get("by_hand_s") is None:
-        return {}
+        return found
     wrong = tuple(sorted(set(data.get("wrong_words") or ())))
     if not all(type(index) is int and 0 <= index < len(words) for index in wrong):
         raise ValueError(f"its words marked as wrong {wrong} are not words of it")
-    return {"by_hand_s": tuple(sorted(map(float, data["by_hand_s"]))), "wrong_words": wrong}
+    return found | {"by_hand_s": tuple(sorted(map(float, data["by_hand_s"]))), "wrong_words": wrong}
+
+
+def _gap(data: Mapping[str, Any]) -> Gap:
+    return Gap(float(data["start_s"]), float(data["end_s"]), tuple(map(str, data["unsaid"])))
 
 
 def read_json(path: Path) -> Alignment:

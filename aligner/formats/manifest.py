@@ -2,8 +2,8 @@
 
 Times of words and phones stand in `supervision.alignment["word"]` and `["phone"]` with their scores, those of
 pauses that were added among a consumer's own tokens in `["added_pause"]`. lhotse has no place for the
-utterance's score, for the word that each phone belongs to and for what a person corrected: these stand in
-`supervision.custom`.
+utterance's score, for the word that each phone belongs to, for gaps and for what a person corrected: these
+stand in `supervision.custom`.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from aligner.errors import AlignerError
 from aligner.formats.atomic import atomic_write, errors_named
 from aligner.formats.folder import make_folder
 from aligner.formats.gzip_file import compressed, damage_named
-from aligner.formats.json_file import marks_from_json
+from aligner.formats.json_file import marks_from_json, marks_to_json
 from aligner.formats.tar_member import TarMember
 from aligner.formats.tiers import (
     Entry,
@@ -305,8 +305,7 @@ def _cut_data(alignment: Alignment, cut: Mapping[str, Any]) -> dict[str, Any]:
         custom["score"] = alignment.score
     if alignment.audio and recording is None:
         custom["audio"] = alignment.audio
-    if alignment.by_hand_s is not None:
-        custom |= {"by_hand_s": alignment.by_hand_s, "wrong_words": alignment.wrong_words}
+    custom |= marks_to_json(alignment)
     words = " ".join(word.symbol for word in alignment.words)
     channel = cut.get("channel", 0)
     supervision = {

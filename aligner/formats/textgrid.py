@@ -5,17 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aligner.alignment import Alignment, Interval, words_around
+from aligner.alignment import Alignment, Gap, Interval, words_around
 from aligner.errors import AlignerError
 from aligner.formats.tiers import Entry, alignment_from_entries, cut_out_pauses
 from aligner.formats.writer import Writer, label, safe_name
-from aligner.text.transcript import PAUSE
+from aligner.text.transcript import GAP, PAUSE
 
 # Usual names of tiers, in lower case (MFA: words, phones; TIMIT: its suffixes wrd, phn).
 _WORD_TIERS = ("words", "word", "wrd")
 _PHONE_TIERS = ("phones", "phone", "phonemes", "phoneme", "segments", "phn")
 
 ADDED_PAUSES = "added pauses"  # the tier of the pauses among a consumer's own tokens
+GAPS = "gaps"  # the tier of speech that the text lacks, with the words that should have been said instead
 
 # A quoted text, in which "" stands for a quote; a number; a flag. All free-standing.
 _FREE_STANDING = re.compile(
@@ -52,6 +53,11 @@ def read_textgrid(
             f"{path}: no tier of words or phones among {[t.name for t in tiers]}; name one with --tier"
         )
     one = alignment_from_entries(id, end_s, phones or (), words or (), speaker)
+    marks = [entry for tier in tiers if tier.name == GAPS for entry in tier.entries if entry[0]]
+    gaps = (
+        Gap(start_s, stop_s, () if text == GAP else tuple(text.split())) for text, start_s, stop_s, _ in marks
+    )
+    one = replace(one, gaps=tuple(gaps))
     pauses = [entry for tier in tiers if tier.name == ADDED_PAUSES for entry in tier.entries if entry[0]]
     if not pauses:
         return one
@@ -159,7 +165,9 @@ class TextGrid(Writer):
     """`{id}.TextGrid` with the tiers `words` and `phones`; in a folder of the speaker, if there is one.
 
     Both tiers cover [0, duration]. No phone has an empty label; where no word is, the label is empty. Pauses
-    added among a consumer's own tokens have a tier `added pauses`, and their time is a neighbour's.
+    added among a consumer's own tokens have a tier `added pauses`, and their time is a neighbour's. Speech
+    that the text lacks has a tier `gaps`, with the words that are not said instead or "spn"; where nothing is
+    said instead, words have no extent, and no place in it.
     """
 
     shows_added_pauses = True
@@ -180,6 +188,13 @@ class TextGrid(Writer):
         pauses = [token for token in alignment.tokens if token.added]
         if pauses:
             tiers[ADDED_PAUSES] = covering_tier(pauses, duration_s, "")
+        gaps = [
+            Interval(" ".join(gap.unsaid) or GAP, gap.start_s, gap.end_s)
+            for gap in alignment.gaps
+            if gap.end_s > gap.start_s
+        ]
+        if gaps:
+            tiers[GAPS] = covering_tier(gaps, duration_s, "")
         (path,) = self.paths(alignment, name)
         self.folder.text(textgrid_text(duration_s, tiers), *path)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from aligner.alignment import Count, FrameGrid, FrameRule
+from aligner.frame_grid import Count, FrameGrid, FrameRule
 from aligner.frontends.surplus_silence import surplus_silence
 from aligner.instantiate import Configurable
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from aligner.frontends.base import Frontend
 from aligner.frontends.surplus_silence import surplus_silence
-from aligner.ragged import Indices, inside, on_device, ranges, rows_of
+from aligner.ragged import Indices, inside, on_device, ranges, rows_of, starts_of
 
 # What the corpus counts in an utterance's mean: a second; half of it makes words alone worse.
 _CORPUS_FRAMES = 100
@@ -50,6 +50,17 @@ class PackedFeatures:
     def unpack(self) -> list[Tensor]:
         """The features `[S, C]` of each utterance."""
         return list(self.frames.split(self.n_frames.tolist()))
+
+    def only(self, rows: Sequence[int]) -> tuple["PackedFeatures", Tensor]:
+        """The features of the utterances at these places, and their frames among all, `[F']`.
+
+        Args:
+            rows: Of B; possibly none.
+        """
+        chosen = np.array(rows, np.int64)
+        n_frames = self.n_frames[chosen]
+        frames = torch.from_numpy(ranges(starts_of(self.n_frames)[chosen], n_frames)).to(self.frames.device)
+        return PackedFeatures(self.frames[frames], n_frames), frames
 
     def padded(self) -> Tensor:
         """`[B, S, C]` with zeros after each utterance's end."""

@@ -94,7 +94,9 @@ class Overview:
         self._content.update(repr((alignment.id, alignment.tokens, alignment.words)).encode(errors="replace"))
         text = alignment.text or " ".join(word.symbol for word in alignment.words)
         row = Row(alignment.id, alignment.speaker, text, alignment.duration_s, alignment.score)
-        row.suspicion = self.suspicions.get(alignment.id, "")
+        row.suspicion = "; ".join(
+            filter(None, [self.suspicions.get(alignment.id, ""), *map(str, alignment.gaps)])
+        )
         if self.reference is not None:
             row.error_ms = _distance_ms(alignment, self.reference, self.errors)
         if self.other is not None:

@@ -75,6 +75,7 @@ def forced_alignment(
     features: PackedFeatures,
     tokens: PackedTokens,
     edges: bool = True,
+    states: PackedStates | None = None,
 ) -> TokenDurations:
     """The frames of each token: of the joint emissions by their best path, which also decides which optional
     pauses there are; where there are several streams, boundaries by the mean over all paths.
@@ -85,11 +86,12 @@ def forced_alignment(
         features: The packed features of the B utterances.
         tokens: Their tokens.
         edges: Whether these are wanted. Those of several streams take longer than all else.
+        states: Of the tokens; None: the encoder's.
 
     Raises:
         AlignerError: For more tokens than frames, naming the utterance.
     """
-    states = states_of(encoder, features, tokens)
+    states = states_of(encoder, features, tokens) if states is None else states
     (joint,) = token_durations(align_states(emissions.joint[None], features, states), states)
     if not edges:
         return TokenDurations(joint, ())

@@ -66,6 +66,20 @@ class PackedTokens:
             for a, b in zip([0, *ends], ends, strict=False)
         ]
 
+    def only(self, rows: Sequence[int]) -> "PackedTokens":
+        """The tokens of the utterances at these places.
+
+        Args:
+            rows: Of B; possibly none.
+        """
+        chosen = np.array(rows, np.int64)
+        lengths = self.lengths[chosen]
+        source = ranges(starts_of(self.lengths)[chosen], lengths)
+        names = tuple(self.ids[row] for row in rows)
+        return PackedTokens(
+            names, self.token_ids[source], self.skippable[source], self.words[source], lengths
+        )
+
     def padded(self) -> Indices:
         """The indices `[B, T]`, with 0 after each utterance's end."""
         return padded(self.token_ids, self.lengths)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 PAUSE = "sil"  # the pause token; every consumer may rename it, none may drop it
+GAP = "spn"  # speech that the text lacks: what Kaldi and MFA call noise and unknown words
 
 _PAUSES = {"", PAUSE, "sp", "pau", "epi", "h#", "#h", "_", "<eps>", "<sil>", "<p>", "<blank>", "silence"}
 _PUNCTUATION = set(';:,.!?¡¿—–-…"«»“”„()[] ')  # not all there is: @, { and & are phones in X-SAMPA

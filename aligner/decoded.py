@@ -1,0 +1,133 @@
+"""What the search found in a batch of utterances.
+
+B batch, N packed tokens, F packed frames, M states, V symbols.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aligner.alignment import Alignment, Gap, Interval
+from aligner.confidence import goodness_of_pronunciation
+from aligner.encoders import Encoder
+from aligner.encoders.base import Emissions
+from aligner.frontends.packed import PackedFeatures
+from aligner.ragged import starts_of
+from aligner.search import (
+    Gaps,
+    TokenDurations,
+    align_with_gaps,
+    find_gaps,
+    tokens_with_gaps,
+)
+from aligner.text.packed import PackedTokens
+from aligner.text.transcript import GAP
+
+_NOTHING = -100.0  # goodness of speech that the text lacks: none of its phones is there
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the search found in a batch of utterances; N tokens, one utterance after the other.
+
+    Args:
+        tokens: With the pronunciations that were chosen.
+        durations: The frames of each token.
+        goodness: `[N]`, the goodness of pronunciation of each token.
+        gaps: Where text and audio of an utterance differ, by its place in the batch.
+    """
+
+    tokens: PackedTokens
+    durations: TokenDurations
+    goodness: NDArray[np.float64]
+    gaps: Mapping[int, Gaps] = field(default_factory=dict)
+
+    def with_gaps(
+        self,
+        encoder: Encoder,
+        emissions: Emissions,
+        features: PackedFeatures,
+        log_posteriors: Tensor,
+        wanted: Sequence[int],
+    ) -> "Decoded":
+        """This, with gaps looked for in some utterances, and those that have any aligned anew.
+
+        The others are as they were.
+
+        Args:
+            encoder: A context-free one.
+            emissions: `[F, M]` for each feature stream.
+            features: The packed features of the utterances.
+            log_posteriors: `[F, V]`.
+            wanted: Which are looked at, by their place in the batch.
+        """
+        gaps = find_gaps(encoder, emissions.joint, features, self.tokens, wanted)
+        if not gaps:
+            return self
+        gap_id = log_posteriors.shape[1]
+        tokens = tokens_with_gaps(self.tokens, gaps, gap_id)
+        durations, frames = align_with_gaps(encoder, emissions, features, tokens, gaps, gap_id)
+        is_gap = tokens.token_ids == gap_id
+        goodness = goodness_of_pronunciation(
+            log_posteriors[frames],
+            starts_of(features.n_frames[list(gaps)]),
+            durations.joint,
+            replace(tokens, token_ids=np.where(is_gap, 0, tokens.token_ids)),
+        )
+        goodness[is_gap] = _NOTHING
+        return self._replaced(gaps, tokens, durations, goodness)
+
+    def _replaced(
+        self,
+        gaps: Mapping[int, Gaps],
+        tokens: PackedTokens,
+        durations: TokenDurations,
+        goodness: NDArray[np.float64],
+    ) -> "Decoded":
+        """This, with other tokens in the utterances that have gaps."""
+        rows, before, after = list(gaps), self.tokens.lengths, tokens.lengths
+
+        def joined(old: NDArray, new: NDArray, one_more: int = 0) -> NDArray:
+            parts = np.split(old, np.cumsum(before + one_more)[:-1])
+            for row, own in zip(rows, np.split(new, np.cumsum(after + one_more)[:-1]), strict=True):
+                parts[row] = own
+            return np.concatenate(parts)
+
+        lengths = before.copy()
+        lengths[rows] = after
+        edges = zip(self.durations.edges, durations.edges, strict=True)
+        return Decoded(
+            PackedTokens(
+                self.tokens.ids,
+                joined(self.tokens.token_ids, tokens.token_ids),
+                joined(self.tokens.skippable, tokens.skippable),
+                joined(self.tokens.words, tokens.words),
+                lengths,
+            ),
+            TokenDurations(
+                joined(self.durations.joint, durations.joint),
+                tuple(joined(old, new, 1) for old, new in edges),
+            ),
+            joined(self.goodness, goodness),
+            gaps,
+        )
+
+
+def marked(alignment: Alignment, words: Sequence[str], gaps: Gaps) -> Alignment:
+    """The alignment with its gaps marked.
+
+    Args:
+        alignment: With the words that are said.
+        words: All words of its text.
+        gaps: Where text and audio differ.
+    """
+    marks, speech = [], (token for token in alignment.tokens if token.symbol == GAP and token.word < 0)
+    for place in gaps.places(len(words)):
+        before_s = alignment.words[place.before - 1].end_s if place.before else 0.0
+        none = Interval(GAP, before_s, before_s)
+        own = next(speech, none) if place.extra else none
+        marks.append(Gap(own.start_s, own.end_s, tuple(words[word] for word in place.unsaid)))
+    return replace(alignment, gaps=tuple(marks))

@@ -1,0 +1,266 @@
+"""Words that are not said, and speech that the text lacks, found after a search that takes a text as said.
+
+Wherever the best path fits far worse than the likeliest states, whatever they are, a part of the utterance is
+searched again (`gap_search.py`): there every word may be missing and at every junction there may be speech
+of any kind, each at a price.
+
+B batch, N packed tokens, F packed frames, M states. Junction j is the place
+before word j.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aligner.encoders.base import Encoder
+from aligner.frontends.packed import PackedFeatures
+from aligner.ragged import Indices, first_largest, rows_of, starts_of, sums_of
+from aligner.search.forced_alignment import align_states, states_of, token_durations
+from aligner.search.gap_search import search_gaps
+from aligner.text.packed import PackedTokens
+
+# Natural logarithms of likelihoods, chosen on CMU ARCTIC prompts (scripts/bench_gaps.py), as are the others.
+_FRAME = 6.0  # what a frame of speech that the text lacks must be less likely than in its likeliest state
+_EXTRA, _UNSAID, _EACH_WORD = 110.0, 65.0, 5.0  # speech that the text lacks; words that are not said
+# Where even the likeliest state is unlikely (a glottal stop, a creak) ratios say less.
+_UNUSUAL = 0.5
+# All of these are of a voice that the model knows: so far is a phone below its frames' likeliest states. One
+# that it does not know is further, and what says as much of it is more.
+_USUAL_DEFICIT = 1.72
+_KNOWN_VOICE = 0.5  # the part of it that is the same for all
+_ALLOWED = 0.5  # of `_FRAME`, in the first look
+_LOOKED_AT = 40.0  # what a stretch of the best path must lose to be searched again
+_WORDS_AROUND = 3  # of which that search takes so many on both sides
+_MOST_CELLS = 100_000_000  # of a part: a page of another text is no gap
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """What of an utterance's text is not said, and where something is said that it lacks.
+
+    Args:
+        unsaid: The words, by their index in the utterance.
+        extra: The junctions, by the index of the word that follows.
+        price: What a frame of such speech must be less likely than in its likeliest state.
+    """
+
+    unsaid: frozenset[int]
+    extra: frozenset[int]
+    price: float
+
+    def said(self, words: Sequence[str]) -> list[str]:
+        """Those of the utterance's words that are said."""
+        return [word for index, word in enumerate(words) if index not in self.unsaid]
+
+    def places(self, n_words: int) -> Iterator["GapPlace"]:
+        """The gaps in order.
+
+        Args:
+            n_words: Of the utterance.
+        """
+        unsaid: list[int] = []
+        extra, n_said = False, 0
+        for word in range(n_words + 1):
+            extra |= word in self.extra
+            if word in self.unsaid:
+                unsaid.append(word)
+                continue
+            if unsaid or extra:
+                yield GapPlace(n_said, tuple(unsaid), extra)
+            unsaid, extra, n_said = [], False, n_said + 1
+
+
+class GapPlace(NamedTuple):
+    """One gap.
+
+    Args:
+        before: The word that follows, by its index among those that are said.
+        unsaid: The words that are not, by their index in the utterance.
+        extra: Whether something is said that the text lacks.
+    """
+
+    before: int
+    unsaid: tuple[int, ...]
+    extra: bool
+
+
+def find_gaps(
+    encoder: Encoder,
+    emissions: Tensor,
+    features: PackedFeatures,
+    tokens: PackedTokens,
+    wanted: Sequence[int],
+) -> dict[int, Gaps]:
+    """The gaps of those of B utterances that have any, by the utterance's place in the batch.
+
+    Args:
+        encoder: Whose emissions these are; a context-free one.
+        emissions: `[F, M]`, the joint ones. State 0 is the pause.
+        features: The packed features of the utterances.
+        tokens: Theirs, with the pronunciations that were chosen.
+        wanted: Which utterances are looked at, by their place in the batch: those whose phones are all of
+            words.
+    """
+    if len(wanted) < len(tokens.ids):
+        some_features, places = features.only(wanted)
+        every = range(len(wanted))
+        some = (
+            find_gaps(encoder, emissions[places], some_features, tokens.only(wanted), every) if wanted else {}
+        )
+        return {wanted[row]: gaps for row, gaps in some.items()}
+    states = states_of(encoder, features, tokens)
+    paths = align_states(emissions[None], features, states)
+    (durations,) = token_durations(paths, states)
+    words = _words_of(tokens)
+    own = paths.log_likelihood.float().cpu().numpy()
+    fit = _fit_of(emissions, own, durations, features, tokens)
+    found: dict[int, tuple[set[int], set[int]]] = {}
+    state_word = np.where(tokens.is_phone[states.token], words[states.token], -1)
+    for part in _parts(fit, own, durations, words, tokens):
+        chosen = np.flatnonzero((state_word >= part.first_word) & (state_word < part.end_word))
+        frames, scale = slice(part.first_frame, part.end_frame), fit.scale[part.row]
+        if len(chosen) * (part.end_frame - part.first_frame) > _MOST_CELLS:
+            continue
+        each = np.arange(part.first_word, part.end_word + 1)
+        unsaid, extra = search_gaps(
+            emissions[frames].float().cpu().numpy(),
+            fit.pause[frames],
+            np.maximum(fit.likeliest[frames] - _FRAME * scale, fit.pause[frames]),
+            states.states[chosen],
+            np.searchsorted(state_word[chosen], each),
+            scale * np.array([_EXTRA, _UNSAID, _EACH_WORD]),
+        )
+        before = part.first_word - int(words[starts_of(tokens.lengths)[part.row]])
+        its_words, junctions = found.setdefault(part.row, (set(), set()))
+        its_words |= set((before + np.flatnonzero(unsaid)).tolist())
+        junctions |= set((before + np.flatnonzero(extra)).tolist())
+    n_words = 1 + words[np.cumsum(tokens.lengths) - 1] - words[starts_of(tokens.lengths)]
+    return {
+        row: Gaps(frozenset(its_words), frozenset(junctions), _FRAME * float(fit.scale[row]))
+        for row, (its_words, junctions) in found.items()
+        if (its_words or junctions) and len(its_words) < n_words[row]  # of another text nothing would be left
+    }
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """How likely each frame is, whatever is said.
+
+    Args:
+        pause: `[F]`, the log-likelihood of a pause.
+        likeliest: `[F]`, that of the likeliest state of all phones, less where it is unusually low.
+        scale: `[B]`, how much more than of a known voice a difference must be to say as much.
+    """
+
+    pause: NDArray[np.float64]
+    likeliest: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+
+def _fit_of(
+    emissions: Tensor,
+    own: NDArray[np.float32],
+    durations: Indices,
+    features: PackedFeatures,
+    tokens: PackedTokens,
+) -> _Fit:
+    """Of frames that the best path gives the log-likelihoods `own`, `[F]`, and tokens these durations."""
+    likeliest = emissions[:, 1:].amax(1).double().cpu().numpy()
+    token = rows_of(durations)
+    spoken = np.where(tokens.is_phone & (durations > 0), durations, 0)
+    deficit = sums_of(likeliest - own, durations) / np.maximum(durations, 1)
+    row = rows_of(tokens.lengths)
+    usual = _medians(deficit[spoken > 0], sums_of(spoken > 0, tokens.lengths))
+    scale = (usual + _KNOWN_VOICE * _USUAL_DEFICIT) / ((1 + _KNOWN_VOICE) * _USUAL_DEFICIT)
+    of_speech = np.bincount(row, sums_of(likeliest, durations) * (spoken > 0), minlength=len(tokens.ids))
+    level = of_speech / np.maximum(sums_of(spoken, tokens.lengths), 1)
+    unusual = np.maximum(0.0, level[row[token]] - likeliest)
+    pause = emissions[:, 0].double().cpu().numpy()
+    return _Fit(pause, likeliest - _UNUSUAL * unusual, np.maximum(1.0, scale))
+
+
+def _words_of(tokens: PackedTokens) -> Indices:
+    """The word of each token, counted over the batch, `[N]`: of a pause the next one, or the last."""
+    n_words = np.maximum.reduceat(tokens.words, starts_of(tokens.lengths)) + 1
+    first = np.repeat(starts_of(n_words), tokens.lengths)
+    counted = np.where(tokens.words >= 0, first + tokens.words, n_words.sum())
+    following = np.minimum.accumulate(counted[::-1])[::-1]
+    return np.minimum(following, first + np.repeat(n_words, tokens.lengths) - 1)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Words of one utterance that are to be searched again, and their frames, both counted over the batch."""
+
+    row: int
+    first_word: int
+    end_word: int
+    first_frame: int
+    end_frame: int
+
+
+def _parts(
+    fit: _Fit, own: NDArray[np.float32], durations: Indices, words: Indices, tokens: PackedTokens
+) -> list[_Part]:
+    """Where the best path, with the log-likelihoods `own`, `[F]`, fits badly; arguments as of `_fit_of`."""
+    n_frames = sums_of(durations, tokens.lengths)
+    row_of_frame = rows_of(n_frames)
+    best = np.maximum(fit.likeliest, fit.pause)
+    lost = best - own - _ALLOWED * _FRAME * fit.scale[row_of_frame]
+    stretches = _losing(lost, n_frames, _LOOKED_AT * fit.scale)
+    if not len(stretches):
+        return []
+    frame_word = np.repeat(words, durations)
+    row_of_word = np.zeros(words[-1] + 1, np.int64)
+    row_of_word[words] = rows_of(tokens.lengths)
+    looked_at = np.zeros(len(row_of_word) + 1, np.int64)
+    for first, last in stretches:
+        row = row_of_frame[first]
+        its_first, its_last = np.searchsorted(row_of_word, [row, row + 1])
+        looked_at[max(its_first, frame_word[first] - _WORDS_AROUND)] += 1
+        looked_at[min(its_last, frame_word[last] + 1 + _WORDS_AROUND)] -= 1
+    chosen = looked_at.cumsum()[:-1] > 0
+    begins = np.diff(row_of_word, prepend=-1) > 0
+    starts = np.flatnonzero(chosen & (begins | ~np.append(False, chosen[:-1])))
+    ends = 1 + np.flatnonzero(chosen & np.append(begins[1:] | ~chosen[1:], True))
+    frames = np.searchsorted(frame_word, [starts, ends])
+    return [
+        _Part(int(row_of_word[a]), int(a), int(b), int(p), int(q))
+        for a, b, p, q in zip(starts, ends, *frames, strict=True)
+    ]
+
+
+def _losing(lost: NDArray[np.float64], n_frames: Indices, least: NDArray[np.float64]) -> Indices:
+    """First and last frame of the stretches, `[n, 2]`, whose frames lose so much together.
+
+    Args:
+        lost: `[F]`, what each frame loses, which may be less than 0.
+        n_frames: `[B]`, of each utterance.
+        least: `[B]`, what a stretch must lose.
+    """
+    row = rows_of(n_frames)
+    after = np.cumsum(lost)
+    before = after - lost
+    # Each utterance lies lower than the one before it, so that its first frame is the lowest yet.
+    lowered = before - row * (1.0 + 2 * np.abs(lost).sum())
+    begins = np.flatnonzero(lowered <= np.minimum.accumulate(lowered))
+    lengths = np.diff(begins, append=len(lost))
+    sums = after - np.repeat(before[begins], lengths)
+    last = first_largest(sums, lengths)
+    found = sums[last] >= least[row[begins]]
+    return np.stack([begins, last], 1)[found]
+
+
+def _medians(values: NDArray[np.float64], lengths: Indices) -> NDArray[np.float64]:
+    """The lower median of each row, 0 of an empty one.
+
+    Args:
+        values: Of the items.
+        lengths: Items of each row.
+    """
+    ordered = np.append(values[np.lexsort((values, rows_of(lengths)))], 0.0)
+    return np.where(lengths > 0, ordered[starts_of(lengths) + np.maximum(lengths - 1, 0) // 2], 0.0)
