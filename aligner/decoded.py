@@ -26,7 +26,7 @@ from aligner.search import (
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import GAP
 
-_NOTHING = -100.0  # goodness of speech that the text lacks: none of its phones is there
+_NOTHING = -1e6  # goodness of speech that the text lacks: none of its phones is there
 
 
 @dataclass(frozen=True)

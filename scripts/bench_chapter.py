@@ -7,6 +7,7 @@ each aligned by itself; what `aligner segment` makes of it; seconds and peak mem
 """
 
 import argparse
+import math
 import resource
 import time
 from pathlib import Path
@@ -33,7 +34,7 @@ def main() -> None:
     args = parser.parse_args()
     aligner = Aligner.load(args.checkpoint)
     rate_hz, phonemize = aligner.frontend.sample_rate_hz, aligner.phonemizer()
-    short = _short_recordings(aligner, args.corpus, 60 * args.minutes)
+    short = short_recordings(aligner, args.corpus, 60 * args.minutes)
     ends_s = np.cumsum([own.duration_s for own in short.values()])
     starts_s = dict(zip(short, [0.0, *ends_s], strict=False))
     total_s = ends_s[-1]
@@ -89,8 +90,8 @@ def main() -> None:
     print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB at most")
 
 
-def _short_recordings(aligner: Aligner, corpus: Path, least_s: float) -> dict[str, Recording]:
-    """The first recordings of a corpus by id, so many that they are long enough together."""
+def short_recordings(aligner: Aligner, corpus: Path, least_s: float = math.inf) -> dict[str, Recording]:
+    """The first recordings of a corpus by id, so many that they are long enough together; or all."""
     rate_hz, phonemize, total_s = aligner.frontend.sample_rate_hz, aligner.phonemizer(), 0.0
     short: dict[str, Recording] = {}
     for found in read_corpus(corpus).utterances:

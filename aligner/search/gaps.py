@@ -13,19 +13,22 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aligner.encoders.base import Encoder
+from aligner.encoders.base import Encoder, PackedStates
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, first_largest, rows_of, starts_of, sums_of
+from aligner.ragged import Indices, first_largest, ranges, rows_of, starts_of, sums_of
 from aligner.search.forced_alignment import align_states, states_of, token_durations
 from aligner.search.gap_search import search_gaps
 from aligner.text.packed import PackedTokens
+from mas.backends.cpu_threads import threads
 
 # Natural logarithms of likelihoods, chosen on CMU ARCTIC prompts (scripts/bench_gaps.py), as are the others.
 _FRAME = 6.0  # what a frame of speech that the text lacks must be less likely than in its likeliest state
-_EXTRA, _UNSAID, _EACH_WORD = 110.0, 65.0, 5.0  # speech that the text lacks; words that are not said
+_FRAME_FOUND = 2.5  # the same once it is known to be there: words beside it then begin and end best
+_EXTRA, _UNSAID, _EACH_WORD = 130.0, 70.0, 5.0  # speech that the text lacks; words that are not said
 # Where even the likeliest state is unlikely (a glottal stop, a creak) ratios say less.
 _UNUSUAL = 0.5
 # All of these are of a voice that the model knows: so far is a phone below its frames' likeliest states. One
@@ -118,29 +121,19 @@ def find_gaps(
     words = _words_of(tokens)
     own = paths.log_likelihood.float().cpu().numpy()
     fit = _fit_of(emissions, own, durations, features, tokens)
+    parts = _parts(fit, own, durations, words, tokens)
+    if not parts:
+        return {}
+    first_words = words[starts_of(tokens.lengths)]
     found: dict[int, tuple[set[int], set[int]]] = {}
-    state_word = np.where(tokens.is_phone[states.token], words[states.token], -1)
-    for part in _parts(fit, own, durations, words, tokens):
-        chosen = np.flatnonzero((state_word >= part.first_word) & (state_word < part.end_word))
-        frames, scale = slice(part.first_frame, part.end_frame), fit.scale[part.row]
-        if len(chosen) * (part.end_frame - part.first_frame) > _MOST_CELLS:
-            continue
-        each = np.arange(part.first_word, part.end_word + 1)
-        unsaid, extra = search_gaps(
-            emissions[frames].float().cpu().numpy(),
-            fit.pause[frames],
-            np.maximum(fit.likeliest[frames] - _FRAME * scale, fit.pause[frames]),
-            states.states[chosen],
-            np.searchsorted(state_word[chosen], each),
-            scale * np.array([_EXTRA, _UNSAID, _EACH_WORD]),
-        )
-        before = part.first_word - int(words[starts_of(tokens.lengths)[part.row]])
+    for part, (unsaid, extra) in zip(parts, _search_parts(parts, emissions, fit, states, words), strict=True):
+        before = part.first_word - int(first_words[part.row])
         its_words, junctions = found.setdefault(part.row, (set(), set()))
         its_words |= set((before + np.flatnonzero(unsaid)).tolist())
         junctions |= set((before + np.flatnonzero(extra)).tolist())
-    n_words = 1 + words[np.cumsum(tokens.lengths) - 1] - words[starts_of(tokens.lengths)]
+    n_words = 1 + words[np.cumsum(tokens.lengths) - 1] - first_words
     return {
-        row: Gaps(frozenset(its_words), frozenset(junctions), _FRAME * float(fit.scale[row]))
+        row: Gaps(frozenset(its_words), frozenset(junctions), _FRAME_FOUND * float(fit.scale[row]))
         for row, (its_words, junctions) in found.items()
         if (its_words or junctions) and len(its_words) < n_words[row]  # of another text nothing would be left
     }
@@ -232,6 +225,37 @@ def _parts(
         _Part(int(row_of_word[a]), int(a), int(b), int(p), int(q))
         for a, b, p, q in zip(starts, ends, *frames, strict=True)
     ]
+
+
+def _search_parts(
+    parts: Sequence[_Part], emissions: Tensor, fit: _Fit, states: PackedStates, words: Indices
+) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """What `search_gaps` finds in each part; nothing in those that are too large."""
+    n_frames = np.array([part.end_frame - part.first_frame for part in parts])
+    places = ranges(np.array([part.first_frame for part in parts]), n_frames)
+    # All at once: a GPU would be waited for at each.
+    rows = emissions[torch.from_numpy(places).to(emissions.device)].float().cpu().numpy()
+    state_word = words[states.token]
+    is_phone = ~states.skippable
+
+    def searched(part: _Part, own: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        its_states = slice(*np.searchsorted(state_word, [part.first_word, part.end_word]))
+        chosen = is_phone[its_states]
+        if chosen.sum() * len(own) > _MOST_CELLS:
+            n_words = part.end_word - part.first_word
+            return np.zeros(n_words, np.bool_), np.zeros(n_words + 1, np.bool_)
+        frames, scale = slice(part.first_frame, part.end_frame), fit.scale[part.row]
+        return search_gaps(
+            own,
+            fit.pause[frames],
+            np.maximum(fit.likeliest[frames] - _FRAME * scale, fit.pause[frames]),
+            states.states[its_states][chosen],
+            np.searchsorted(state_word[its_states][chosen], np.arange(part.first_word, part.end_word + 1)),
+            scale * np.array([_EXTRA, _UNSAID, _EACH_WORD]),
+        )
+
+    pool = threads(torch.get_num_threads())
+    return list(pool.map(searched, parts, np.split(rows, np.cumsum(n_frames)[:-1])))
 
 
 def _losing(lost: NDArray[np.float64], n_frames: Indices, least: NDArray[np.float64]) -> Indices:

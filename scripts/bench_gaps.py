@@ -1,0 +1,212 @@
+"""Are words and sentences found that are not said, or that the text lacks? Changed at known places.
+
+    python scripts/bench_gaps.py kathleen --checkpoint en-us
+    python scripts/bench_gaps.py kathleen --checkpoint last.ckpt --every 3
+
+Every recording of a corpus is aligned with its own text: `clean` are those without a gap. Every n-th is then
+aligned with a word missing from its text, with a word of another's text put in, and with a word cut out of
+the audio; and, with its neighbours joined to one recording of three sentences, with the same done to the
+second.
+
+A gap is right if it has more than half of what was changed. `beside` is how far boundaries of the words on
+either side of it are from where they are with the text as said; `lost` is how many of these are not there.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from pathlib import Path
+
+import numpy as np
+import torch
+from bench_chapter import short_recordings
+
+from aligner import Aligner, Alignment
+from aligner.align_corpus import align_usable, batches
+from aligner.alignment import Gap, Interval
+from aligner.commands.output import print_table
+from aligner.corpus.recording import Recording
+from aligner.text.transcript import Transcript
+
+KINDS = ("missing from the text", "put into the text", "cut out of the audio")
+_LEAST_WORDS = 4  # of an utterance that a word is changed in
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A recording whose text or audio was changed.
+
+    Args:
+        recording: With the change.
+        extra_s: Start and end of what the text lacks; None: words are not said.
+        unsaid: These words.
+        said: The words that are said and in the text, with their times before the change.
+        beside: Which of these are on either side of it.
+    """
+
+    recording: Recording
+    extra_s: tuple[float, float] | None
+    unsaid: tuple[str, ...]
+    said: tuple[Interval, ...]
+    beside: tuple[int, ...]
+
+    def is_right(self, gap: Gap) -> bool:
+        """Whether a gap has more than half of what was changed."""
+        if self.extra_s is not None:
+            start_s, end_s = self.extra_s
+            return 2 * (min(end_s, gap.end_s) - max(start_s, gap.start_s)) > end_s - start_s
+        found = sum(min(gap.unsaid.count(word), self.unsaid.count(word)) for word in set(self.unsaid))
+        return 2 * found > len(self.unsaid)
+
+    def errors_ms(self, own: Alignment) -> Iterator[float]:
+        """How far the boundaries of the words on either side are from where they should be; -1 twice for a
+        word that is not there."""
+        matcher = SequenceMatcher(
+            None, [w.symbol for w in self.said], [w.symbol for w in own.words], autojunk=False
+        )
+        pairs = {m.a + n: m.b + n for m in matcher.get_matching_blocks() for n in range(m.size)}
+        for place in self.beside:
+            word, found = self.said[place], own.words[pairs[place]] if place in pairs else None
+            if found is None:
+                yield from (-1.0, -1.0)
+            else:
+                yield 1000 * abs(found.start_s - word.start_s)
+                yield 1000 * abs(found.end_s - word.end_s)
+
+
+def change(
+    kind: str, recording: Recording, said: Alignment, first: int, last: int, other: Transcript, rate_hz: int
+) -> Changed:
+    """A recording with its words `first` to `last` - 1 changed.
+
+    Args:
+        kind: One of `KINDS`.
+        recording: As it is.
+        said: Its alignment.
+        first: Of its words.
+        last: Of its words.
+        other: Words to put in, before the first.
+        rate_hz: Of its audio.
+    """
+    words, spans = recording.transcript.words, said.words
+    names = tuple(word.text for word in words[first:last])
+    if kind == "missing from the text":
+        text = Transcript((*words[:first], *words[last:]))
+        extra_s = (spans[first].start_s, spans[last - 1].end_s)
+        rest = (*spans[:first], *spans[last:])
+        return Changed(replace(recording, transcript=text), extra_s, (), rest, (first - 1, first))
+    if kind == "put into the text":
+        text = Transcript((*words[:first], *other.words, *words[first:]))
+        unsaid = tuple(word.text for word in other.words)
+        return Changed(replace(recording, transcript=text), None, unsaid, spans, (first - 1, first))
+    start_s, end_s = spans[first].start_s, spans[last].start_s
+    cut = slice(round(start_s * rate_hz), round(end_s * rate_hz))
+    audio = torch.cat([recording.audio[: cut.start], recording.audio[cut.stop :]])
+    gone_s = (cut.stop - cut.start) / rate_hz
+    moved = (replace(w, start_s=w.start_s - gone_s, end_s=w.end_s - gone_s) for w in spans[last:])
+    shorter = replace(recording, audio=audio, duration_s=recording.duration_s - gone_s)
+    return Changed(shorter, None, names, (*spans[:first], *moved), (first - 1, first))
+
+
+def aligned(aligner: Aligner, recordings: Sequence[Recording]) -> dict[str, Alignment]:
+    """The alignments of recordings by id."""
+    by_id, found = {own.id: own for own in recordings}, {}
+    for batch in batches({id: own.duration_s for id, own in by_id.items()}):
+        alignments, failed = align_usable(aligner, [by_id[id] for id in batch])
+        for id, why in failed.items():
+            print(f"{id}: {why}")
+        found |= alignments
+    return found
+
+
+def joined(three: Sequence[Recording]) -> Recording:
+    """Three recordings as one."""
+    return Recording(
+        f"{three[1].id}-joined",
+        torch.cat([own.audio for own in three]),
+        Transcript(tuple(word for own in three for word in own.transcript.words)),
+        sum(own.duration_s for own in three),
+    )
+
+
+def row(aligner: Aligner, what: str, kind: str, changed: Sequence[Changed]) -> list[str]:
+    """Measure one kind of change."""
+    found = aligned(aligner, [own.recording for own in changed])
+    right = gaps = hits = 0
+    errors_ms: list[float] = []
+    for own in changed:
+        alignment = found.get(own.recording.id)
+        if alignment is None:
+            continue
+        is_right = [own.is_right(gap) for gap in alignment.gaps]
+        gaps += len(is_right)
+        right += sum(is_right)
+        hits += any(is_right)
+        if any(is_right):
+            errors_ms += own.errors_ms(alignment)
+    errors = np.array(errors_ms)
+    there = errors[errors >= 0]
+    return [
+        f"{what} {kind}",
+        f"{len(changed)}",
+        f"{hits / len(changed):.3f}",
+        f"{right / max(1, gaps):.3f}",
+        f"{there.mean():.1f}",
+        f"{np.median(there):.1f}",
+        f"{100 * (errors < 0).mean():.1f} %",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("corpus", type=Path, help="as `aligner prepare` takes it")
+    parser.add_argument("--checkpoint", default="en-us")
+    parser.add_argument("--every", type=int, default=4, metavar="N", help="change every n-th recording")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    aligner, draw = Aligner.load(args.checkpoint), np.random.default_rng(args.seed)
+    rate_hz = aligner.frontend.sample_rate_hz
+    every = list(short_recordings(aligner, args.corpus).values())
+    started_s = time.perf_counter()
+    said = aligned(aligner, every)
+    seconds = time.perf_counter() - started_s
+    false = sorted(id for id, own in said.items() if own.gaps)
+    print(
+        f"clean: gaps in {len(false)} of {len(said)} utterances ({100 * len(false) / len(said):.2f} %); "
+        f"{sum(own.duration_s for own in every) / 60:.1f} min aligned in {seconds:.1f} s"
+    )
+    usable = [own for own in every if own.id in said and not said[own.id].gaps]
+    chosen = [own for own in usable[:: args.every] if len(own.transcript.words) >= _LEAST_WORDS]
+    # Both ends keep a word: what is cut off there is found by other means than what is between two.
+    places = [int(draw.integers(1, len(own.transcript.words) - 1)) for own in chosen]
+    others = [usable[int(draw.integers(len(usable)))].transcript for _ in chosen]
+    put_in = [Transcript((other.words[int(draw.integers(len(other.words)))],)) for other in others]
+    three = [usable[n - 1 : n + 2] for n in range(1, len(usable) - 1, args.every)]
+    chapters = [joined(own) for own in three]
+    chapters_said = aligned(aligner, chapters)
+    rows = []
+    for kind in KINDS:
+        words = [
+            change(kind, own, said[own.id], n, n + 1, word, rate_hz)
+            for own, n, word in zip(chosen, places, put_in, strict=True)
+        ]
+        rows.append(row(aligner, "word", kind, words))
+    for kind in KINDS:
+        sentences = []
+        for own, parts, other in zip(chapters, three, others, strict=False):
+            first = len(parts[0].transcript.words)
+            last = first + len(parts[1].transcript.words)
+            if kind == "put into the text":
+                first = last
+            if not chapters_said[own.id].gaps:
+                sentences.append(change(kind, own, chapters_said[own.id], first, last, other, rate_hz))
+        rows.append(row(aligner, "sentence", kind, sentences))
+    print_table(("what", "how many", "recall", "precision", "beside, mean ms", "median", "lost"), rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Gaps in made-up emissions: words that are not said, and speech that the text lacks."""
+
+import numpy as np
+import pytest
+import torch
+from stub_encoder import StubEncoder, emissions_of, features_of, tokens_of, transcript_of
+
+from aligner.encoders.base import Emissions
+from aligner.search import Gaps, align_with_gaps, find_gaps, tokens_with_gaps
+from aligner.search.gaps import GapPlace, _losing, _medians
+from aligner.text.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary(["sil", *"abcdefgh"])
+UNLIKELY = -50.0
+GAP = len(VOCABULARY)
+
+
+def found(*spoken_and_words: tuple[str, str]) -> dict[int, Gaps]:
+    """The gaps of utterances in which a letter a frame is spoken, and whose texts have these words."""
+    spoken, words = zip(*spoken_and_words, strict=True)
+    emissions = torch.cat([emissions_of(VOCABULARY, own, UNLIKELY) for own in spoken])
+    tokens = tokens_of(VOCABULARY, *(transcript_of(*own.split()) for own in words))
+    return find_gaps(
+        StubEncoder(), emissions, features_of(*map(len, spoken)), tokens, range(len(spoken_and_words))
+    )
+
+
+def long(letters: str) -> str:
+    """Eight frames of each letter."""
+    return "".join(8 * letter for letter in letters)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "text", "unsaid", "extra"),
+    [
+        ("abcdef", "ab cd ef", [], []),
+        (".ab.cd..ef.", "ab cd ef", [], []),
+        ("abef", "ab cd ef", [1], []),
+        ("ab.ef", "ab cdgh ef", [1], []),
+        ("cdef", "ab cd ef", [0], []),
+        ("abcd", "ab cd ef", [2], []),
+        ("abef", "ab cd gh ef", [1, 2], []),
+        ("abcdef", "ab ef", [], [1]),
+        ("ab.cd.ef", "ab ef", [], [1]),
+        ("ghabef", "ab ef", [], [0]),
+        ("abefgh", "ab ef", [], [2]),
+        ("abcdghef", "ab ef", [], [1]),
+        ("abghef", "ab cd ef", [1], [1]),
+    ],
+)
+def test_what_is_not_said_and_what_the_text_lacks_is_found(
+    spoken: str, text: str, unsaid: list[int], extra: list[int]
+) -> None:
+    gaps = found((long(spoken), text))
+    if not unsaid and not extra:
+        assert gaps == {}
+        return
+    own = gaps[0]
+    assert sorted(own.unsaid) == unsaid
+    places = list(own.places(len(text.split())))
+    assert [place.before for place in places if place.extra] == extra
+
+
+def test_each_utterance_of_a_batch_has_its_own_and_the_others_have_none() -> None:
+    clean = (long("abcdef"), "ab cd ef")
+    gaps = found(clean, (long("abef"), "ab cd ef"), clean, (long("abcdef"), "ab ef"))
+    assert sorted(gaps) == [1, 3]
+    assert gaps[1].unsaid == {1}
+    assert not gaps[1].extra
+    assert gaps[3].extra == {1}
+
+
+def test_only_wanted_utterances_are_looked_at() -> None:
+    emissions = emissions_of(VOCABULARY, 2 * long("abef"), UNLIKELY)
+    tokens = tokens_of(VOCABULARY, *2 * [transcript_of("ab", "cd", "ef")])
+    features = features_of(32, 32)
+    assert sorted(find_gaps(StubEncoder(), emissions, features, tokens, [1])) == [1]
+    assert find_gaps(StubEncoder(), emissions, features, tokens, []) == {}
+
+
+def test_a_text_of_which_nothing_is_said_is_left_as_it_is() -> None:
+    assert found((long("cdgh"), "ab")) == {}
+
+
+def test_in_a_voice_that_is_not_known_more_must_differ() -> None:
+    """Where all phones are far from the likeliest states, a word that is as far is there."""
+    worse = emissions_of(VOCABULARY, long("abcdef"), UNLIKELY)
+    worse[:, -1] = 11.0  # what nobody says is likelier throughout
+    tokens = tokens_of(VOCABULARY, transcript_of("ab", "cd", "ef"))
+    assert find_gaps(StubEncoder(), worse, features_of(48), tokens, [0]) == {}
+
+
+def test_places_of_gaps_are_counted_in_the_words_that_are_said() -> None:
+    gaps = Gaps(frozenset({1, 2, 4}), frozenset({0, 3}), 6.0)
+    assert list(gaps.places(5)) == [
+        GapPlace(0, (), True),
+        GapPlace(1, (1, 2), True),
+        GapPlace(2, (4,), False),
+    ]
+    assert gaps.said(list("abcde")) == ["a", "d"]
+
+
+def test_tokens_are_those_of_the_words_that_are_said_and_one_for_speech_the_text_lacks() -> None:
+    tokens = tokens_of(VOCABULARY, transcript_of("ab"), transcript_of("ab", "c", "de", "f"))
+    own = tokens_with_gaps(tokens, {1: Gaps(frozenset({1}), frozenset({3}), 6.0)}, GAP)
+    assert own.ids == ("u2",)
+    (spoken,) = own.unpack((*VOCABULARY.symbols, "spn"))
+    assert spoken.symbols == ("sil", "a", "b", "sil", "d", "e", "sil", "spn", "sil", "f", "sil")
+    assert spoken.words == (-1, 0, 0, -1, 1, 1, -1, -1, -1, 2, -1)
+    assert [s for s, skippable in zip(spoken.symbols, spoken.skippable, strict=True) if not skippable] == [
+        "a", "b", "d", "e", "spn", "f",
+    ]  # fmt: skip
+
+
+def test_speech_that_the_text_lacks_gets_its_frames_and_pauses_beside_it_theirs() -> None:
+    spoken = long("ab.gh..ef")
+    emissions = emissions_of(VOCABULARY, long("abef") + spoken, UNLIKELY)
+    tokens = tokens_of(VOCABULARY, *2 * [transcript_of("ab", "ef")])
+    gaps = {1: Gaps(frozenset(), frozenset({1}), 6.0)}
+    own = tokens_with_gaps(tokens, gaps, GAP)
+    durations, frames = align_with_gaps(
+        StubEncoder(), Emissions(emissions[None]), features_of(32, len(spoken)), own, gaps, GAP
+    )
+    assert durations.joint.tolist() == [0, 8, 8, 8, 16, 16, 8, 8, 0]
+    assert frames.tolist() == list(range(32, 32 + len(spoken)))
+
+
+def test_stretches_begin_anew_below_zero_and_in_each_utterance() -> None:
+    lost = np.array([5.0, 5, -20, 4, 4, 4, -1, 4, 9, 9, -30])
+    stretches = _losing(lost, np.array([8, 3]), np.array([12.0, 12.0]))
+    assert stretches.tolist() == [[3, 7], [8, 9]]
+    assert _losing(lost, np.array([8, 3]), np.array([16.0, 16.0])).tolist() == [[8, 9]]
+
+
+def test_the_median_of_each_row_is_the_lower_one_and_of_none_0() -> None:
+    values = np.array([3.0, 1.0, 2.0, 9.0, 4.0])
+    assert _medians(values, np.array([3, 0, 2])).tolist() == [2.0, 0.0, 4.0]
