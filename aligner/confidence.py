@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from aligner.alignment import SCORE_DIGITS, Alignment, is_pause
 from aligner.ragged import Indices, ranges, rows_of, starts_of, sums_of
 from aligner.text.packed import PackedTokens
+from aligner.text.transcript import GAP
 
 LONGEST_PHONE_S = 1.5  # nobody speaks a longer one, unless he sings
 # About the length of a short word.
@@ -25,7 +26,8 @@ def too_long_phone(alignment: Alignment) -> str | None:
     Args:
         alignment: Of an utterance.
     """
-    lengths = ((t.end_s - t.start_s, t.symbol) for t in alignment.tokens if not is_pause(t.symbol))
+    phones = (t for t in alignment.tokens if not is_pause(t.symbol) and t.symbol != GAP)
+    lengths = ((t.end_s - t.start_s, t.symbol) for t in phones)
     length_s, symbol = max(lengths, default=(0.0, ""))
     return f"phone {symbol!r} {length_s:.1f} s" if length_s > LONGEST_PHONE_S else None
 

@@ -136,9 +136,8 @@ def _aligned(found: Segment, own: Alignment | None, problem: str) -> Segment:
     if own is None:
         return replace(found, problem=problem)
     longest = too_long_phone(own)
-    return replace(
-        found, problem=f"{longest}: is this what is said?" if longest else "", score=own.score or 0.0
-    )
+    doubt = "; ".join(map(str, own.gaps)) or (f"{longest}: is this what is said?" if longest else "")
+    return replace(found, problem=doubt, score=own.score or 0.0)
 
 
 def _without_doubtful(found: Sequence[Segment], limits: Limits) -> list[Segment]:

@@ -24,7 +24,7 @@ import torch
 from bench_chapter import short_recordings
 
 from aligner import Aligner, Alignment
-from aligner.align_corpus import align_usable, batches
+from aligner.align_batches import align_usable, batches
 from aligner.alignment import Gap, Interval
 from aligner.commands.output import print_table
 from aligner.corpus.recording import Recording

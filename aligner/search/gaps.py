@@ -19,11 +19,11 @@ from torch import Tensor
 
 from aligner.encoders.base import Encoder, PackedStates
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, first_largest, ranges, rows_of, starts_of, sums_of
+from aligner.ragged import Indices, ranges, rows_of, starts_of, sums_of
 from aligner.search.forced_alignment import align_states, states_of, token_durations
 from aligner.search.gap_search import search_gaps
 from aligner.text.packed import PackedTokens
-from mas.backends.cpu_threads import threads
+from mas.backends.cpu_threads import compiled, threads
 
 # Natural logarithms of likelihoods, chosen on CMU ARCTIC prompts (scripts/bench_gaps.py), as are the others.
 _FRAME = 6.0  # what a frame of speech that the text lacks must be less likely than in its likeliest state
@@ -36,9 +36,10 @@ _UNUSUAL = 0.5
 _USUAL_DEFICIT = 1.72
 _KNOWN_VOICE = 0.5  # the part of it that is the same for all
 _ALLOWED = 0.5  # of `_FRAME`, in the first look
-_LOOKED_AT = 40.0  # what a stretch of the best path must lose to be searched again
+# What a stretch of the best path must lose to be searched again; more where that is too much at once.
+_LOOKED_AT = (40.0, 80.0, 160.0, 320.0, 640.0)
 _WORDS_AROUND = 3  # of which that search takes so many on both sides
-_MOST_CELLS = 100_000_000  # of a part: a page of another text is no gap
+_LARGEST = 2_000_000  # of a part: words times frames, some minutes. A page of another text is no gap
 
 
 @dataclass(frozen=True)
@@ -195,42 +196,65 @@ class _Part:
     first_frame: int
     end_frame: int
 
+    @property
+    def size(self) -> int:
+        """Words times frames: what a search takes is in proportion to it."""
+        return (self.end_word - self.first_word) * (self.end_frame - self.first_frame)
+
 
 def _parts(
     fit: _Fit, own: NDArray[np.float32], durations: Indices, words: Indices, tokens: PackedTokens
 ) -> list[_Part]:
-    """Where the best path, with the log-likelihoods `own`, `[F]`, fits badly; arguments as of `_fit_of`."""
+    """Where the best path, with the log-likelihoods `own`, `[F]`, fits badly; arguments as of `_fit_of`.
+
+    In a chapter such places may run into one another; the worst of them then are parts of their own.
+    """
     n_frames = sums_of(durations, tokens.lengths)
-    row_of_frame = rows_of(n_frames)
     best = np.maximum(fit.likeliest, fit.pause)
+    row_of_frame = rows_of(n_frames)
     lost = best - own - _ALLOWED * _FRAME * fit.scale[row_of_frame]
-    stretches = _losing(lost, n_frames, _LOOKED_AT * fit.scale)
-    if not len(stretches):
-        return []
     frame_word = np.repeat(words, durations)
     row_of_word = np.zeros(words[-1] + 1, np.int64)
     row_of_word[words] = rows_of(tokens.lengths)
-    looked_at = np.zeros(len(row_of_word) + 1, np.int64)
-    for first, last in stretches:
-        row = row_of_frame[first]
-        its_first, its_last = np.searchsorted(row_of_word, [row, row + 1])
-        looked_at[max(its_first, frame_word[first] - _WORDS_AROUND)] += 1
-        looked_at[min(its_last, frame_word[last] + 1 + _WORDS_AROUND)] -= 1
-    chosen = looked_at.cumsum()[:-1] > 0
+    parts: list[_Part] = []
+    too_large = [_Part(0, 0, len(row_of_word), 0, len(own))]
+    for look_at in _LOOKED_AT:
+        stretches = _losing(lost, row_of_frame, look_at * fit.scale)
+        found = [
+            part
+            for part in _around(stretches, frame_word, row_of_word)
+            if any(large.first_word <= part.first_word < large.end_word for large in too_large)
+        ]
+        parts += [part for part in found if part.size <= _LARGEST]
+        too_large = [part for part in found if part.size > _LARGEST]
+        if not too_large:
+            break
+    return parts
+
+
+def _around(stretches: Indices, frame_word: Indices, row_of_word: Indices) -> list[_Part]:
+    """The words of stretches of frames, `[n, 2]`, and some on both sides of them, in their utterance."""
+    rows = row_of_word[frame_word[stretches[:, 0]]]
+    first = np.maximum(np.searchsorted(row_of_word, rows), frame_word[stretches[:, 0]] - _WORDS_AROUND)
+    end = np.minimum(np.searchsorted(row_of_word, rows + 1), frame_word[stretches[:, 1]] + 1 + _WORDS_AROUND)
+    change = np.zeros(len(row_of_word) + 1, np.int64)
+    np.add.at(change, first, 1)
+    np.add.at(change, end, -1)
+    chosen = change.cumsum()[:-1] > 0
     begins = np.diff(row_of_word, prepend=-1) > 0
     starts = np.flatnonzero(chosen & (begins | ~np.append(False, chosen[:-1])))
     ends = 1 + np.flatnonzero(chosen & np.append(begins[1:] | ~chosen[1:], True))
     frames = np.searchsorted(frame_word, [starts, ends])
     return [
-        _Part(int(row_of_word[a]), int(a), int(b), int(p), int(q))
-        for a, b, p, q in zip(starts, ends, *frames, strict=True)
+        _Part(*own)
+        for own in zip(*np.stack([row_of_word[starts], starts, ends, *frames]).tolist(), strict=True)
     ]
 
 
 def _search_parts(
     parts: Sequence[_Part], emissions: Tensor, fit: _Fit, states: PackedStates, words: Indices
 ) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-    """What `search_gaps` finds in each part; nothing in those that are too large."""
+    """What `search_gaps` finds in each part."""
     n_frames = np.array([part.end_frame - part.first_frame for part in parts])
     places = ranges(np.array([part.first_frame for part in parts]), n_frames)
     # All at once: a GPU would be waited for at each.
@@ -241,9 +265,6 @@ def _search_parts(
     def searched(part: _Part, own: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         its_states = slice(*np.searchsorted(state_word, [part.first_word, part.end_word]))
         chosen = is_phone[its_states]
-        if chosen.sum() * len(own) > _MOST_CELLS:
-            n_words = part.end_word - part.first_word
-            return np.zeros(n_words, np.bool_), np.zeros(n_words + 1, np.bool_)
         frames, scale = slice(part.first_frame, part.end_frame), fit.scale[part.row]
         return search_gaps(
             own,
@@ -258,25 +279,31 @@ def _search_parts(
     return list(pool.map(searched, parts, np.split(rows, np.cumsum(n_frames)[:-1])))
 
 
-def _losing(lost: NDArray[np.float64], n_frames: Indices, least: NDArray[np.float64]) -> Indices:
+@compiled
+def _losing(lost: NDArray[np.float64], row: Indices, least: NDArray[np.float64]) -> Indices:
     """First and last frame of the stretches, `[n, 2]`, whose frames lose so much together.
+
+    A stretch ends where it has won back as much, or all.
 
     Args:
         lost: `[F]`, what each frame loses, which may be less than 0.
-        n_frames: `[B]`, of each utterance.
-        least: `[B]`, what a stretch must lose.
+        row: `[F]`, the utterance of each.
+        least: `[B]`, what a stretch of each utterance must lose.
     """
-    row = rows_of(n_frames)
-    after = np.cumsum(lost)
-    before = after - lost
-    # Each utterance lies lower than the one before it, so that its first frame is the lowest yet.
-    lowered = before - row * (1.0 + 2 * np.abs(lost).sum())
-    begins = np.flatnonzero(lowered <= np.minimum.accumulate(lowered))
-    lengths = np.diff(begins, append=len(lost))
-    sums = after - np.repeat(before[begins], lengths)
-    last = first_largest(sums, lengths)
-    found = sums[last] >= least[row[begins]]
-    return np.stack([begins, last], 1)[found]
+    found = np.empty((len(lost), 2), np.int64)
+    n, first, last, total, most = 0, 0, 0, 0.0, 0.0
+    for frame in range(len(lost) + 1):
+        ends = frame == len(lost) or row[frame] != row[first]
+        if ends or total <= 0.0 or total < most - least[row[first]]:
+            if most >= least[row[first]]:
+                found[n, 0], found[n, 1] = first, last
+                n += 1
+            first, total, most = frame, 0.0, 0.0
+        if frame < len(lost):
+            total += lost[frame]
+            if total > most:
+                most, last = total, frame
+    return found[:n]
 
 
 def _medians(values: NDArray[np.float64], lengths: Indices) -> NDArray[np.float64]:

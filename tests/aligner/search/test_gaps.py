@@ -125,11 +125,19 @@ def test_speech_that_the_text_lacks_gets_its_frames_and_pauses_beside_it_theirs(
     assert frames.tolist() == list(range(32, 32 + len(spoken)))
 
 
-def test_stretches_begin_anew_below_zero_and_in_each_utterance() -> None:
-    lost = np.array([5.0, 5, -20, 4, 4, 4, -1, 4, 9, 9, -30])
-    stretches = _losing(lost, np.array([8, 3]), np.array([12.0, 12.0]))
-    assert stretches.tolist() == [[3, 7], [8, 9]]
-    assert _losing(lost, np.array([8, 3]), np.array([16.0, 16.0])).tolist() == [[8, 9]]
+@pytest.mark.parametrize(("least", "stretches"), [(12.0, [[3, 5], [8, 9]]), (16.0, [[8, 9]]), (40.0, [])])
+def test_stretches_begin_anew_below_zero_and_in_each_utterance(
+    least: float, stretches: list[list[int]]
+) -> None:
+    lost = np.array([5.0, 5, -20, 4, 4, 4, -1, -9, 9, 9, -30])
+    row = np.array([0] * 8 + [1] * 3)
+    assert _losing(lost, row, np.array([least, least])).tolist() == stretches
+
+
+def test_a_stretch_that_lost_much_does_not_last_until_it_is_all_won_back() -> None:
+    lost = np.concatenate([np.full(10, 100.0), np.full(300, -1.0), np.full(5, 10.0), np.full(9, -1.0)])
+    stretches = _losing(lost, np.zeros(len(lost), np.int64), np.array([40.0]))
+    assert stretches.tolist() == [[0, 9], [310, 314]]
 
 
 def test_the_median_of_each_row_is_the_lower_one_and_of_none_0() -> None:
