@@ -1,11 +1,13 @@
 """Chapters into utterances: the text's pieces, the plan of cuts, what is left out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from aligner.alignment import Alignment, Interval
+from aligner.alignment import Alignment, Gap, Interval
 from aligner.errors import AlignerError
-from aligner.segment import Limits, Piece, cut_at_pauses, pieces_of
+from aligner.segment import Limits, Piece, cut_at_pauses, pieces_of, with_unsaid
 from aligner.text.phonemizer import load_phonemizer
 from aligner.text.transcript import Transcript
 
@@ -103,6 +105,46 @@ def test_what_no_pause_makes_fit_is_left_out_with_the_reason_and_costs_no_other(
     alignment, pieces = spoken(("a.", 0.0, 0.4), end_s=0.4)
     (found_alone,) = cut_at_pauses(alignment, pieces, Limits(1.0, 12.0))
     assert found_alone.problem == "0.4 s between two pauses, shorter than 1 s"
+
+
+def test_words_that_are_not_said_are_put_where_they_should_have_been() -> None:
+    alignment, _ = spoken(("a.", 1.0, 2.0), ("d.", 3.0, 4.0), ("e.", 5.0, 6.0), end_s=7.0)
+    gaps = (Gap(2.0, 2.0, ("b", "c")), Gap(4.2, 4.8, ("x",)), Gap(6.0, 6.0, ("f",)))
+    whole = with_unsaid(replace(alignment, gaps=gaps))
+    assert [word.symbol for word in whole.words] == ["a", "b", "c", "d", "x", "e", "f"]
+    assert [(w.start_s, w.end_s) for w in whole.words if w.symbol in "bcxf"] == [
+        (2.5, 2.5), (2.5, 2.5), (4.2, 4.2), (6.0, 6.0),
+    ]  # fmt: skip
+
+
+def test_what_is_not_said_is_left_out_alone() -> None:
+    alignment, pieces = spoken(
+        ("a", 1.0, 2.0), ("b.", 2.0, 3.0), ("c", 3.0, 3.0), ("d.", 3.0, 3.0), ("e", 3.0, 4.0),
+        ("f.", 4.0, 6.0), end_s=6.0,
+    )  # fmt: skip
+    found = cut_at_pauses(replace(alignment, gaps=(Gap(3.0, 3.0, ("c", "d")),)), pieces, Limits(1.0, 12.0))
+    assert [(own.text, own.problem) for own in found] == [
+        ("a b.", ""), ("c d.", "2 of its 2 words are not said"), ("e f.", ""),
+    ]  # fmt: skip
+
+
+def test_what_the_text_lacks_is_in_no_utterance() -> None:
+    alignment, pieces = spoken(
+        ("a", 1.0, 2.0), ("b.", 2.0, 3.0), ("c", 5.0, 6.0), ("d.", 6.0, 8.0), end_s=8.0
+    )
+    extra = replace(alignment, gaps=(Gap(3.1, 4.9),))
+    found = cut_at_pauses(extra, pieces, Limits(1.0, 12.0))
+    assert [(own.text, own.problem) for own in found] == [("a b.", ""), ("c d.", "")]
+    assert [(own.start_s, own.end_s) for own in found] == [(0.75, 3.1), (4.9, 8.0)]
+    one_piece = [Piece("a b. c d.", 4)]
+    (whole,) = cut_at_pauses(extra, one_piece, Limits(1.0, 12.0))
+    assert whole.problem == "something is said in it that the text lacks"
+    (partly,) = cut_at_pauses(
+        with_unsaid(replace(alignment, gaps=(Gap(3.0, 3.0, ("x",)),))),
+        [Piece("a b. x c d.", 5)],
+        Limits(1.0, 12.0),
+    )
+    assert partly.problem == "1 of its 5 words are not said"
 
 
 def test_a_pause_too_short_for_a_pause_is_no_place_to_cut() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tiny_corpus import save_tiny_corpus, with_symbols
 
-from aligner.alignment import Alignment, FrameGrid
+from aligner.alignment import Alignment, FrameGrid, Gap
 from aligner.cli import main
 from aligner.corpus.prepared import load_utterances
 from aligner.errors import AlignerError
@@ -255,6 +255,22 @@ def test_a_phone_that_lasts_seconds_is_told(
     assert table(out / "suspects.tsv") == [["id", "what"], [long.id, "phone 'f' 2.4 s"]]
 
 
+def test_gaps_are_told(
+    tiny_corpus: Path, checkpoint: Path, aligned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = shutil.copytree(aligned, tmp_path / "out")
+    first, second, *others = read_alignments(out / MANIFEST)
+    both = replace(second, gaps=(Gap(0.25, 0.25, ("to", "be")), Gap(0.5, 1.0)))
+    write_alignments(out / MANIFEST, [first, both, *others])
+    assert align(checkpoint, tiny_corpus, out, "--json") == 0
+    captured = capsys.readouterr()
+    what = "'to be' is not said at 0.25 s; 0.50 s of speech that the text lacks, at 0.50 s"
+    assert f"In one utterance text and audio differ, such as {both.id}: {what}; see" in captured.err
+    assert table(out / "gaps.tsv") == [["id", "what"], [both.id, what]]
+    assert json.loads(captured.out.splitlines()[-1])["gaps"] == 1
+    assert table(aligned / "gaps.tsv") == [["id", "what"]]
+
+
 def test_lists_are_the_same_whether_they_are_made_on_the_way_or_of_the_manifest(
     tiny_corpus: Path, checkpoint: Path, aligned: Path, tmp_path: Path
 ) -> None:
@@ -262,7 +278,7 @@ def test_lists_are_the_same_whether_they_are_made_on_the_way_or_of_the_manifest(
     out = tmp_path / "aligned"
     for _ in range(2):
         assert align(checkpoint, tiny_corpus, out) == 0
-        for name in ("confidence.tsv", "suspects.tsv"):
+        for name in ("confidence.tsv", "suspects.tsv", "gaps.tsv"):
             assert (out / name).read_bytes() == (aligned / name).read_bytes()
 
 

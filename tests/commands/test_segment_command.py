@@ -46,6 +46,21 @@ def rows(path: Path) -> list[list[str]]:
     return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
 
 
+def test_what_is_not_said_and_what_the_text_lacks_is_left_out_with_the_reason(
+    chapter: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    lines = (tmp_path / "chapter.txt").read_text(encoding="utf-8").splitlines()
+    unsaid = "eatmates teamsateam matesam."
+    changed = [*lines[:5], unsaid, *lines[5:10], *lines[11:]]
+    (tmp_path / "changed.txt").write_text("\n".join(changed))
+    out = tmp_path / "corpus"
+    assert segment(chapter, checkpoint, out, "--longest", 3, "--least-odds", 0, text="changed.txt") == 0
+    reasons = {row[3]: row[2] for row in rows(out / "left-out.tsv")}
+    assert "not said" in next(why for text, why in reasons.items() if unsaid.rstrip(".") in text)
+    assert "of speech that the text lacks" in reasons[""]
+    assert not any("eatmates" in row[4] for row in rows(out / "segments.tsv"))
+
+
 def test_prepare_reads_what_it_writes_with_the_texts_as_they_were_written(
     chapter: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
