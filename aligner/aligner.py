@@ -3,12 +3,11 @@
 N samples, T text tokens, S speech frames. How it is trained: `aligner.training`.
 """
 
-import functools
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aligner.alignment import Alignment
-from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrection, hold
+from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrection, boundary_spreads_s, hold
 from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import LOWEST_RATE_HZ, read_audio, resample
@@ -29,6 +28,7 @@ from aligner.frontends import Frontend
 from aligner.frontends.packed import PackedFeatures
 from aligner.frontends.usable import usable_features
 from aligner.instantiate import UnknownSetting, instantiate
+from aligner.naming import naming_the_utterance
 from aligner.ragged import starts_of
 from aligner.search import (
     HeldBoundaries,
@@ -39,6 +39,7 @@ from aligner.search import (
     forced_alignment,
     spoken_likelihoods,
 )
+from aligner.spread import with_spreads
 from aligner.text.packed import PackedTexts, PackedTokens
 from aligner.text.reading import REFERENCE, TextReading
 from aligner.text.transcript import Transcript
@@ -46,8 +47,6 @@ from aligner.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from aligner.text.phonemizer import Phonemizer
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -63,31 +62,6 @@ class Decoded:
     tokens: PackedTokens
     durations: TokenDurations
     goodness: NDArray[np.float64]
-
-
-def _naming_the_utterance(
-    method: "Callable[[Aligner, Sequence[Recording]], Result]",
-) -> "Callable[[Aligner, Sequence[Recording]], Result]":
-    """Make an error that names the utterance of whatever else an encoder of the user's own, or torch, raises.
-
-    Where a batch raises, the recordings are tried alone, to see which it is.
-    """
-
-    @functools.wraps(method)
-    def named(aligner: "Aligner", recordings: "Sequence[Recording]") -> Result:
-        try:
-            return method(aligner, recordings)
-        except AlignerError:
-            raise
-        except Exception as error:
-            if len(recordings) == 1:
-                raise AlignerError(f"{recordings[0].id}: {reason(error)}") from error
-            for recording in recordings:
-                named(aligner, [recording])
-            together = f"{recordings[0].id} and {len(recordings) - 1} others together"
-            raise AlignerError(f"{together}: {reason(error)}; each of them alone can be aligned") from error
-
-    return named
 
 
 class Aligner(nn.Module):
@@ -131,9 +105,9 @@ class Aligner(nn.Module):
         self._phonemizer: Phonemizer | None = None  # loaded with the first text
         self._boundaries = BoundaryCorrection(frontend.grid, shortest_pause_s, pause_fraction, refine)
 
-    # The two methods that follow call the stages of the drawing in README.md, in its order.
+    # The methods that follow call the stages of the drawing in README.md, in its order.
 
-    @_naming_the_utterance
+    @naming_the_utterance
     @torch.inference_mode()
     def align_batch(self, recordings: Sequence[Recording]) -> list[Alignment]:
         """Alignments of several recordings at once.
@@ -147,6 +121,15 @@ class Aligner(nn.Module):
         """
         if not recordings:
             return []
+        decoded, boundaries_s = self.boundaries(recordings)
+        spreads_s = boundary_spreads_s(
+            decoded.tokens, boundaries_s, self.posterior_spread_s(decoded), _held(recordings)
+        )
+        return self._alignments(recordings, decoded, boundaries_s, spreads_s)
+
+    @torch.inference_mode()
+    def boundaries(self, recordings: Sequence[Recording]) -> tuple[Decoded, NDArray[np.float64]]:
+        """As `align_batch`, up to the times in seconds around each token of each utterance."""
         audio, audio_lengths = self._padded(recordings)
         decoded, features = self._decode(recordings, audio, audio_lengths)
         tokens, frames = decoded.tokens, decoded.durations.boundaries_frames(decoded.tokens.lengths)
@@ -154,11 +137,11 @@ class Aligner(nn.Module):
         boundaries_s = self._boundaries.correct(
             tokens, frames, audio, audio_lengths, features.surplus, durations_s
         )
-        boundaries_s = hold(_held(recordings), tokens, boundaries_s)
-        evidence = utterance_evidence(
-            decoded.goodness, tokens, decoded.durations.joint, self.frontend.grid.hop_s
-        )
-        return self._alignments(recordings, tokens, boundaries_s, decoded.goodness, evidence)
+        return decoded, hold(_held(recordings), tokens, boundaries_s)
+
+    def posterior_spread_s(self, decoded: Decoded) -> NDArray[np.float64]:
+        """The standard deviation in seconds that the search gives each boundary, not calibrated."""
+        return decoded.durations.spread_frames() * self.frontend.grid.hop_s
 
     @torch.inference_mode()
     def decode(self, recordings: Sequence[Recording], edges: bool = True) -> Decoded:
@@ -362,16 +345,19 @@ class Aligner(nn.Module):
     def _alignments(
         self,
         recordings: Sequence[Recording],
-        tokens: PackedTokens,
+        decoded: Decoded,
         boundaries_s: NDArray[np.float64],
-        goodness: NDArray[np.float64],
-        evidence: NDArray[np.float64],
+        spreads_s: NDArray[np.float64],
     ) -> list[Alignment]:
         """The end of the drawing: goodness to confidence, and each utterance's alignment."""
-        scores = self.calibration.phone_scores(goodness)
+        tokens, hop_s = decoded.tokens, self.frontend.grid.hop_s
+        evidence = utterance_evidence(decoded.goodness, tokens, decoded.durations.joint, hop_s)
+        scores = self.calibration.phone_scores(decoded.goodness)
         utterance_scores = self.calibration.utterance_score(evidence).tolist()
         ends = np.cumsum(tokens.lengths)
-        own_boundaries_s = np.split(boundaries_s, np.cumsum(tokens.lengths + 1)[:-1])
+        own_boundaries_s, own_spreads_s = (
+            np.split(of_all, np.cumsum(tokens.lengths + 1)[:-1]) for of_all in (boundaries_s, spreads_s)
+        )
         alignments = [
             Alignment.from_boundaries(
                 recording.id,
@@ -391,7 +377,12 @@ class Aligner(nn.Module):
                 zip(recordings, tokens.unpack(self.vocabulary.symbols), ends.tolist(), strict=True)
             )
         ]
-        return [own.kept.noted(alignment) for own, alignment in zip(recordings, alignments, strict=True)]
+        return [
+            with_spreads(own.kept.noted(alignment), *its)
+            for own, alignment, *its in zip(
+                recordings, alignments, own_boundaries_s, own_spreads_s, strict=True
+            )
+        ]
 
 
 def _held(recordings: Sequence[Recording]) -> HeldBoundaries:
