@@ -19,6 +19,7 @@ from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrect
 from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import LOWEST_RATE_HZ, read_audio, resample
+from aligner.corpus.noise import without_noise
 from aligner.corpus.recording import Recording, checked_samples, padded_audio
 from aligner.devices import check_device
 from aligner.encoders import Encoder
@@ -236,9 +237,10 @@ class Aligner(nn.Module):
         else:
             (samples, rate_hz), id, path = checked_samples(audio, sample_rate_hz), "utterance", ""
         transcript = text if isinstance(text, Transcript) else self._read(id, text)
+        aligner_hz = self.frontend.sample_rate_hz
         return Recording(
             id=id,
-            audio=resample(samples, rate_hz, self.frontend.sample_rate_hz),
+            audio=without_noise(resample(samples, rate_hz, aligner_hz), aligner_hz),
             transcript=transcript,
             duration_s=len(samples) / rate_hz,
             text="" if isinstance(text, Transcript) else text,
