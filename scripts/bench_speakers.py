@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aligner import Aligner
-from aligner.align_corpus import batches
+from aligner.align_batches import batches
 from aligner.alignment import Alignment
 from aligner.commands.output import print_table, progress
 from aligner.corpus.prepared import (

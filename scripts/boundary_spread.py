@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligner import Aligner
-from aligner.align_corpus import batches
+from aligner.align_batches import batches
 from aligner.boundaries.spread import EVIDENCE, WEIGHTS, boundary_evidence
 from aligner.commands.output import print_table, progress
 from aligner.corpus.prepared import load_utterances
