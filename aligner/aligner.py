@@ -3,11 +3,10 @@
 N samples. How it is trained: `aligner.training`.
 """
 
-import functools
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,11 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aligner.alignment import Alignment
-from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrection, hold
+from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrection, boundary_spreads_s, hold
 from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import LOWEST_RATE_HZ, read_audio, resample
 from aligner.corpus.kept import Kept
+from aligner.corpus.noise import without_noise
 from aligner.corpus.recording import Recording, checked_samples, padded_audio
 from aligner.decoded import Decoded, marked
 from aligner.devices import check_device
@@ -31,6 +31,7 @@ from aligner.frontends import Frontend
 from aligner.frontends.packed import PackedFeatures
 from aligner.frontends.usable import usable_features
 from aligner.instantiate import UnknownSetting, instantiate
+from aligner.naming import naming_the_utterance
 from aligner.ragged import starts_of
 from aligner.search import (
     HeldBoundaries,
@@ -40,6 +41,7 @@ from aligner.search import (
     forced_alignment,
     spoken_likelihoods,
 )
+from aligner.spread import with_spreads
 from aligner.text.packed import PackedTexts
 from aligner.text.reading import REFERENCE, TextReading
 from aligner.text.transcript import GAP, Transcript
@@ -47,33 +49,6 @@ from aligner.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from aligner.text.phonemizer import Phonemizer
-
-Result = TypeVar("Result")
-
-
-def _naming_the_utterance(
-    method: "Callable[[Aligner, Sequence[Recording]], Result]",
-) -> "Callable[[Aligner, Sequence[Recording]], Result]":
-    """Make an error that names the utterance of whatever else an encoder of the user's own, or torch, raises.
-
-    Where a batch raises, the recordings are tried alone, to see which it is.
-    """
-
-    @functools.wraps(method)
-    def named(aligner: "Aligner", recordings: "Sequence[Recording]") -> Result:
-        try:
-            return method(aligner, recordings)
-        except AlignerError:
-            raise
-        except Exception as error:
-            if len(recordings) == 1:
-                raise AlignerError(f"{recordings[0].id}: {reason(error)}") from error
-            for recording in recordings:
-                named(aligner, [recording])
-            together = f"{recordings[0].id} and {len(recordings) - 1} others together"
-            raise AlignerError(f"{together}: {reason(error)}; each of them alone can be aligned") from error
-
-    return named
 
 
 class Aligner(nn.Module):
@@ -117,9 +92,9 @@ class Aligner(nn.Module):
         self._phonemizer: Phonemizer | None = None  # loaded with the first text
         self._boundaries = BoundaryCorrection(frontend.grid, shortest_pause_s, pause_fraction, refine)
 
-    # The two methods that follow call the stages of the drawing in README.md, in its order.
+    # The methods that follow call the stages of the drawing in README.md, in its order.
 
-    @_naming_the_utterance
+    @naming_the_utterance
     @torch.inference_mode()
     def align_batch(self, recordings: Sequence[Recording]) -> list[Alignment]:
         """Alignments of several recordings at once, with gaps marked where text and audio differ.
@@ -135,11 +110,17 @@ class Aligner(nn.Module):
         """
         if not recordings:
             return []
+        decoded, boundaries_s = self.boundaries(recordings)
+        spreads_s = boundary_spreads_s(
+            decoded.tokens, boundaries_s, self.posterior_spread_s(decoded), _held(recordings)
+        )
+        return self._alignments(recordings, decoded, boundaries_s, spreads_s)
+
+    @torch.inference_mode()
+    def boundaries(self, recordings: Sequence[Recording]) -> tuple[Decoded, NDArray[np.float64]]:
+        """As `align_batch`, up to the times in seconds around each token of each utterance."""
         audio, audio_lengths = self._padded(recordings)
         decoded, features, emissions, posteriors = self._decode(recordings, audio, audio_lengths)
-        evidence = utterance_evidence(
-            decoded.goodness, decoded.tokens, decoded.durations.joint, self.frontend.grid.hop_s
-        )
         if self.encoder.context_free:
             wanted = [b for b, r in enumerate(recordings) if r.transcript.fixed is None and r.kept == Kept()]
             decoded = decoded.with_gaps(self.encoder, emissions, features, posteriors, wanted)
@@ -148,8 +129,11 @@ class Aligner(nn.Module):
         boundaries_s = self._boundaries.correct(
             tokens, frames, audio, audio_lengths, features.surplus, durations_s
         )
-        boundaries_s = hold(_held(recordings), tokens, boundaries_s)
-        return self._alignments(recordings, decoded, boundaries_s, evidence)
+        return decoded, hold(_held(recordings), tokens, boundaries_s)
+
+    def posterior_spread_s(self, decoded: Decoded) -> NDArray[np.float64]:
+        """The standard deviation in seconds that the search gives each boundary, not calibrated."""
+        return decoded.durations.spread_frames() * self.frontend.grid.hop_s
 
     @torch.inference_mode()
     def decode(self, recordings: Sequence[Recording], edges: bool = True) -> Decoded:
@@ -182,7 +166,8 @@ class Aligner(nn.Module):
         goodness = goodness_of_pronunciation(
             posteriors, starts_of(features.n_frames), durations.joint, tokens
         )
-        return Decoded(tokens, durations, goodness), features, emissions, posteriors
+        evidence = utterance_evidence(goodness, tokens, durations.joint, self.frontend.grid.hop_s)
+        return Decoded(tokens, durations, goodness, evidence), features, emissions, posteriors
 
     def align(
         self,
@@ -245,9 +230,10 @@ class Aligner(nn.Module):
         else:
             (samples, rate_hz), id, path = checked_samples(audio, sample_rate_hz), "utterance", ""
         transcript = text if isinstance(text, Transcript) else self._read(id, text)
+        aligner_hz = self.frontend.sample_rate_hz
         return Recording(
             id=id,
-            audio=resample(samples, rate_hz, self.frontend.sample_rate_hz),
+            audio=without_noise(resample(samples, rate_hz, aligner_hz), aligner_hz),
             transcript=transcript,
             duration_s=len(samples) / rate_hz,
             text="" if isinstance(text, Transcript) else text,
@@ -356,14 +342,16 @@ class Aligner(nn.Module):
         recordings: Sequence[Recording],
         decoded: Decoded,
         boundaries_s: NDArray[np.float64],
-        evidence: NDArray[np.float64],
+        spreads_s: NDArray[np.float64],
     ) -> list[Alignment]:
         """The end of the drawing: goodness to confidence, and each utterance's alignment."""
         scores = self.calibration.phone_scores(decoded.goodness)
-        utterance_scores = self.calibration.utterance_score(evidence).tolist()
+        utterance_scores = self.calibration.utterance_score(decoded.evidence).tolist()
         lengths = decoded.tokens.lengths
         ends = np.cumsum(lengths).tolist()
-        own_boundaries_s = np.split(boundaries_s, np.cumsum(lengths + 1)[:-1])
+        own_boundaries_s, own_spreads_s = (
+            np.split(of_all, np.cumsum(lengths + 1)[:-1]) for of_all in (boundaries_s, spreads_s)
+        )
         tokens = decoded.tokens.unpack((*self.vocabulary.symbols, GAP))
         alignments = []
         for b, (recording, own, end) in enumerate(zip(recordings, tokens, ends, strict=True)):
@@ -385,7 +373,8 @@ class Aligner(nn.Module):
             )
             if gaps is not None:
                 alignment = marked(alignment, words, gaps)
-            alignments.append(recording.kept.noted(alignment))
+            alignment = recording.kept.noted(alignment)
+            alignments.append(with_spreads(alignment, own_boundaries_s[b], own_spreads_s[b]))
         return alignments
 
 

@@ -101,6 +101,7 @@ class Alignment:
         by_hand_s: The times that a person set, in order; the others are an aligner's. None: nobody said.
         wrong_words: Indices of the words that a person marked as wrong: they are not what is said.
         gaps: Where text and audio differ, in order; none in a consumer's own tokens, which are taken as said.
+        spreads_s: Times of boundaries, in order, each with how far it may be off (`aligner.spread`).
     """
 
     id: str
@@ -114,6 +115,7 @@ class Alignment:
     by_hand_s: tuple[float, ...] | None = None
     wrong_words: tuple[int, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    spreads_s: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def from_boundaries(
@@ -156,12 +158,9 @@ class Alignment:
         Raises:
             AlignerError: For lengths that differ, times out of order and words left without a token.
         """
-        if not len(symbols) == len(words) == len(boundaries_s) - 1 or (
-            scores is not None and len(scores) != len(symbols)
-        ):
-            raise AlignerError(
-                f"{id}: {len(symbols)} tokens with {len(boundaries_s)} boundaries (one more needed)"
-            )
+        scored = len(symbols) if scores is None else len(scores)
+        if not len(symbols) == len(words) == scored == len(boundaries_s) - 1:
+            raise AlignerError(f"{id}: {len(symbols)} tokens need {len(symbols) + 1} boundaries")
         edges = np.clip(np.asarray(boundaries_s, np.float64), 0.0, duration_s)
         edges[0], edges[-1] = 0.0, duration_s
         if not (np.diff(edges) >= 0).all():

@@ -5,6 +5,7 @@ B batch, N packed tokens, F packed frames, M states, V symbols.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +38,14 @@ class Decoded:
         tokens: With the pronunciations that were chosen.
         durations: The frames of each token.
         goodness: `[N]`, the goodness of pronunciation of each token.
+        evidence: `[B, 3]`, `utterance_evidence` of the whole texts.
         gaps: Where text and audio of an utterance differ, by its place in the batch.
     """
 
     tokens: PackedTokens
     durations: TokenDurations
     goodness: NDArray[np.float64]
+    evidence: NDArray[np.float64]
     gaps: Mapping[int, Gaps] = field(default_factory=dict)
 
     def with_gaps(
@@ -90,7 +93,7 @@ class Decoded:
         """This, with other tokens in the utterances that have gaps."""
         rows, before, after = list(gaps), self.tokens.lengths, tokens.lengths
 
-        def joined(old: NDArray, new: NDArray, one_more: int = 0) -> NDArray:
+        def joined(old: NDArray[Any], new: NDArray[Any], one_more: int = 0) -> NDArray[Any]:
             parts = np.split(old, np.cumsum(before + one_more)[:-1])
             for row, own in zip(rows, np.split(new, np.cumsum(after + one_more)[:-1]), strict=True):
                 parts[row] = own
@@ -98,7 +101,12 @@ class Decoded:
 
         lengths = before.copy()
         lengths[rows] = after
-        edges = zip(self.durations.edges, durations.edges, strict=True)
+
+        def all_joined(
+            old: Sequence[NDArray[np.float64]], new: Sequence[NDArray[np.float64]]
+        ) -> tuple[NDArray[np.float64], ...]:
+            return tuple(joined(*pair, one_more=1) for pair in zip(old, new, strict=True))
+
         return Decoded(
             PackedTokens(
                 self.tokens.ids,
@@ -109,9 +117,11 @@ class Decoded:
             ),
             TokenDurations(
                 joined(self.durations.joint, durations.joint),
-                tuple(joined(old, new, 1) for old, new in edges),
+                all_joined(self.durations.edges, durations.edges),
+                all_joined(self.durations.spreads, durations.spreads),
             ),
             joined(self.goodness, goodness),
+            self.evidence,
             gaps,
         )
 

@@ -91,6 +91,25 @@ def compare(alignment: Alignment, reference: Alignment) -> Comparison:
     return result
 
 
+def compared_times_s(alignment: Alignment, reference: Alignment) -> list[tuple[float, float]]:
+    """The times that `compare` compares, of words and phones: ours and the known one, each pair once.
+
+    Args:
+        alignment: What an aligner made.
+        reference: The times it is compared with.
+    """
+    counts = _counted_times(reference)
+    words = _match_words(alignment.words, reference.words)
+    times_s = [
+        edge
+        for own, known in ((alignment.words[i], reference.words[j]) for i, j in words)
+        for edge in ((own.start_s, known.start_s), (own.end_s, known.end_s))
+    ]
+    ours, theirs = _phones(alignment.tokens), _phones(reference.tokens)
+    times_s += _phone_times_s(ours, theirs, _paired_phones(ours, theirs, words))
+    return [(ours_s, known_s) for ours_s, known_s in dict.fromkeys(times_s) if counts(known_s)]
+
+
 def evaluate(alignments: Iterable[Alignment], references: AlignmentLookup) -> dict[str, Any]:
     """A summary of the boundary errors of many utterances.
 
@@ -223,10 +242,7 @@ def _compare_phones(
     ours, theirs = _phones(alignment.tokens), _phones(reference.tokens)
     if not ours or not theirs:
         return
-    if len(ours) == len(theirs):
-        pairs = [(i, i) for i in range(len(ours))]
-    else:
-        pairs = list(_phones_of_words(ours, theirs, words))
+    pairs = _paired_phones(ours, theirs, words)
     counts = _counted_times(reference)
     result.phones_ms = [
         _error_ms(our_s, their_s) for our_s, their_s in _phone_times_s(ours, theirs, pairs) if counts(their_s)
@@ -244,6 +260,14 @@ def _compare_phones(
 
 def _phones(tokens: tuple[Interval, ...]) -> list[Interval]:
     return [phone for phone in merge_phones(tokens) if not is_pause(phone.symbol)]
+
+
+def _paired_phones(
+    ours: list[Interval], theirs: list[Interval], words: list[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    if len(ours) == len(theirs):
+        return [(i, i) for i in range(len(ours))]
+    return list(_phones_of_words(ours, theirs, words))
 
 
 def _phones_of_words(

@@ -64,8 +64,8 @@ def plot_alignment(
 ) -> "Figure":
     """A picture of an alignment: words, log-mel, phones and scores over the time in seconds.
 
-    Of a recording of more than a minute it shows the first, and says so in its title. The figure belongs to
-    no window, so it can be made in any thread. Save it with `save_picture`, or give it to TensorBoard.
+    A band around a boundary is its spread. Of more than a minute it shows the first, as its title says. The
+    figure belongs to no window, so any thread can make it; `save_picture` saves it, TensorBoard takes it.
 
     Args:
         alignment: The utterance.
@@ -98,6 +98,8 @@ def plot_alignment(
     _draw_row(words, own_words, "words", fontsize=10)
     _draw_row(phones, own_tokens, "phones", fontsize=8)
     _draw_scores(scores, own_tokens)
+    for time_s, spread_s in alignment.spreads_s:
+        phones.axvspan(time_s - spread_s, time_s + spread_s, color="darkorange", alpha=0.3, linewidth=0)
     for interval in own_tokens:
         mel.axvline(interval.start_s, color="white", linewidth=0.6, alpha=0.7)
     if reference is not None:
@@ -385,10 +387,8 @@ def _draw_row(axes: "Axes", intervals: tuple[Interval, ...], name: str, fontsize
 def _draw_scores(axes: "Axes", tokens: tuple[Interval, ...]) -> None:
     scored = [(t.start_s, t.end_s - t.start_s, t.score) for t in tokens if t.score is not None]
     if scored:
-        starts_s, widths_s, heights = zip(*scored, strict=True)
-        axes.bar(
-            starts_s, heights, widths_s, align="edge", color="steelblue", edgecolor="white", linewidth=0.5
-        )
+        starts, widths, heights = zip(*scored, strict=True)
+        axes.bar(starts, heights, widths, align="edge", color="steelblue", edgecolor="white", linewidth=0.5)
     axes.set_ylim(0, 1)
     axes.set_ylabel("score", rotation=0, ha="right", va="center")
 

@@ -18,6 +18,7 @@ from aligner.aligner import Aligner
 from aligner.alignment import Alignment, Gap, Interval
 from aligner.confidence import too_long_phone
 from aligner.corpus.audio import resample
+from aligner.corpus.noise import without_noise
 from aligner.corpus.recording import Recording
 from aligner.errors import AlignerError
 from aligner.text.transcript import Transcript
@@ -105,7 +106,7 @@ def segment(
     """
     phonemize, own_rate_hz = aligner.phonemizer(), aligner.frontend.sample_rate_hz
     pieces = pieces_of(text, phonemize)
-    audio = resample(samples, rate_hz, own_rate_hz)
+    audio = without_noise(resample(samples, rate_hz, own_rate_hz), own_rate_hz)
     (whole,) = aligner.align_batch([Recording(id, audio, phonemize(text), len(samples) / rate_hz)])
     whole = with_unsaid(whole)
     found = cut_at_pauses(whole, pieces, limits)

@@ -196,7 +196,9 @@ def measure(aligner: Aligner, utterances: Sequence[Utterance]) -> Result:
     """Align the utterances and compare with their known times."""
     result = Result({}, [], {}, (0.0, "", ""))
     rate_hz = aligner.frontend.sample_rate_hz
-    for batch in batches(utterances):
+    by_id = {utterance.id: utterance for utterance in utterances}
+    for ids in batches({utterance.id: utterance.duration_s for utterance in utterances}):
+        batch = [by_id[id] for id in ids]
         alignments = aligner.align_batch([load_recording(utterance, rate_hz) for utterance in batch])
         for utterance, alignment in zip(batch, alignments, strict=True):
             assert utterance.reference is not None

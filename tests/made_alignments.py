@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from aligner.alignment import Alignment
 from aligner.formats import ExportSettings, export
+from aligner.spread import with_spreads
 
 RATE_HZ = 22050
 PHONES = ["AH0", "B", "EH1", "D", "spn", "Z", "NG", "OY2"]
@@ -45,19 +46,19 @@ def alignments(draw: st.DrawFn, symbols: Sequence[str] = PHONES, count: int = 1)
         edges = np.concatenate([[0], np.cumsum(lengths)]) / RATE_HZ
         texts = [f"w{index}" for index in range(len(words))]
         scores = [0.5] * len(names) if draw(st.booleans()) else None
-        made.append(
-            Alignment.from_boundaries(
-                f"LJ-{number}",
-                names,
-                owners,
-                texts,
-                edges,
-                edges[-1],
-                scores=scores,
-                text="what, was | said",
-                audio=f"/corpus/wavs/LJ-{number}.wav",
-            )  # fmt: skip
+        one = Alignment.from_boundaries(
+            f"LJ-{number}",
+            names,
+            owners,
+            texts,
+            edges,
+            edges[-1],
+            scores=scores,
+            text="what, was | said",
+            audio=f"/corpus/wavs/LJ-{number}.wav",
         )
+        sure = np.full(len(edges), 0.0123) if draw(st.booleans()) else None
+        made.append(one if sure is None else with_spreads(one, edges, sure))
     return made if count > 1 else made[0]
 
 

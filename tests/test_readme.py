@@ -126,7 +126,8 @@ def test_commands_are_those_of_the_program(path: Path, words: list[str]) -> None
 def test_inline_options_are_those_of_some_command(path: Path) -> None:
     """Options outside of blocks, in backquotes."""
     known = {option for command in COMMANDS for option in options(command)}
-    others = {"--teacher_dumpdir", "--batch-s", "--logdir", "--help"}  # ESPnet's, our scripts', TensorBoard's
+    scripts = {"--batch-s", "--fit", "--check", "--room-s", "--more", "--more-utterances", "--levels"}
+    others = scripts | {"--teacher_dumpdir", "--logdir", "--help", "--dict", "--cpu", "--speakers"}
     prose = _FENCE.sub("", text_of(path))
     quoted = re.findall(r"`([^`]+)`", prose) if path.suffix == ".md" else [prose]
     named = {option for code in quoted for option in re.findall(r"(?<!\S)--[a-z][\w.-]*", code)}

@@ -3,5 +3,13 @@
 from aligner.boundaries.by_hand import hold
 from aligner.boundaries.correction import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrection
 from aligner.boundaries.refine import BoundaryRefiner
+from aligner.boundaries.spread import boundary_spreads_s
 
-__all__ = ["PAUSE_FRACTION", "SHORTEST_PAUSE_S", "BoundaryCorrection", "BoundaryRefiner", "hold"]
+__all__ = [
+    "PAUSE_FRACTION",
+    "SHORTEST_PAUSE_S",
+    "BoundaryCorrection",
+    "BoundaryRefiner",
+    "boundary_spreads_s",
+    "hold",
+]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from aligner.corpus.audio import LOWEST_RATE_HZ
 from aligner.corpus.kept import Kept
+from aligner.corpus.noise import without_noise
 from aligner.corpus.prepared import Utterance, load_audio
 from aligner.corpus.read_ahead import available_processors
 from aligner.errors import AlignerError, reason
@@ -63,7 +64,7 @@ def load_recording(
     """
     return Recording(
         id=utterance.id,
-        audio=load_audio(utterance, sample_rate_hz),
+        audio=without_noise(load_audio(utterance, sample_rate_hz), sample_rate_hz),
         transcript=transcript or utterance.transcript,
         duration_s=utterance.duration_s,
         speaker=utterance.speaker,

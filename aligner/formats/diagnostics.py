@@ -9,6 +9,7 @@ import numpy as np
 
 from aligner.alignment import Alignment, Interval, is_pause
 from aligner.formats.writer import Writer
+from aligner.spread import probability_within
 
 _FILE = "alignment_analysis.csv"
 _LEAST = 1e-6  # a score of 0 has no logarithm
@@ -17,6 +18,7 @@ _COLUMNS = (
     *("file", "begin", "end", "speaker", "overall_log_likelihood", "speech_log_likelihood"),
     *("phone_duration_deviation", "snr"),
     *("score", "lowest_word", "lowest_word_score", "words", "phones", "pause_s", "longest_phone_s"),
+    *("mean_spread_s", "within_20_ms"),
 )
 
 
@@ -27,6 +29,8 @@ class Diagnostics(Writer):
     is from the mean of all of its name. An alignment has scores and no likelihoods, so
     `overall_log_likelihood` is the mean logarithm of the scores by time, and `speech_log_likelihood` that of
     what is no pause; both are higher where the alignment is better, as MFA's are. `snr` stays empty.
+    `mean_spread_s` is the mean spread of the boundaries but for the recording's ends, `within_20_ms` the part
+    of them that is probably within 20 ms (`aligner.spread`).
     """
 
     lists = (_FILE,)
@@ -57,6 +61,7 @@ class Diagnostics(Writer):
             len(spoken),
             round(sum((t.end_s - t.start_s for t in alignment.tokens if is_pause(t.symbol)), 0.0), 6),
             round(max(lengths_s, default=0.0), 6),
+            *_spreads(alignment),
         ]
         _line(row)  # what cannot be written is refused before it is counted
         phones = [self._numbers.setdefault(token.symbol, len(self._numbers)) for token in spoken]
@@ -73,6 +78,14 @@ class Diagnostics(Writer):
                 far = np.abs(lengths_s[known] - mean[own[known]]) / deviation[own[known]]
                 row[_COLUMNS.index("phone_duration_deviation")] = round(float(far.mean()), 4)
             self._list.write(_line(row))
+
+
+def _spreads(alignment: Alignment) -> tuple[float | None, float | None]:
+    """The mean spread in seconds, and the part of the boundaries that is probably within 20 ms."""
+    own = [spread_s for _, spread_s in alignment.spreads_s[1:-1]]
+    if not own:
+        return None, None
+    return round(float(np.mean(own)), 5), round(float(probability_within(own, 0.020).mean()), 4)
 
 
 def _mean_log_score(tokens: Iterable[Interval]) -> float | None:

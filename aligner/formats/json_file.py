@@ -15,12 +15,22 @@ from aligner.formats.writer import Writer
 def alignment_to_json(alignment: Alignment) -> dict[str, Any]:
     """An alignment as plain JSON types; `alignment_from_json` is the inverse.
 
-    Pauses that the aligner added among a consumer's own tokens stand in a list of their own, so that `tokens`
-    has one entry for each of the consumer's.
+    Beside a start or an end stands its spread (`aligner.spread`), if there are any. Pauses that the aligner
+    added among a consumer's own tokens stand in a list of their own, so that `tokens` has one entry for each
+    of the consumer's.
 
     Args:
         alignment: One utterance.
     """
+    spread_s = dict(alignment.spreads_s)
+
+    def times(interval: Interval) -> dict[str, Any]:
+        its = {"start_s": interval.start_s, "end_s": interval.end_s, "score": interval.score}
+        if spread_s:
+            its["start_spread_s"] = spread_s.get(interval.start_s)
+            its["end_spread_s"] = spread_s.get(interval.end_s)
+        return its
+
     data = {
         "id": alignment.id,
         "duration_s": alignment.duration_s,
@@ -28,18 +38,9 @@ def alignment_to_json(alignment: Alignment) -> dict[str, Any]:
         "score": alignment.score,
         "text": alignment.text,
         "audio": alignment.audio,
-        "words": [
-            {"text": w.symbol, "start_s": w.start_s, "end_s": w.end_s, "score": w.score}
-            for w in alignment.words
-        ],
-        "tokens": [
-            {"symbol": t.symbol, "start_s": t.start_s, "end_s": t.end_s, "score": t.score, "word": t.word}
-            for t in alignment.tokens
-            if not t.added
-        ],
-        "added_pauses": [
-            {"start_s": t.start_s, "end_s": t.end_s, "score": t.score} for t in alignment.tokens if t.added
-        ],
+        "words": [{"text": w.symbol, **times(w)} for w in alignment.words],
+        "tokens": [{"symbol": t.symbol, **times(t), "word": t.word} for t in alignment.tokens if not t.added],
+        "added_pauses": [times(t) for t in alignment.tokens if t.added],
     }
     return data | marks_to_json(alignment)
 
@@ -77,8 +78,20 @@ def alignment_from_json(data: dict[str, Any]) -> Alignment:
         score=data["score"],
         text=data["text"],
         audio=data["audio"],
+        spreads_s=_spreads_from_json([*data["tokens"], *data.get("added_pauses", ())]),
         **marks_from_json(data, words),
     )
+
+
+def _spreads_from_json(tokens: Sequence[Mapping[str, Any]]) -> tuple[tuple[float, float], ...]:
+    """Those that `alignment_to_json` put beside the times of tokens; none where it put none."""
+    found = {
+        float(token[f"{edge}_s"]): float(token[f"{edge}_spread_s"])
+        for token in tokens
+        for edge in ("start", "end")
+        if token.get(f"{edge}_spread_s") is not None
+    }
+    return tuple(sorted(found.items()))
 
 
 def marks_to_json(alignment: Alignment) -> dict[str, Any]:

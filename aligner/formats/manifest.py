@@ -1,9 +1,9 @@
 """Lhotse cut manifests, one line an utterance: this program's own format on disk.
 
 Times of words and phones stand in `supervision.alignment["word"]` and `["phone"]` with their scores, those of
-pauses that were added among a consumer's own tokens in `["added_pause"]`. lhotse has no place for the
-utterance's score, for the word that each phone belongs to, for gaps and for what a person corrected: these
-stand in `supervision.custom`.
+pauses that were added among a consumer's own tokens in `["added_pause"]`. lhotse has no place for an
+utterance's score, spreads, gaps, the word of each phone and what a person corrected: `supervision.custom` has
+them.
 """
 
 import gzip
@@ -31,6 +31,7 @@ from aligner.formats.tiers import (
     without_rounding_gaps,
 )
 from aligner.formats.writer import Writer
+from aligner.spread import spread_column, spreads_of_column
 
 if TYPE_CHECKING:
     from lhotse.cut import Cut
@@ -301,11 +302,11 @@ def _cut_data(alignment: Alignment, cut: Mapping[str, Any]) -> dict[str, Any]:
     if len(own) < len(alignment.tokens):
         times["added_pause"] = _items([token for token in alignment.tokens if token.added])
     custom: dict[str, Any] = {"token_words": [token.word for token in own]}
-    if alignment.score is not None:
-        custom["score"] = alignment.score
+    custom |= {"score": alignment.score} if alignment.score is not None else {}
     if alignment.audio and recording is None:
         custom["audio"] = alignment.audio
     custom |= marks_to_json(alignment)
+    custom |= {"spreads_s": spread_column(alignment)} if alignment.spreads_s else {}
     words = " ".join(word.symbol for word in alignment.words)
     channel = cut.get("channel", 0)
     supervision = {
@@ -370,6 +371,7 @@ def from_cut_data(data: dict[str, Any]) -> Alignment | None:
         score=custom.get("score"),
         text=supervision.get("text") or "",
         audio=audio if isinstance(audio, str) else "",
+        spreads_s=spreads_of_column(custom.get("spreads_s"), tokens),
         **marks_from_json(custom, words),
     )
 

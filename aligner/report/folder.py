@@ -195,6 +195,7 @@ def _utterance(
             **_tiers(alignment),
             "by_hand": [round(time_s, _TIME_DIGITS) for time_s in alignment.by_hand_s or ()],
             "wrong": list(alignment.wrong_words),
+            "spreads": [(round(time_s, _TIME_DIGITS), spread_s) for time_s, spread_s in alignment.spreads_s],
         },
         "duration_s": alignment.duration_s,
         "reference": _found(overview.reference, alignment.id),

@@ -13,7 +13,7 @@ from aligner.encoders.base import Emissions, Encoder, PackedStates
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices, edges_of, inside, rows_of, starts_of
-from aligner.search.posteriors import mean_edges
+from aligner.search.posteriors import posterior_edges
 from aligner.search.viterbi import StatePaths, best_paths
 from aligner.text.packed import PackedTokens
 
@@ -29,10 +29,13 @@ class TokenDurations:
         joint: `[N]`, by the joint path.
         edges: `[N + B]` each, the boundaries around each utterance's tokens in frames: by the joint emissions
             and, where there are several feature streams, by each of these. Empty if they were not wanted.
+        spreads: `[N + B]` each, how far each of these may be off by the same emissions: the standard
+            deviation over all paths, in frames.
     """
 
     joint: Indices
     edges: tuple[NDArray[np.float64], ...]
+    spreads: tuple[NDArray[np.float64], ...] = ()
 
     def joined(self, n_tokens: Indices, n_frames: Indices, lengths: Indices) -> "TokenDurations":
         """Of utterances that were searched in parts (`HeldBoundaries.cut`), as if of whole ones.
@@ -49,7 +52,9 @@ class TokenDurations:
         kept = np.ones(int((n_tokens + 1).sum()), bool)
         kept[(np.cumsum(n_tokens + 1) - 1)[~last]] = False  # there the next part begins
         return TokenDurations(
-            self.joint, tuple((own + start.repeat(n_tokens + 1))[kept] for own in self.edges)
+            self.joint,
+            tuple((own + start.repeat(n_tokens + 1))[kept] for own in self.edges),
+            tuple(own[kept] for own in self.spreads),
         )
 
     def boundaries_frames(self, lengths: Indices) -> NDArray[np.float64]:
@@ -67,6 +72,12 @@ class TokenDurations:
         shift = rows_of(lengths + 1) * (1 + joint.max(initial=0))
         votes = [np.where(abs(own - joint) <= _LOST_FRAMES, own, joint) + shift for own in streams]
         return np.mean([joint, *(np.maximum.accumulate(vote) - shift for vote in votes)], axis=0)
+
+    def spread_frames(self) -> NDArray[np.float64]:
+        """The standard deviation of each boundary by the mean of all posteriors, `[N + B]`: it is large, too,
+        where these disagree.
+        """
+        return np.sqrt(np.mean(np.square(self.spreads), axis=0) + np.var(self.edges, axis=0))
 
 
 def forced_alignment(
@@ -95,11 +106,14 @@ def forced_alignment(
     (joint,) = token_durations(align_states(emissions.joint[None], features, states), states)
     if not edges:
         return TokenDurations(joint, ())
-    if len(emissions.streams) == 1:
-        return TokenDurations(joint, (edges_of(joint, tokens.lengths).astype(np.float64),))
     spoken = states.without((joint == 0)[states.token])
+    if len(emissions.streams) == 1:
+        found = posterior_edges((emissions.joint,), features, spoken, tokens.lengths)
+        best = edges_of(joint, tokens.lengths).astype(np.float64)
+        return TokenDurations(joint, (best,), (found.spread[0],))
     every = (emissions.joint, *emissions.streams)
-    return TokenDurations(joint, mean_edges(every, features, spoken, tokens.lengths))
+    found = posterior_edges(every, features, spoken, tokens.lengths)
+    return TokenDurations(joint, tuple(found.mean), tuple(found.spread))
 
 
 def states_of(encoder: Encoder, features: PackedFeatures, tokens: PackedTokens) -> PackedStates:

@@ -7,6 +7,7 @@ B utterances, N tokens, F packed frames, M states.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,10 +23,23 @@ from aligner.ragged import Indices, inside, on_device, padded, rows_of, starts_o
 _SCALE = 0.1
 
 
-def mean_edges(
+@dataclass(frozen=True)
+class PosteriorEdges:
+    """The boundaries around the tokens of B utterances over all paths, by each of R emissions, in frames.
+
+    Args:
+        mean: `[R, N + B]`, the mean of each.
+        spread: `[R, N + B]`, the standard deviation of each.
+    """
+
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+def posterior_edges(
     emissions: Sequence[Tensor], features: PackedFeatures, states: PackedStates, lengths: Indices
-) -> tuple[NDArray[np.float64], ...]:
-    """The mean boundaries around each utterance's tokens in its frames, `[N + B]`, by each of R emissions.
+) -> PosteriorEdges:
+    """Mean and spread of the boundaries around each utterance's tokens, by each of R emissions.
 
     Args:
         emissions: `[F, M]` each.
@@ -36,20 +50,27 @@ def mean_edges(
     """
     # An item has one thread of the CPU, so all go together there; on a GPU, one after the other holds less.
     at_once = len(emissions) if emissions[0].device.type == "cpu" else 1
-    of_state = np.concatenate(
-        [_ends(emissions[i : i + at_once], features, states) for i in range(0, len(emissions), at_once)]
-    )
+    parts = [_ends(emissions[i : i + at_once], features, states) for i in range(0, len(emissions), at_once)]
     last = np.flatnonzero(np.diff(states.token, append=-1))
-    # Each utterance after the one before, so that one running maximum reaches tokens that are not there.
-    shift = rows_of(lengths) * (1.0 + float(features.n_frames.max(initial=0)))
-    ends = np.tile(shift, (len(emissions), 1))
-    ends[:, states.token[last]] += of_state[:, last]
-    ends = np.maximum.accumulate(ends, 1) - shift
-    return tuple(np.insert(ends, starts_of(lengths), 0.0, axis=1))
+    end = states.token[last] + rows_of(lengths)[states.token[last]] + 1
+    # A boundary is that of the last token that is there, or the start of its utterance.
+    first = starts_of(lengths + 1)
+    known = np.zeros(int((lengths + 1).sum()), np.int64)
+    known[first], known[end] = first, end
+    known = np.maximum.accumulate(known)
+
+    def around(of_state: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        edges = np.zeros((len(emissions), len(known)))
+        edges[:, end] = np.concatenate(of_state)[:, last]
+        return edges[:, known]
+
+    return PosteriorEdges(around([mean for mean, _ in parts]), around([spread for _, spread in parts]))
 
 
-def _ends(emissions: Sequence[Tensor], features: PackedFeatures, states: PackedStates) -> NDArray[np.float64]:
-    """The mean ends of the states `[R, states]`."""
+def _ends(
+    emissions: Sequence[Tensor], features: PackedFeatures, states: PackedStates
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and spread of the ends of the states, `[R, states]` each."""
     n_items, device = len(emissions), emissions[0].device
     n_frames = np.tile(features.n_frames, n_items)
     sequences = padded(states.states, states.lengths)
@@ -62,4 +83,8 @@ def _ends(emissions: Sequence[Tensor], features: PackedFeatures, states: PackedS
         most_frames=int(features.n_frames.max(initial=1)),
         scale=_SCALE,
     )
-    return moments.mean.cpu().numpy().reshape(n_items, *sequences.shape)[:, inside(states.lengths)]
+    mean, spread = (
+        own.cpu().numpy().reshape(n_items, *sequences.shape)[:, inside(states.lengths)]
+        for own in (moments.mean, moments.spread)
+    )
+    return mean, spread

@@ -2,23 +2,28 @@
 
 Positives are utterances with their own text. Negatives are utterances with another's text, with a word
 removed and with a word added; a text that cannot be changed (of the user's own tokens, or of one word) is
-none.
+none. Every second utterance is heard in another voice: scores of speakers who are not in the corpus would be
+far too low else.
 """
 
 import contextlib
+import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from aligner.aligner import Aligner, Decoded
-from aligner.confidence import utterance_evidence
+from aligner.aligner import Aligner
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.read_ahead import read_ahead
 from aligner.corpus.recording import Recording, load_recording
+from aligner.decoded import Decoded
 from aligner.errors import AlignerError
 from aligner.text.transcript import Transcript
 from aligner.training.batches import batches_in_order
+from aligner.training.voice_perturbation import Perturbation
 
 _UTTERANCES = 100  # enough for a few coefficients, and a matter of seconds
 _MOST_S = 1800.0  # and of long ones fewer
@@ -38,13 +43,14 @@ def calibrate(aligner: Aligner, utterances: Sequence[Utterance], seed: int) -> N
     """
     generator = np.random.default_rng(seed)
     own = _sample(utterances, generator)
+    heard = _Heard(own[::2], aligner.frontend.grid.sample_rate_hz)
     texts = [utterance.transcript for utterance in own]
     others = texts[1:] + texts[:1]
-    right_phones, right = _evidence(aligner, own, texts)
-    swapped_phones, swapped = _evidence(aligner, *_changed(own, others))
+    right_phones, right = _evidence(aligner, heard, own, texts)
+    swapped_phones, swapped = _evidence(aligner, heard, *_changed(own, others))
     shorter = [without_a_word(text, generator) for text in texts]
     longer = [with_a_word(text, other, generator) for text, other in zip(texts, others, strict=True)]
-    altered = [_evidence(aligner, *_changed(own, changed))[1] for changed in (shorter, longer)]
+    altered = [_evidence(aligner, heard, *_changed(own, changed))[1] for changed in (shorter, longer)]
     if len(right) and len(swapped):
         aligner.calibration.fit(
             right_phones=right_phones,
@@ -95,13 +101,39 @@ def _phones(text: Transcript) -> object:
     return text.fixed.symbols if text.fixed is not None else [word.variants for word in text.words]
 
 
-def _evidence(aligner: Aligner, utterances: Sequence[Utterance], texts: Sequence[Transcript]) -> Evidence:
+class _Heard:
+    """Recordings of the sample, some of them in another voice, which is made once.
+
+    Args:
+        in_another_voice: These.
+        sample_rate_hz: Wanted.
+    """
+
+    def __init__(self, in_another_voice: Sequence[Utterance], sample_rate_hz: int) -> None:
+        self._voices: dict[str, torch.Tensor | None] = {own.id: None for own in in_another_voice}
+        self._rate_hz = sample_rate_hz
+
+    def load(self, utterance: Utterance, text: Transcript) -> Recording:
+        """The recording with a text; loaded by several threads, each utterance by one."""
+        recording = load_recording(utterance, self._rate_hz, text)
+        if utterance.id not in self._voices:
+            return recording
+        voice = self._voices[utterance.id]
+        if voice is None:
+            draw = torch.Generator().manual_seed(zlib.crc32(utterance.id.encode()))
+            voice = self._voices[utterance.id] = Perturbation()(recording.audio, self._rate_hz, draw)
+        return replace(recording, audio=voice)
+
+
+def _evidence(
+    aligner: Aligner, heard: _Heard, utterances: Sequence[Utterance], texts: Sequence[Transcript]
+) -> Evidence:
     """Of the utterances whose text is not too long for them."""
     grid = aligner.frontend.grid
 
     def load(pair: tuple[Utterance, Transcript]) -> Recording | None:
         with contextlib.suppress(AlignerError):  # lost since it was trained on
-            recording = load_recording(pair[0], grid.sample_rate_hz, pair[1])
+            recording = heard.load(*pair)
             if pair[1].min_tokens() <= grid.frame_count(len(recording.audio)):
                 return recording
         return None
@@ -113,8 +145,7 @@ def _evidence(aligner: Aligner, utterances: Sequence[Utterance], texts: Sequence
     for _, loaded in read_ahead(batches, load):
         for found in _decoded(aligner, [recording for recording in loaded if recording is not None]):
             phones.append(found.goodness[found.tokens.is_phone])
-            own = utterance_evidence(found.goodness, found.tokens, found.durations.joint, grid.hop_s)
-            evidence.append(own)
+            evidence.append(found.evidence)
     return np.concatenate(phones), np.concatenate(evidence)
 
 

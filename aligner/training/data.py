@@ -15,6 +15,7 @@ import lightning
 import torch
 from torch import Tensor
 
+from aligner.corpus.noise import without_noise
 from aligner.corpus.prepared import (
     CorpusInfo,
     Utterance,
@@ -372,6 +373,7 @@ class Batches:
             data.text_of(id)
             if self._features is not None and id in self._features:
                 return Loaded(features=self._features.read(id))
-            return Loaded(audio=load_audio(data.by_id[id], data.sample_rate_hz))
+            audio = load_audio(data.by_id[id], data.sample_rate_hz)
+            return Loaded(audio=without_noise(audio, data.sample_rate_hz))
         except (AlignerError, OSError) as error:  # OSError: of features on disk
             return Loaded(refused=reason(error).removeprefix(f"{id}: "))

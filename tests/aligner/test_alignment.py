@@ -245,7 +245,7 @@ def test_from_boundaries_drops_unspoken_pauses_and_spans_words() -> None:
 
 
 def test_from_boundaries_refuses_what_makes_no_alignment() -> None:
-    with pytest.raises(AlignerError, match="one more needed"):
+    with pytest.raises(AlignerError, match="1 tokens need 2 boundaries"):
         Alignment.from_boundaries("u", ["a"], [0], ["a"], [0, 0.5, 1], 1.0)
     with pytest.raises(AlignerError, match="not in order"):
         Alignment.from_boundaries("u", ["a", "b", "c"], [0, 0, 0], ["a"], [0, 0.6, 0.5, 1], 1.0)

@@ -1,6 +1,7 @@
 """Pictures of alignments and of features."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +162,17 @@ def test_other_kinds_of_pictures_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(AlignerError, match="pictures are png, svg, pdf"):
         save_picture(plot_durations(alignment(), {}, "u"), tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+def test_bands_around_boundaries_are_their_spreads() -> None:
+    spreads_s = ((0.0, 0.0), (0.2, 0.01), (0.3, 0.004), (0.5, 0.02), (0.6, 0.0))
+    audio = np.zeros(int(0.6 * RATE_HZ), np.float32)
+    pictures = [
+        plot_alignment(own, audio, RATE_HZ)
+        for own in (alignment(), replace(alignment(), spreads_s=spreads_s))
+    ]
+    without, found = (figure.axes[2].patches for figure in pictures)
+    bands = [(band.get_x(), band.get_width()) for band in found[len(without) :]]
+    assert bands == [
+        (pytest.approx(time_s - spread_s), pytest.approx(2 * spread_s)) for time_s, spread_s in spreads_s
+    ]

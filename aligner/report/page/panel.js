@@ -176,10 +176,16 @@ Report.parts.push(() => {
     hear();
   }
 
+  // Half of such boundaries are off by less; nobody says it of a reference or of what a person moved.
+  function within(time) {
+    const found = selected.tier.model && content.alignment.spreads.find(([at]) => at === time);
+    return found && found[1] > 0 ? ` (±${Math.round(1000 * found[1])} ms)` : "";
+  }
+
   function describe() {
     const [symbol, start, end, score] = selected.tier.intervals[selected.index];
     const sure = score === null || score === undefined ? "" : ` · score ${score.toFixed(2)}`;
-    part("selected").textContent = `${selected.tier.name}: ${symbol} · ${start.toFixed(3)}–${end.toFixed(3)} s · ${Math.round(1000 * (end - start))} ms${sure}`;
+    part("selected").textContent = `${selected.tier.name}: ${symbol} · ${start.toFixed(3)}${within(start)}–${end.toFixed(3)}${within(end)} s · ${Math.round(1000 * (end - start))} ms${sure}`;
     const own = word();
     part("wrong").disabled = own < 0;
     part("wrong").setAttribute("aria-pressed", String(own >= 0 && state.wrong.includes(own)));

@@ -10,6 +10,7 @@ from made_alignments import example
 
 from aligner.alignment import Alignment
 from aligner.formats import export
+from aligner.spread import probability_within
 
 MFA = [
     *("file", "begin", "end", "speaker", "overall_log_likelihood", "speech_log_likelihood"),
@@ -60,3 +61,13 @@ def test_what_is_not_known_is_empty(tmp_path: Path) -> None:
     for row in (first, second):
         assert row["overall_log_likelihood"] == row["phone_duration_deviation"] == row["score"] == ""
     assert (second["words"], second["lowest_word"]) == ("1", "word0")
+
+
+def test_spreads_of_the_boundaries_inside_a_recording(tmp_path: Path) -> None:
+    one = timed("one", 0.1, 0.1, 0.2)
+    known = replace(one, spreads_s=((0.0, 0.0), (0.1, 0.02), (0.2, 0.01), (0.4, 0.0)))
+    first, second = rows([one, replace(known, id="two")], tmp_path)
+    assert (first["mean_spread_s"], first["within_20_ms"]) == ("", "")
+    assert float(second["mean_spread_s"]) == pytest.approx(0.015)
+    expected = (0.5 + float(probability_within(0.01, 0.02))) / 2
+    assert float(second["within_20_ms"]) == pytest.approx(expected, abs=1e-4)

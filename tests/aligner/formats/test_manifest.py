@@ -3,6 +3,7 @@
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_alignments import (
     RATE_HZ,
@@ -20,6 +21,8 @@ from aligner.formats import (
     to_cut,
     write_alignments,
 )
+from aligner.formats.json_file import alignment_from_json, alignment_to_json
+from aligner.spread import spread_column, with_spreads
 
 
 def test_the_manifest_is_lhotses_own(tmp_path: Path) -> None:
@@ -128,3 +131,28 @@ def test_an_interrupted_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
 def test_one_id_is_aligned_once(tmp_path: Path) -> None:
     with pytest.raises(AlignerError, match="u: aligned twice"):
         write_alignments(tmp_path / "a.jsonl.gz", [example(id="u"), example(id="u")])
+
+
+def test_spreads_stand_beside_the_times_of_the_manifest_and_of_json() -> None:
+    one = example()
+    edges_s = np.array([t.start_s for t in one.tokens] + [one.duration_s])
+    sure = np.linspace(0.001, 0.05, len(edges_s)).round(4)
+    known = with_spreads(one, edges_s, sure)
+    cut = to_cut(known)
+    assert cut.supervisions[0].custom["spreads_s"] == sure.tolist()
+    data = alignment_to_json(known)
+    assert [t["start_spread_s"] for t in data["tokens"]] == sure[:-1].tolist()
+    assert [t["end_spread_s"] for t in data["tokens"]] == sure[1:].tolist()
+    word, first = data["words"][0], data["tokens"][1]
+    assert (word["start_s"], word["start_spread_s"]) == (first["start_s"], first["start_spread_s"])
+    assert alignment_from_json(data).spreads_s == known.spreads_s
+    assert "start_spread_s" not in alignment_to_json(one)["words"][0]
+
+
+def test_the_manifest_gives_spreads_back(tmp_path: Path) -> None:
+    one = example()
+    edges_s = np.array([t.start_s for t in one.tokens] + [one.duration_s])
+    known = with_spreads(one, edges_s, np.full(len(edges_s), 0.0123))
+    write_alignments(tmp_path / "a.jsonl.gz", [known])
+    (back,) = read_alignments(tmp_path / "a.jsonl.gz")
+    assert spread_column(back) == [0.0123] * len(edges_s)

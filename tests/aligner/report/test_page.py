@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from opened_page import Opened
 
 from aligner.alignment import Alignment, Interval
 from aligner.cli import main
-from aligner.formats import write_alignments
+from aligner.formats import read_alignments, write_alignments
+from aligner.spread import with_spreads
 
 Open = Callable[..., Opened]
 _OPENS_WITHIN_S = 2.0
@@ -324,3 +326,24 @@ def test_axe_finds_nothing_serious(open_page: Open, tiny_report: Path, scheme: s
     assert not checked_by_axe(opened.page)
     opened.page.click("#show-help")
     assert not checked_by_axe(opened.page)
+
+
+def test_a_boundary_shows_how_far_it_may_be_off(
+    open_page: Open, tiny_corpus: Path, tiny_alignments: Path, tmp_path: Path
+) -> None:
+    """The recording's ends are certain and show nothing."""
+    known = []
+    for one in read_alignments(tiny_alignments):
+        edges_s = np.array([*(token.start_s for token in one.tokens), one.duration_s])
+        spreads_s = np.full(len(edges_s), 0.012)
+        spreads_s[[0, -1]] = 0.0
+        known.append(with_spreads(one, edges_s, spreads_s))
+    write_alignments(tmp_path / "alignments.jsonl.gz", known)
+    arguments = ["--audio", str(tiny_corpus), "--out", str(tmp_path / "report")]
+    assert main(["report", str(tmp_path / "alignments.jsonl.gz"), *arguments]) == 0
+    opened = open_page(tmp_path / "report")
+    opened.ready("u00")
+    opened.box("phones", 1).click()
+    assert opened.page.locator("#selected").text_content().count("(±12 ms)") == 2
+    opened.box("phones", 0).click()
+    assert opened.page.locator("#selected").text_content().count("(±12 ms)") == 1

@@ -164,3 +164,38 @@ def test_durations_of_parts_are_joined_to_those_of_utterances() -> None:
     cut = TokenDurations(joint, (edges_of(joint, parts).astype(np.float64),))
     (found,) = cut.joined(parts, n_frames, whole).edges
     assert found.tolist() == edges_of(joint, whole).tolist()
+
+
+def test_spreads_of_parts_are_joined_to_those_of_utterances() -> None:
+    edges = np.array([0.0, 2, 0, 3, 0, 4.0])  # of three parts with a token each, two of one utterance
+    spreads = np.array([0.0, 1.5, 0, 2.5, 0, 3.5])
+    found = TokenDurations(np.array([2, 3, 4]), (edges,), (spreads,)).joined(
+        np.array([1, 1, 1]), np.array([2, 3, 4]), np.array([2, 1])
+    )
+    assert found.edges[0].tolist() == [0, 2, 5, 0, 4]
+    assert found.spreads[0].tolist() == [0, 0, 2.5, 0, 3.5]
+
+
+def test_the_spread_of_a_mixture_of_posteriors_is_wide_where_they_disagree() -> None:
+    frames = TokenDurations(
+        np.array([4, 4]),
+        (np.array([0.0, 3.0, 8.0]), np.array([0.0, 5.0, 8.0])),
+        (np.array([0.0, 1.0, 0.0]), np.array([0.0, 2.0, 0.0])),
+    )
+    assert frames.spread_frames() == pytest.approx([0, np.sqrt((1 + 4) / 2 + 1), 0])
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+def test_a_boundary_is_surer_where_the_sounds_differ_more(streams: int) -> None:
+    clear, blurred = 300 * emissions_of(VOCABULARY, "aabb"), 3 * emissions_of(VOCABULARY, "aabb")
+    tokens = tokens_of(VOCABULARY, transcript_of("ab"))
+    spreads = [
+        forced_alignment(
+            StubEncoder(), Emissions(torch.stack([own] * streams)), features_of(4), tokens
+        ).spread_frames()
+        for own in (clear, blurred)
+    ]
+    # Pauses that are not there end where the token before them does: as surely as that.
+    assert spreads[0] == pytest.approx([0, 0, 0, 0, 0], abs=1e-3)
+    assert spreads[1][2] > 0.3
+    assert spreads[1][[0, 1, 3, 4]] == pytest.approx([0, 0, 0, 0])

@@ -11,11 +11,12 @@ import pytest
 import torch
 from stub_encoder import transcript_of
 
-from aligner.aligner import Aligner, Decoded
+from aligner.aligner import Aligner
 from aligner.alignment import FrameGrid
-from aligner.confidence import Calibration
+from aligner.confidence import Calibration, utterance_evidence
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.recording import Recording
+from aligner.decoded import Decoded
 from aligner.search import TokenDurations
 from aligner.text.packed import PackedTexts
 from aligner.text.transcript import Tokens, Transcript
@@ -93,7 +94,9 @@ class StubAligner:
             for row, own in zip(tokens.unpack(self.vocabulary.symbols), known, strict=True)
             for symbol in row.symbols
         ]
-        return Decoded(tokens, TokenDurations(np.full(len(tokens), 5), ()), np.array(goodness))
+        durations = np.full(len(tokens), 5)
+        evidence = utterance_evidence(np.array(goodness), tokens, durations, self.frontend.grid.hop_s)
+        return Decoded(tokens, TokenDurations(durations, ()), np.array(goodness), evidence)
 
 
 def calibrated(
@@ -102,10 +105,12 @@ def calibrated(
     n_samples: int = 16000,
     seed: int = 0,
     duration_s: float = 1.0,
+    audio: torch.Tensor | None = None,
 ) -> StubAligner:
     def load(utterance: Utterance, sample_rate_hz: int, transcript: Transcript | None = None) -> Recording:
         text = transcript or utterance.transcript
-        return Recording(utterance.id, torch.zeros(n_samples), text, n_samples / sample_rate_hz)
+        sound = torch.zeros(n_samples) if audio is None else audio
+        return Recording(utterance.id, sound, text, len(sound) / sample_rate_hz)
 
     monkeypatch.setattr(calibration, "load_recording", load)
     aligner = StubAligner(said)
@@ -192,3 +197,24 @@ def test_of_chapters_a_few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({id for id, _ in chapters.shown}) == 3
     assert len({id for id, _ in calibrated(monkeypatch, said, duration_s=5000.0).shown}) == 2
     assert len({id for id, _ in calibrated(monkeypatch, said).shown}) == 9
+
+
+def test_every_second_recording_is_heard_in_another_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same voice with each of its texts."""
+    heard: dict[str, list[torch.Tensor]] = {}
+    decode = StubAligner.decode
+
+    def listen(self: StubAligner, recordings: Sequence[Recording], edges: bool) -> Decoded:
+        for recording in recordings:
+            heard.setdefault(recording.id, []).append(recording.audio)
+        return decode(self, recordings, edges)
+
+    monkeypatch.setattr(StubAligner, "decode", listen)
+    said = {f"u{i}": transcript_of(*texts) for i, texts in enumerate(("ab", "cd", "ef", "gh"))}
+    tone = torch.sin(torch.arange(16000) * 2 * torch.pi * 150 / 16000)
+    calibrated(monkeypatch, said, audio=tone)
+    own = {id: torch.equal(sounds[0], tone) for id, sounds in heard.items()}
+    assert sorted(own.values()) == [False, False, True, True]
+    for sounds in heard.values():
+        assert len(sounds) == 4
+        assert all(torch.equal(sound, sounds[0]) for sound in sounds)
