@@ -49,7 +49,7 @@ class Features:
     def save(self, path: Path) -> None:
         """Write one compressed file."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
-        np.savez_compressed(path, allow_pickle=False, **arrays)
+        np.savez_compressed(path, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> "Features":

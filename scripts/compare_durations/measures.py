@@ -134,7 +134,7 @@ def run(args: argparse.Namespace) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     results = measure(Features.load(args.features), args.runs, args.samples)
     packed = {f"{voice}/{kind}": values for voice, its in results.items() for kind, values in its.items()}
-    np.savez_compressed(args.out, allow_pickle=False, **packed)
+    np.savez_compressed(args.out, **packed)
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

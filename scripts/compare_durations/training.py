@@ -165,7 +165,7 @@ def train_one(args: argparse.Namespace) -> None:
         "steps": np.array(trainer.steps),
         "seconds": np.array(seconds),
     }
-    np.savez_compressed(args.out / f"{name}.npz", allow_pickle=False, **results)
+    np.savez_compressed(args.out / f"{name}.npz", **results)
     last = ", ".join(
         f"{loss} {value:.3f}" for loss, value in zip(LOSSES, results["losses"].mean(0), strict=True)
     )
