@@ -1,10 +1,12 @@
 """What a wheel holds, and that the tested set of versions covers what the project asks for."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from email import message_from_string
 from pathlib import Path
 
 import pytest
@@ -16,13 +18,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 @pytest.fixture(scope="module")
-def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Names of the files in a wheel, built from a copy: setuptools would leave `build/` in the checkout."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """A wheel, built from a copy: setuptools would leave `build/` in the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     ignore = shutil.ignore_patterns("__pycache__")
     for name in ("mas", "aligner", "configs"):
         shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignore)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     command = [
         sys.executable,
@@ -38,17 +40,35 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    (wheel,) = (folder / "out").glob("*.whl")
-    return set(zipfile.ZipFile(wheel).namelist())
+    (path,) = (folder / "out").glob("*.whl")
+    return zipfile.ZipFile(path)
 
 
-def test_the_wheel_holds_all_code_and_data(wheel_names: set[str]) -> None:
+def test_the_package_page_has_all_of_the_readme_but_what_leads_into_the_repository(
+    wheel: zipfile.ZipFile,
+) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    page = message_from_string(wheel.read(name).decode("utf-8"))
+    assert page["Description-Content-Type"] == "text/markdown"
+    text = page.get_payload()
+    assert isinstance(text, str)
+    targets = re.findall(r"\]\(([^)]*)\)", text)
+    assert all(target.startswith("https://") for target in targets)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme.count("](https://") == len(targets)
+    lost = set(re.findall(r"\w+", re.sub(r"\]\([^)]*\)|^!.*", "", readme, flags=re.M))) - set(
+        re.findall(r"\w+", text)
+    )
+    assert not lost
+
+
+def test_the_wheel_holds_all_code_and_data(wheel: zipfile.ZipFile) -> None:
     files = [path for package in ("mas", "aligner") for path in (ROOT / package).rglob("*") if path.is_file()]
     files.remove(ROOT / "mas" / "benchmark.png")  # for readers of the repository
     expected = {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
     expected |= {f"aligner/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
     assert {"mas/py.typed", "aligner/py.typed", "mas/backends/hopper/search.cu"} <= expected
-    packed = {name for name in wheel_names if ".dist-info/" not in name}
+    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert packed == expected
 
 
@@ -76,3 +96,27 @@ def test_the_citation_says_what_the_package_says() -> None:
     assert (citation["version"], citation["license"]) == (PROJECT["version"], PROJECT["license"])
     assert set(citation["keywords"]) <= set(PROJECT["keywords"])
     assert citation["abstract"].strip() == PROJECT["description"]
+
+
+@pytest.mark.slow  # half a minute of mypy
+def test_a_users_own_types_are_checked_against_ours(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import mas\nimport torch\nfrom aligner import Aligner, Alignment, Transcript\n"
+        "def spoken(path: str, text: Transcript | str) -> Alignment:\n"
+        "    return Aligner.load('en-us').align(path, text)\n"
+        "total: int = int(spoken('a.wav', 'tea').durations(256, 22050).sum())\n"
+        "path: torch.Tensor = mas.search(torch.zeros(1, 2, 3), torch.tensor([2]), torch.tensor([3]))\n"
+        "reveal_type(spoken)\nreveal_type(mas.search)\n"
+        "wrong: str = spoken('a.wav', 'tea')\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--follow-imports=silent"]
+    done = subprocess.run(
+        [*command, "--cache-dir", str(tmp_path), str(program)],
+        cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    errors = [line for line in done.stdout.splitlines() if ": error:" in line]
+    assert len(errors) == 1, done.stdout
+    assert "Incompatible types in assignment" in errors[0]
+    assert "-> aligner.alignment.Alignment" in done.stdout
+    assert '"def (scores: torch._tensor.Tensor' in done.stdout
