@@ -1,4 +1,4 @@
-"""The README as a package page shows it: there is no repository around it, so what leads there is plain text."""
+"""The README as a package page shows it: no repository is around it, so what leads there is plain text."""
 
 import re
 from pathlib import Path

@@ -1,5 +1,6 @@
 """What a wheel holds, and that the tested set of versions covers what the project asks for."""
 
+import importlib
 import os
 import re
 import shutil
@@ -120,3 +121,28 @@ def test_a_users_own_types_are_checked_against_ours(tmp_path: Path) -> None:
     assert "Incompatible types in assignment" in errors[0]
     assert "-> aligner.alignment.Alignment" in done.stdout
     assert '"def (scores: torch._tensor.Tensor' in done.stdout
+
+
+@pytest.mark.slow  # a quarter of a minute of imports
+def test_make_docs_has_every_public_name(tmp_path: Path) -> None:
+    pytest.importorskip("pdoc", reason="pdoc is not installed: pip install -e '.[dev]'")
+    listed = re.search(r"^API = (.*?[^\\])$", (ROOT / "Makefile").read_text(), re.M | re.S)
+    assert listed is not None
+    modules = listed[1].replace("\\", " ").split()
+    command = [sys.executable, "-W", "error", "-m", "pdoc", "--docformat", "google", "-o", str(tmp_path)]
+    done = subprocess.run([*command, *modules], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pages = {
+        path.relative_to(tmp_path): path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.html")
+    }
+    for module in modules:
+        page = pages[Path(*module.split(".")).with_suffix(".html")]
+        for name in getattr(importlib.import_module(module), "__all__", ()):
+            own = pages.get(Path(*module.split("."), f"{name}.html"))  # mas.search has the page of its file
+            assert f'id="{name}"' in page or own is not None, f"{module}: no {name}"
+    for name, module in {
+        "Aligner": "aligner",
+        "Alignment": "alignment",
+        "Transcript": "text/transcript",
+    }.items():
+        assert f'id="{name}"' in pages[Path("aligner", f"{module}.html")]
