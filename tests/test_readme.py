@@ -126,7 +126,14 @@ def test_commands_are_those_of_the_program(path: Path, words: list[str]) -> None
 def test_inline_options_are_those_of_some_command(path: Path) -> None:
     """Options outside of blocks, in backquotes."""
     known = {option for command in COMMANDS for option in options(command)}
-    others = {"--teacher_dumpdir", "--batch-s", "--logdir", "--help"}  # ESPnet's, our scripts', TensorBoard's
+    others = {
+        "--teacher_dumpdir",
+        "--batch-s",
+        "--steps",
+        "--smaller",
+        "--logdir",
+        "--help",
+    }  # ESPnet, our scripts, TensorBoard
     prose = _FENCE.sub("", text_of(path))
     quoted = re.findall(r"`([^`]+)`", prose) if path.suffix == ".md" else [prose]
     named = {option for code in quoted for option in re.findall(r"(?<!\S)--[a-z][\w.-]*", code)}
