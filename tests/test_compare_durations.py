@@ -56,7 +56,7 @@ def corpus(steps: Any) -> Any:
     return steps["features"].Features(
         ids=np.array(["a", "b"]), frames=np.array([5, 4]), mel=np.zeros((9, 80), np.float16),
         energy=np.arange(9, dtype=np.float32), f0_hz=np.arange(9, dtype=np.float32) * 10,
-        held_out=np.array([False, True]),
+        held_out=np.array([False, True]), heard_f0_hz=np.zeros(4, np.float32),
     )  # fmt: skip
 
 

@@ -4,10 +4,7 @@ U utterances, N samples, S speech frames; ΣS the frames of all utterances, one 
 """
 
 import argparse
-import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
-from multiprocessing import get_context
 from pathlib import Path
 
 import librosa
@@ -16,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from aligner.alignment import FrameGrid
-from aligner.corpus.prepared import Utterance, load_audio, load_utterances
+from aligner.corpus.prepared import load_audio, load_utterances
 from aligner.errors import AlignerError
 from aligner.formats.tts import PRESETS
 from aligner.frontends import Mel
@@ -35,8 +32,9 @@ class Features:
         frames: Frames of each utterance, `[U]`.
         mel: Natural logarithm of mel amplitudes, `[ΣS, 80]`.
         energy: Norm of each frame's amplitudes, `[ΣS]`.
-        f0_hz: Pitch, 0 where there is no voice, `[ΣS]`.
+        f0_hz: Pitch, 0 where there is no voice, `[ΣS]`; what voices are trained on.
         held_out: Which utterances no voice is trained on, `[U]`.
+        heard_f0_hz: Pitch of the held-out utterances as `pitch_of` hears it, one after the other.
     """
 
     ids: NDArray[np.str_]
@@ -45,6 +43,7 @@ class Features:
     energy: NDArray[np.float32]
     f0_hz: NDArray[np.float32]
     held_out: NDArray[np.bool_]
+    heard_f0_hz: NDArray[np.float32]
 
     def save(self, path: Path) -> None:
         """Write one compressed file."""
@@ -61,8 +60,8 @@ class Features:
 def pitch_of(sound: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
     """F0 in Hz by probabilistic YIN, 0 where there is no voice, `[frames]`.
 
-    FastSpeech2's own `preprocessor.py` has DIO, which finds voice elsewhere in speech by Griffin-Lim than in
-    the recording (22 % of the frames of four of `kathleen`; probabilistic YIN 8 %).
+    To measure with. DIO, which FastSpeech2 is trained on, finds voice elsewhere in speech by Griffin-Lim
+    than in the recording (22 % of the frames of four of `kathleen`; probabilistic YIN 8 %).
 
     Args:
         sound: `[N]` at `GRID.sample_rate_hz`.
@@ -75,14 +74,14 @@ def pitch_of(sound: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
     return np.pad(f0_hz, (0, max(0, frames - len(f0_hz))))[:frames].astype(np.float32)
 
 
-def features_of(utterance: Utterance) -> tuple[NDArray, NDArray, NDArray]:
-    """Mel, energy and pitch of one recording; the first two as FastSpeech2's `audio/stft.py` makes them.
+def features_of(audio: torch.Tensor) -> tuple[NDArray, NDArray, NDArray]:
+    """Mel, energy and pitch of one recording as FastSpeech2's `preprocessor.py` makes them.
 
     Args:
-        utterance: Of a prepared corpus.
+        audio: `[N]` at `GRID.sample_rate_hz`, within -1..1.
     """
-    torch.set_num_threads(1)
-    audio = load_audio(utterance, GRID.sample_rate_hz).clamp(-1, 1)
+    import pyworld
+
     n_frames = GRID.frame_count(len(audio))
     log_mel = Mel(preset="fastspeech2").extract(audio[None], torch.tensor([len(audio)]), n_frames)[0]
     window = torch.hann_window(N_FFT)
@@ -90,7 +89,10 @@ def features_of(utterance: Utterance) -> tuple[NDArray, NDArray, NDArray]:
         audio, N_FFT, GRID.hop_samples, window=window, pad_mode="reflect", return_complex=True
     )
     energy = spectrum.abs().norm(dim=0)
-    return log_mel.half().numpy(), energy.float().numpy(), pitch_of(audio.numpy(), n_frames)
+    sound = audio.double().numpy()
+    f0_hz, times_s = pyworld.dio(sound, GRID.sample_rate_hz, frame_period=1000 * GRID.hop_s)
+    f0_hz = pyworld.stonemask(sound, f0_hz, times_s, GRID.sample_rate_hz)[:n_frames]
+    return log_mel.half().numpy(), energy.float().numpy(), f0_hz.astype(np.float32)
 
 
 def gather(prepared: Path, n_held_out: int, n_utterances: int | None) -> Features:
@@ -107,13 +109,19 @@ def gather(prepared: Path, n_held_out: int, n_utterances: int | None) -> Feature
     utterances = list(load_utterances(prepared))[:n_utterances]
     if not 0 < n_held_out < len(utterances):
         raise AlignerError(f"{n_held_out} of {len(utterances)} utterances cannot be held out")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        rows = list(pool.map(features_of, utterances, chunksize=4))
     held_out = np.zeros(len(utterances), bool)
     held_out[np.random.default_rng(0).choice(len(utterances), n_held_out, replace=False)] = True
+    rows, heard = [], []
+    for utterance, held in zip(utterances, held_out, strict=True):
+        audio = load_audio(utterance, GRID.sample_rate_hz).clamp(-1, 1)
+        rows.append(features_of(audio))
+        if held:
+            heard.append(pitch_of(audio.numpy(), len(rows[-1][0])))
     mel, energy, f0_hz = (np.concatenate(column) for column in zip(*rows, strict=True))
     ids = np.array([utterance.id for utterance in utterances])
-    return Features(ids, np.array([len(row[0]) for row in rows]), mel, energy, f0_hz, held_out)
+    return Features(
+        ids, np.array([len(row[0]) for row in rows]), mel, energy, f0_hz, held_out, np.concatenate(heard)
+    )
 
 
 def run(args: argparse.Namespace) -> None:

@@ -76,23 +76,23 @@ def compare(recorded_mel: NDArray, recorded_f0_hz: NDArray, spoken_mel: NDArray)
     }
 
 
-def measure(features: Features, runs: Path, samples: int) -> dict[str, Any]:
+def measure(features: Features, runs: Path, samples: int, processes: int | None) -> dict[str, Any]:
     """The measures of every voice and of the recordings' own mels.
 
     Args:
         features: The corpus.
         runs: What the step `train` wrote; sounds of the first texts are written to `runs/samples`.
         samples: How many texts.
+        processes: At a time; None: one a processor.
 
     Raises:
         AlignerError: If there is no voice, or one of other texts than those held out.
     """
     held_out = np.flatnonzero(features.held_out)
-    starts = np.cumsum(features.frames) - features.frames
-    recorded = [
-        (features.mel[start : start + length], features.f0_hz[start : start + length])
-        for start, length in zip(starts[held_out], features.frames[held_out], strict=True)
-    ]
+    ends = np.cumsum(features.frames)
+    mels = np.split(features.mel, ends[:-1])
+    heard = np.split(features.heard_f0_hz, np.cumsum(features.frames[held_out])[:-1])
+    recorded = [(mels[index], f0_hz) for index, f0_hz in zip(held_out, heard, strict=True)]
     voices = {RECORDINGS: [mel for mel, _ in recorded]}
     results: dict[str, Any] = {}
     for path in sorted(runs.glob("*.npz")):
@@ -105,7 +105,7 @@ def measure(features: Features, runs: Path, samples: int) -> dict[str, Any]:
         raise AlignerError(f"{runs}: no voices; the step `train` writes them")
     jobs = [(*pair, mel) for voice in voices.values() for pair, mel in zip(recorded, voice, strict=True)]
     # Each process has one thread, set before it loads numpy.
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         found = list(pool.map(compare, *zip(*jobs, strict=True), chunksize=8))
     for number, name in enumerate(voices):
         rows = found[number * len(held_out) : (number + 1) * len(held_out)]
@@ -132,7 +132,7 @@ def _inverse_filterbank() -> NDArray[np.float32]:
 def run(args: argparse.Namespace) -> None:
     """The step `measure`."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    results = measure(Features.load(args.features), args.runs, args.samples)
+    results = measure(Features.load(args.features), args.runs, args.samples, args.processes)
     packed = {f"{voice}/{kind}": values for voice, its in results.items() for kind, values in its.items()}
     np.savez_compressed(args.out, **packed)
 
@@ -144,4 +144,5 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("runs", type=Path, help="what the step `train` wrote")
     parser.add_argument("--out", type=Path, required=True, help="an .npz file, not among the runs")
     parser.add_argument("--samples", type=int, default=3, help="texts of which sounds are written")
+    parser.add_argument("--processes", type=int, help="at a time (default: one a processor)")
     parser.set_defaults(run=run)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ BATCH, GROUP = 16, 4  # its train.yaml and train.py: batches of 16 of similar le
 WARM_UP_STEPS = 1000  # its 4000 are of 900,000
 CURVE_EVERY = 250
 UNTIMED_STEPS, TIMED_STEPS = 60, 60
+START_EVERY_S = 1.0  # all at once they ask for more memory than a virtual machine grows by
 SHARE = 0.95  # of the time that the timed steps promise
 
 
@@ -179,17 +181,17 @@ def train_all(args: argparse.Namespace) -> None:
     for left in (*args.out.glob("*.ready"), *args.out.glob("*.seconds"), *args.out.glob("*.npz")):
         left.unlink()  # of a run before
     pace = ["--steps", str(args.steps)] if args.steps else ["--seconds", str(args.seconds)]
-    processes = [
-        subprocess.Popen(
+    processes = []
+    for aligner, seed in product(aligners, range(args.seeds)):
+        process = subprocess.Popen(
             [sys.executable, str(Path(__file__).parent), "train-one", str(args.features), *pace]
             + ["--code", str(args.code), "--out", str(args.out), "--aligner", aligner, "--seed", str(seed)]
             + ["--together", str(len(aligners) * args.seeds), "--warm-up", str(args.warm_up)]
             + ["--threads", "1", "--durations", *map(str, args.durations)]
             + ["--smaller"] * args.smaller
         )
-        for aligner in aligners
-        for seed in range(args.seeds)
-    ]
+        processes.append(process)
+        time.sleep(START_EVERY_S)
     try:
         while any(process.poll() is None for process in processes):
             time.sleep(0.5)
