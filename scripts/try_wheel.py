@@ -16,9 +16,6 @@ import tempfile
 import venv
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 ROOT = Path(__file__).resolve().parents[1]
 # What a build reads. A copy of it is built: setuptools would leave build/ in the checkout.
 SOURCES = ("mas", "aligner", "configs", "pyproject.toml", "setup.py", "README.md", "LICENSE")
@@ -87,22 +84,21 @@ def main() -> int:
     parser.add_argument("--tested-set", action="store_true", help="install the versions of constraints.txt")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep wheel and sdist in this folder")
     args = parser.parse_args()
-    table, failed = Table("python", "result"), 0
+    failed = 0
     with tempfile.TemporaryDirectory() as name:
         wheel = build(Path(name))
         if args.keep:
             shutil.copytree(wheel.parent, args.keep, dirs_exist_ok=True)
         for number, python in enumerate(args.python):
             try:
-                version = run([python, "--version"], Path(name))
+                print(run([python, "--version"], Path(name)), flush=True)
                 said = try_on(
                     python, wheel, args.recordings.resolve(), args.tested_set, Path(name) / str(number)
                 )
             except (RuntimeError, OSError) as error:
-                version, said, failed = python, str(error), 1
+                said, failed = f"failed: {error}", 1
             shutil.rmtree(Path(name) / str(number), ignore_errors=True)  # 5 GB
-            table.add_row(version, said)
-    Console().print(table)
+            print(f"{python}: {said}", flush=True)
     return failed
 
 
