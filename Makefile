@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY = .venv/bin/python
 
-.PHONY: demo test lint wheel clean
+.PHONY: demo test lint docs wheel clean
 demo: .venv/ready
 	.venv/bin/aligner demo --out demo
 
@@ -11,6 +11,12 @@ test: .venv/ready
 
 lint: .venv/ready
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+# Every public name, from its docstring: docs/index.html.
+API = mas mas.compat aligner.aligner aligner.alignment aligner.text.transcript aligner.frontends \
+  aligner.encoders aligner.training aligner.formats aligner.evaluate
+docs: .venv/ready
+	.venv/bin/pdoc --docformat google -o docs $(API)
 
 wheel: .venv/ready
 	$(PY) -m build
@@ -25,4 +31,4 @@ wheel: .venv/ready
 	@touch $@
 
 clean:
-	rm -rf .venv demo build dist
+	rm -rf .venv demo docs build dist

@@ -319,7 +319,7 @@ def _error_ms(ours_s: float, theirs_s: float) -> float:
     return round((ours_s - theirs_s) * 1000, 6)  # so that 20 ms is 20 ms, not 20.000000000000018
 
 
-def _rounded(value: float | np.floating | NDArray) -> float:
+def _rounded(value: float | np.floating | NDArray[np.float64]) -> float:
     return round(float(value), 3)
 
 

@@ -39,7 +39,7 @@ def log_likelihood(mean: Tensor, log_scale: Tensor | None, speech: Tensor) -> Te
     Source: Kim et al., "Glow-TTS", 2020, equation 3.
     """
     _check_shapes(mean, log_scale, speech)
-    autocast = torch.amp.is_autocast_available(mean.device.type)  # not for "meta"
+    autocast = torch.amp.autocast_mode.is_autocast_available(mean.device.type)  # not for "meta"
     with torch.autocast(mean.device.type, enabled=False) if autocast else contextlib.nullcontext():
         if mean.dtype != torch.float64:
             mean, speech = mean.float(), speech.float()

@@ -127,7 +127,92 @@ def test_inline_options_are_those_of_some_command(path: Path) -> None:
     """Options outside of blocks, in backquotes."""
     known = {option for command in COMMANDS for option in options(command)}
     scripts = {"--batch-s", "--fit", "--check", "--room-s", "--more", "--more-utterances", "--levels"}
+    scripts |= {"--steps", "--smaller"}
     others = scripts | {"--teacher_dumpdir", "--logdir", "--help", "--dict", "--cpu", "--speakers"}
+    prose = _FENCE.sub("", text_of(path))
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def import_dotted(dotted: str) -> None:
+    """Import a module, or a module and what is in it.
+
+    Raises:
+        AttributeError: If there is no such thing.
+    """
+    parts = dotted.split(".")
+    thing = importlib.import_module(parts[0])
+    for i, part in enumerate(parts[1:], 2):
+        if not hasattr(thing, part):
+            try:
+                importlib.import_module(".".join(parts[:i]))
+            except ModuleNotFoundError as error:
+                raise AttributeError(f"{dotted}: there is no {'.'.join(parts[:i])}") from error
+        thing = getattr(thing, part)
+
+
+def test_the_readme_is_read_in_two_minutes() -> None:
+    words = len((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert words <= _MOST_WORDS, f"README.md has {words} words; move what is measured to recipes/"
+
+
+@pytest.mark.parametrize("path", LINKED, ids=name)
+def test_local_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", _FENCE.sub("", text_of(path))):
+        if target.startswith(("http://", "https://")):
+            continue
+        file, _, anchor = target.partition("#")
+        linked = (path.parent / file).resolve() if file else path
+        assert linked.exists(), f"{name(path)}: no {target}"
+        assert not anchor or anchor in anchors(linked), f"{name(path)}: no heading for {target}"
+
+
+def test_every_guide_with_commands_is_found() -> None:
+    found = {name(path) for path, _ in COMMAND_LINES}
+    assert {"README.md", "recipes/ljspeech/README.md", "configs/ljspeech.yaml"} <= found
+    assert {words[0] for _, words in COMMAND_LINES} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    COMMAND_LINES,
+    ids=[f"{name(path)}: {' '.join(words)[:60]}" for path, words in COMMAND_LINES],
+)
+def test_commands_are_those_of_the_program(path: Path, words: list[str]) -> None:
+    try:
+        _, rest = build_parser(words[0]).parse_known_args(words)
+    except SystemExit:
+        pytest.fail(f"{name(path)}: `aligner {shlex.join(words)}` is refused")
+    unknown = [word for word in rest if word.startswith("--")]
+    if words[0] == "fit":
+        unknown = [word for word in unknown if not word.startswith(_OVERRIDES)]
+    assert not unknown, f"{name(path)}: `aligner {words[0]}` has no {', '.join(unknown)}"
+
+
+@pytest.mark.parametrize("path", [*GUIDES, *CONFIGS], ids=name)
+def test_inline_options_are_those_of_some_command(path: Path) -> None:
+    """Options outside of blocks, in backquotes."""
+    known = {option for command in COMMANDS for option in options(command)}
+    # Of our scripts, ESPnet, TensorBoard, viter.
+    others = set(
+        [
+            "--batch-s",
+            "--check",
+            "--cpu",
+            "--dict",
+            "--fit",
+            "--help",
+            "--levels",
+            "--logdir",
+            "--more",
+            "--more-utterances",
+            "--room-s",
+            "--smaller",
+            "--speakers",
+            "--steps",
+            "--teacher_dumpdir",
+        ]
+    )
     prose = _FENCE.sub("", text_of(path))
     quoted = re.findall(r"`([^`]+)`", prose) if path.suffix == ".md" else [prose]
     named = {option for code in quoted for option in re.findall(r"(?<!\S)--[a-z][\w.-]*", code)}

@@ -121,7 +121,7 @@ def _align_together(batch: Batch, b: int, n_threads: int, durations: NDArray[np.
         durations[:] = -1
 
 
-def _advance_together(item: Item, kept: NDArray, n: int, distance: int, n_threads: int) -> bool:
+def _advance_together(item: Item, kept: NDArray[np.float32], n: int, distance: int, n_threads: int) -> bool:
     """kept[n] from kept[n - 1]. True if a NaN or +inf occurred."""
     j1 = n * distance
     edges = np.linspace(item.low[j1 - 1], item.high[j1 - 1], n_threads + 1).astype(int).tolist()

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numba
 
@@ -31,7 +32,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_threads)
 
 
-def compiled(function: Callable) -> Callable:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiled on first use and kept on disk; if no folder can be written, only in memory."""
     try:
         return numba.njit(function, nogil=True, cache=True, error_model="numpy")
@@ -39,7 +40,7 @@ def compiled(function: Callable) -> Callable:
         return numba.njit(function, nogil=True, error_model="numpy")
 
 
-def fused(function: Callable) -> Callable:
+def fused(function: Callable[..., Any]) -> Callable[..., Any]:
     """As `compiled`, where a product and a sum may become one instruction, rounded once.
 
     Results then differ in the last bit from machine to machine: not for the search, whose sums are exact.

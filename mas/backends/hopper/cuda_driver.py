@@ -77,7 +77,7 @@ def architecture(index: int) -> int:
     return 10 * major + minor
 
 
-def _checked(answer: tuple) -> Any:
+def _checked(answer: tuple[Any, ...]) -> Any:
     """The result of an NVRTC call, several as a tuple, or RuntimeError."""
     status, *result = answer
     if int(status) != 0:
