@@ -1,6 +1,10 @@
-"""The devices of this machine, as `Aligner.load` and --device name them."""
+"""The devices of this machine, as `Aligner.load` and --device name them, and what goes to them."""
+
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from aligner.errors import AlignerError
 
@@ -23,3 +27,15 @@ def check_device(device: str) -> None:
     there = devices()
     if device not in {*there, *(name.partition(":")[0] for name in there)}:
         raise AlignerError(f"there is no device {device!r} here: take one of {', '.join(there)}")
+
+
+def on_device(values: NDArray[Any], device: torch.device) -> Tensor:
+    """The values on a device, for which the host does not wait.
+
+    Args:
+        values: Any. To a GPU they go through pinned memory: from other memory a copy begins when the GPU has
+            done all that it was asked for before, and the host waits until then.
+        device: Wanted.
+    """
+    here = torch.from_numpy(values)
+    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here.to(device)

@@ -6,9 +6,7 @@ On the host, in numpy: rows of tokens are short, and their lengths decide the sh
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 Indices = NDArray[np.int64]
 
@@ -85,18 +83,6 @@ def inside(lengths: Indices) -> NDArray[np.bool_]:
         lengths: Items of each row.
     """
     return np.arange(int(lengths.max(initial=0))) < lengths[:, None]
-
-
-def on_device(values: NDArray[Any], device: torch.device) -> Tensor:
-    """The values on a device, for which the host does not wait.
-
-    Args:
-        values: Any. To a GPU they go through pinned memory: from other memory a copy begins when the GPU has
-            done all that it was asked for before, and the host waits until then.
-        device: Wanted.
-    """
-    here = torch.from_numpy(values)
-    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here.to(device)
 
 
 def edges_of(values: NDArray[Any], lengths: Indices) -> NDArray[Any]:

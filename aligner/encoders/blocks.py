@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 import mas
+from aligner.devices import on_device
 from aligner.encoders.base import PackedStates
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, inside, on_device, padded, ranges, rows_of, starts_of
+from aligner.ragged import Indices, inside, padded, ranges, rows_of, starts_of
 
 MOST_COLUMNS = 510  # of phones of three states: 15 s, more than most utterances of a corpus for TTS
 

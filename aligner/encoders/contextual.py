@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aligner.devices import on_device
 from aligner.encoders.blocks import Blocks
 from aligner.encoders.gaussians import GaussianMixtures, log_sum_exp_
-from aligner.ragged import Indices, inside, on_device
+from aligner.ragged import Indices, inside
 
 # No deviation becomes smaller than a tenth of the corpus': as in EM (`training.em`), there as a variance.
 _LEAST_LOG_SCALE = math.log(0.1)

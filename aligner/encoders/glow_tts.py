@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from aligner.devices import on_device
 from aligner.encoders.base import Emissions, Encoder, PackedStates
 from aligner.encoders.blocks import MOST_COLUMNS, Blocks, whole_texts, windows
 from aligner.encoders.contextual import ContextualStream
@@ -23,7 +24,7 @@ from aligner.encoders.phone_mixtures import DEFAULT_STREAMS, PhoneMixtures
 from aligner.encoders.silence import settle_surplus_
 from aligner.encoders.text_encoder import TextEncoder
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, on_device, starts_of, sums_of
+from aligner.ragged import Indices, starts_of, sums_of
 from aligner.text.packed import PackedTokens
 
 

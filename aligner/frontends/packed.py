@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aligner.devices import on_device
 from aligner.frontends.base import Frontend
 from aligner.frontends.surplus_silence import surplus_silence
-from aligner.ragged import Indices, inside, on_device, ranges, rows_of, starts_of
+from aligner.ragged import Indices, inside, ranges, rows_of, starts_of
 
 # What the corpus counts in an utterance's mean: a second; half of it makes words alone worse.
 _CORPUS_FRAMES = 100

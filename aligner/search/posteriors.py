@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import mas
+from aligner.devices import on_device
 from aligner.encoders.base import PackedStates
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, inside, on_device, padded, rows_of, starts_of
+from aligner.ragged import Indices, inside, padded, rows_of, starts_of
 
 # Neighbouring frames are not independent, so that the product of their likelihoods is far too sure.
 _SCALE = 0.1

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 import mas
+from aligner.devices import on_device
 from aligner.encoders.base import PackedStates
-from aligner.ragged import Indices, on_device, padded
+from aligner.ragged import Indices, padded
 
 
 @dataclass(frozen=True)

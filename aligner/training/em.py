@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from aligner.aligner import Aligner
+from aligner.devices import on_device
 from aligner.encoders.base import Emissions, PackedStates
 from aligner.encoders.phone_mixtures import PhoneMixtures
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, inside, on_device
+from aligner.ragged import Indices, inside
 from aligner.search import StatePaths, align_states, choose_pronunciations, states_of
 from aligner.text.packed import PackedTokens
 from aligner.training.data import Batch

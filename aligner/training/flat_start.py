@@ -9,9 +9,10 @@ from torch import Tensor
 
 from aligner.boundaries import PAUSE_FRACTION
 from aligner.boundaries.loudness import loudness_db, typical_levels_db
+from aligner.devices import on_device
 from aligner.encoders.base import PackedStates
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import inside, on_device, padded, starts_of, sums_of
+from aligner.ragged import inside, padded, starts_of, sums_of
 
 _LONGEST_EDGE = 3  # an edge takes at most one part in this of what is not surplus silence
 

@@ -15,11 +15,12 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from aligner.aligner import Aligner
+from aligner.devices import on_device
 from aligner.encoders.base import PackedStates
 from aligner.encoders.glow_tts import GlowTTSEncoder
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import on_device, padded
+from aligner.ragged import padded
 from aligner.search import StatePaths, align_states, states_of
 from aligner.text.packed import PackedTokens
 from aligner.training.data import Batch

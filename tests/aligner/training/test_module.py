@@ -89,7 +89,8 @@ def test_each_epoch_trains_on_the_recordings_and_new_voices(
     change = Perturbation.__call__
 
     def noted(self: Perturbation, audio: Tensor, *rest: Any) -> Tensor:
-        assert self.formant_ratio == 1.2
+        if self.formant_ratio != 1.2:  # the calibration's
+            return change(self, audio, *rest)
         heard.append(audio)
         made.append(change(self, audio, *rest))
         return made[-1]
