@@ -49,8 +49,9 @@ def posterior_edges(
             them does.
         lengths: `[B]`, all tokens of each utterance.
     """
-    # An item has one thread of the CPU, so all go together there; on a GPU, one after the other holds less.
-    at_once = len(emissions) if emissions[0].device.type == "cpu" else 1
+    # One after the other holds less. But an item has one thread of a CPU.
+    threads = torch.get_num_threads() if emissions[0].device.type == "cpu" else 1
+    at_once = -(-threads // len(lengths))
     parts = [_ends(emissions[i : i + at_once], features, states) for i in range(0, len(emissions), at_once)]
     last = np.flatnonzero(np.diff(states.token, append=-1))
     end = states.token[last] + rows_of(lengths)[states.token[last]] + 1
