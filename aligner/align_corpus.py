@@ -60,6 +60,7 @@ def align_corpus(
     trust: bool = False,
     shard: Shard | None = None,
     keep: Sequence[Path] = (),
+    text_as_said: bool = False,
     on_progress: Callable[[float, float], None] | None = None,
     on_aligned: Callable[[Alignment], None] | None = None,
 ) -> AlignedCorpus:
@@ -80,6 +81,7 @@ def align_corpus(
         shard: The part of the corpus to align; `align_shards.merge_shards` puts the parts together.
         keep: Alignments that a person corrected: what he set stays, and the rest is aligned around it. Of an
             utterance that is in several, the last counts.
+        text_as_said: Take texts as said, word for word: look for no gaps.
         on_progress: Called after every batch with seconds of audio done and seconds in all.
         on_aligned: Called with every alignment that this run makes.
 
@@ -90,6 +92,7 @@ def align_corpus(
     """
     data, out = Path(data), Path(out)
     aligner = Aligner.load(checkpoint, device, trust=trust)
+    aligner.text_as_said = text_as_said
     info = load_info(data)
     result = AlignedCorpus(notes=check_reading(aligner, info, f"{checkpoint}", f"{data}"))
     if batch_duration_s is None:
@@ -229,6 +232,7 @@ def _claim(
         "text": aligner.settings()["text"],
         "symbols": list(aligner.vocabulary.symbols),
         "shards": shard.of if shard else 1,
+        "text_as_said": aligner.text_as_said,
         "kept_sha256": hashlib.sha256(repr(sorted(kept.items())).encode()).hexdigest() if kept else None,
     }
     before = read_source(out)
@@ -254,6 +258,8 @@ def _differing(name: str, before: object, now: object) -> str:
         return f"in another number of shards ({before}, not {now})"
     if name == "cuts_sha256":
         return "of another corpus, or of this one before it was prepared anew"
+    if name == "text_as_said":
+        return "with texts taken as said" if before else "with gaps looked for"
     if name == "kept_sha256":
         return "with other boundaries kept"
     return "by another checkpoint"

@@ -89,6 +89,8 @@ class Aligner(nn.Module):
             "pause_fraction": pause_fraction,
             "refine": refine,
         }
+        #: Texts are taken as said, word for word: no gaps are looked for.
+        self.text_as_said = False
         self._phonemizer: Phonemizer | None = None  # loaded with the first text
         self._boundaries = BoundaryCorrection(frontend.grid, shortest_pause_s, pause_fraction, refine)
 
@@ -121,7 +123,7 @@ class Aligner(nn.Module):
         """As `align_batch`, up to the times in seconds around each token of each utterance."""
         audio, audio_lengths = self._padded(recordings)
         decoded, features, emissions, posteriors = self._decode(recordings, audio, audio_lengths)
-        if self.encoder.context_free:
+        if self.encoder.context_free and not self.text_as_said:
             wanted = [b for b, r in enumerate(recordings) if r.transcript.fixed is None and r.kept == Kept()]
             decoded = decoded.with_gaps(self.encoder, emissions, features, posteriors, wanted)
         tokens, frames = decoded.tokens, decoded.durations.boundaries_frames(decoded.tokens.lengths)

@@ -97,6 +97,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "same bytes as one process",
     )
     parser.add_argument(
+        "--text-as-said",
+        action="store_true",
+        help="take every text as said, word for word: look for no words that are missing or added (gaps.tsv)",
+    )
+    parser.add_argument(
         "--keep",
         nargs="+",
         default=[],
@@ -235,6 +240,7 @@ def _align(
                 trust=args.trust,
                 shard=shard,
                 keep=args.keep,
+                text_as_said=args.text_as_said,
                 on_progress=on_progress,
                 on_aligned=lists.add,
             )

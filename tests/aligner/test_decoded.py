@@ -162,3 +162,11 @@ def test_a_sentence_that_was_cut_out_and_one_that_the_text_lacks(speech_data: Pa
     assert extra.unsaid == ()
     assert edges_s[0] < extra.start_s < edges_s[0] + 0.5
     assert edges_s[1] - 0.5 < extra.end_s < edges_s[1] + 0.2
+
+
+def test_a_text_may_be_taken_as_said(
+    aligner: Aligner, recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aligner, "text_as_said", True)
+    found = aligner.align_batch([with_another(own) for own in recordings])
+    assert all(own.gaps == () and own.words[2].symbol == "steamed" for own in found)

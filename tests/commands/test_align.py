@@ -271,6 +271,17 @@ def test_gaps_are_told(
     assert table(aligned / "gaps.tsv") == [["id", "what"]]
 
 
+def test_texts_taken_as_said_are_not_mixed_with_others(
+    tiny_corpus: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert align(checkpoint, tiny_corpus, out, "--text-as-said") == 0
+    assert align(checkpoint, tiny_corpus, out) == 1
+    said = "holds alignments with texts taken as said; choose another folder"
+    assert f"{out} {said}" in capsys.readouterr().err
+    assert align(checkpoint, tiny_corpus, out, "--text-as-said") == 0
+
+
 def test_lists_are_the_same_whether_they_are_made_on_the_way_or_of_the_manifest(
     tiny_corpus: Path, checkpoint: Path, aligned: Path, tmp_path: Path
 ) -> None:
