@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aligner.alignment import Alignment
-from aligner.boundaries import PAUSE_FRACTION, SHORTEST_PAUSE_S, BoundaryCorrection, boundary_spreads_s, hold
+from aligner.boundaries import (
+    DECAY_FRACTION,
+    PAUSE_FRACTION,
+    SHORTEST_PAUSE_S,
+    BoundaryCorrection,
+    boundary_spreads_s,
+    hold,
+)
 from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import LOWEST_RATE_HZ, read_audio, resample
@@ -63,6 +70,9 @@ class Aligner(nn.Module):
         pause_fraction: Audio counts as quiet up to this part of the way from the utterance's quietest to its
             loudest; pauses extend over it. 0 leaves them as found.
         refine: Move boundaries between phones to where the spectrum changes most nearby.
+        decay_fraction: A word that ends before a pause has what is louder than this part of that way: where
+            its dying away ends is a convention. The default is TIMIT's; of people who leave next to nothing
+            of it to the pause 0.15.
 
     Raises:
         AlignerError: If the symbols do not begin with the pause.
@@ -77,6 +87,7 @@ class Aligner(nn.Module):
         shortest_pause_s: float = SHORTEST_PAUSE_S,
         pause_fraction: float = PAUSE_FRACTION,
         refine: bool = True,
+        decay_fraction: float = DECAY_FRACTION,
     ) -> None:
         super().__init__()
         self.vocabulary = Vocabulary(symbols)
@@ -88,11 +99,14 @@ class Aligner(nn.Module):
             "shortest_pause_s": shortest_pause_s,
             "pause_fraction": pause_fraction,
             "refine": refine,
+            "decay_fraction": decay_fraction,
         }
         #: Texts are taken as said, word for word: no gaps are looked for.
         self.text_as_said = False
         self._phonemizer: Phonemizer | None = None  # loaded with the first text
-        self._boundaries = BoundaryCorrection(frontend.grid, shortest_pause_s, pause_fraction, refine)
+        self._boundaries = BoundaryCorrection(
+            frontend.grid, shortest_pause_s, pause_fraction, refine, decay_fraction
+        )
 
     # The methods that follow call the stages of the drawing in README.md, in its order.
 

@@ -14,6 +14,8 @@ from aligner.text.packed import PackedTokens
 
 _PAUSE_BESIDE_S = 0.15  # of a pause, beside the phone, its quietness is measured
 _OTHER_KIND_DB = 10.0  # louder than the quiet parts of its utterance, a pause is of another kind
+_LONGEST_DECAY_S = 0.2  # of a word, beyond where the search has it end
+_LEAST_PAUSE_S = 0.05  # what pauses inside keep at least of what the search gave them
 _LEAST_PHONE_S = 0.015  # what a phone beside a pause keeps at least: a frame and a half of the search
 
 
@@ -47,8 +49,10 @@ def fit_pauses_to_loudness(
     quiet_db: NDArray[np.float64],
     loud_db: NDArray[np.float64],
     fraction: float,
+    decay_fraction: float,
 ) -> NDArray[np.float64]:
-    """The boundaries with every pause extended over the quiet part of the phone on either side.
+    """The boundaries with every pause extended over the quiet part of the phone on either side, and every
+    phone over the loud part of the pause beside it.
 
     Mixtures give the dying away of a word, and the silent closure of a stop that begins one, to the phone:
     those frames differ from digital silence. People give them to the pause. A pause of another kind, louder
@@ -63,36 +67,87 @@ def fit_pauses_to_loudness(
         quiet_db: `[B]`, the level of the quiet parts of each utterance (`loudness.typical_levels_db`).
         loud_db: `[B]`, that of the loud parts.
         fraction: Quiet is what is below this part of the way from the one to the other, in dB.
+        decay_fraction: What is above this part of the way belongs to a word that ends before it.
     """
     meetings = Meetings.of(tokens, boundaries_s)
     meetings = meetings.where(meetings.before_is_pause != meetings.after_is_pause)
-    row, edge, grows_right = meetings.utterance, meetings.edge_s, meetings.before_is_pause
-    last = n_values[row] - 1
+    low_db = _low_db(meetings, level_db, n_values, quiet_db)
+    range_db = loud_db[meetings.utterance] - low_db
+    starts, edge = meetings.before_is_pause, meetings.edge_s
 
-    pause_start = np.where(grows_right, np.maximum(meetings.start_s, edge - _PAUSE_BESIDE_S), edge)
-    pause_end = np.where(grows_right, edge, np.minimum(meetings.end_s, edge + _PAUSE_BESIDE_S))
+    into_phone = np.where(starts, 1, -1)
+    limit = np.where(starts, meetings.end_s - _LEAST_PHONE_S, meetings.start_s + _LEAST_PHONE_S)
+    room_s = into_phone * (limit - edge)
+    quiet_s = _until(
+        level_db, n_values, meetings.utterance, edge, into_phone, room_s, low_db + fraction * range_db, 1
+    )
+    edge = edge + np.where(quiet_s <= room_s, quiet_s, 0.0) * into_phone
+
+    # A pause inside stays one, whatever grows into it from both sides.
+    length = np.where(starts, edge - meetings.start_s, meetings.end_s - edge)
+    first = starts_of(tokens.lengths + 1)
+    own_start, own_end = (boundaries_s[at][meetings.utterance] for at in (first, first + tokens.lengths))
+    at_end = np.where(starts, meetings.start_s <= own_start, meetings.end_s >= own_end)
+    room_s = np.where(at_end, length, np.maximum(length - _LEAST_PAUSE_S, 0.0) / 2)
+    room_s = np.minimum(room_s, _LONGEST_DECAY_S)
+    loud_enough = np.where(starts, fraction, decay_fraction)
+    loud_s = _until(
+        level_db, n_values, meetings.utterance, edge, -into_phone, room_s, low_db + loud_enough * range_db, -1
+    )
+    return meetings.moved(boundaries_s, edge - np.minimum(loud_s, room_s) * into_phone)
+
+
+def _low_db(
+    meetings: Meetings, level_db: NDArray[np.float32], n_values: Indices, quiet_db: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What is quiet beside each pause, `[n]`; other arguments as of `fit_pauses_to_loudness`."""
+    row, edge, starts = meetings.utterance, meetings.edge_s, meetings.before_is_pause
+    last = n_values[row] - 1
+    pause_start = np.where(starts, np.maximum(meetings.start_s, edge - _PAUSE_BESIDE_S), edge)
+    pause_end = np.where(starts, edge, np.minimum(meetings.end_s, edge + _PAUSE_BESIDE_S))
     start = np.clip(_milliseconds(pause_start), 0, last)
     length = np.clip(_milliseconds(pause_end), start + 1, last + 1) - start
     pause_db = level_db[np.repeat(row, length), ranges(start, length)]
     low_db = pause_levels_db(pause_db, length)
-    low_db = np.where(low_db > quiet_db[row] + _OTHER_KIND_DB, low_db, quiet_db[row])
-    threshold = low_db + fraction * (loud_db[row] - low_db)
+    return np.where(low_db > quiet_db[row] + _OTHER_KIND_DB, low_db, quiet_db[row])
 
-    # Outwards from the edge, one millisecond further than the phone may lose
-    sign = np.where(grows_right, 1, -1)
-    limit = np.where(grows_right, meetings.end_s - _LEAST_PHONE_S, meetings.start_s + _LEAST_PHONE_S)
-    place = np.where(grows_right, _milliseconds(edge), np.minimum(_milliseconds(edge), last))
-    there = np.where(grows_right, last - place, place) + 1
-    looked_at = np.clip(np.ceil(sign * (limit - edge) / STEP_S).astype(np.int64) + 1, 0, np.maximum(there, 0))
+
+def _until(
+    level_db: NDArray[np.float32],
+    n_values: Indices,
+    row: Indices,
+    edge_s: NDArray[np.float64],
+    sign: Indices,
+    room_s: NDArray[np.float64],
+    threshold_db: NDArray[np.float64],
+    side: int,
+) -> NDArray[np.float64]:
+    """How far it is from each edge to the first level on a side of the threshold, `[n]` in seconds.
+
+    Args:
+        level_db: Loudness `[B, P]`, one value a millisecond.
+        n_values: `[B]`.
+        row: `[n]`, the utterance of each edge.
+        edge_s: `[n]`.
+        sign: `[n]`, 1 to look at what follows the edge, -1 at what is before it.
+        room_s: `[n]`, how far is looked, and a millisecond further.
+        threshold_db: `[n]`.
+        side: 1: a level of the threshold or more, from the edge on; -1: a level below it, beyond the edge.
+    """
+    last = n_values[row] - 1
+    place = np.where(sign > 0, _milliseconds(edge_s), np.minimum(_milliseconds(edge_s), last))
+    if side < 0:  # the level at the edge itself is the phone's
+        place = place + sign
+    there = np.where(sign > 0, last - place, place) + 1
+    looked_at = np.clip(np.ceil(room_s / STEP_S).astype(np.int64) + 1, 0, np.maximum(there, 0))
     offset = ranges(np.zeros_like(looked_at), looked_at)
     levels = level_db[
         np.repeat(row, looked_at), np.repeat(place, looked_at) + np.repeat(sign, looked_at) * offset
     ]
-    loud = np.flatnonzero(levels >= np.repeat(threshold, looked_at))
+    stops = np.flatnonzero((levels >= np.repeat(threshold_db, looked_at)) == (side > 0))
     first = starts_of(looked_at)
-    first_loud = np.append(loud, len(levels))[np.searchsorted(loud, first)]
-    found = edge + sign * np.minimum(first_loud - first, looked_at) * STEP_S
-    return meetings.moved(boundaries_s, np.where(sign * (limit - found) >= 0, found, edge))
+    nearest = np.append(stops, len(levels))[np.searchsorted(stops, first)]
+    return np.minimum(nearest - first, looked_at) * STEP_S
 
 
 def _milliseconds(time_s: NDArray[np.float64]) -> Indices:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from aligner.alignment import FrameGrid
 from aligner.boundaries import BoundaryCorrection
+from aligner.boundaries.correction import DECAY_FRACTION
 from aligner.boundaries.loudness import loudness_db, typical_levels_db, without_surplus
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.boundaries.refine import BoundaryRefiner
@@ -174,7 +175,8 @@ def test_a_correction_is_its_three_steps_one_after_the_other() -> None:
     surplus, n_frames = surplus_in(*batch_of(AUDIO), GRID), GRID.frame_count(batch_of(AUDIO)[1])
     counted = without_surplus(loudness, n_values, surplus, n_frames, GRID.hop_s)
     levels_db = (level[:, 0].numpy() for level in typical_levels_db(loudness, counted))
-    expected = fit_pauses_to_loudness(tokens, expected, loudness.numpy(), n_values.numpy(), *levels_db, 0.3)
+    loud, lengths = loudness.numpy(), n_values.numpy()
+    expected = fit_pauses_to_loudness(tokens, expected, loud, lengths, *levels_db, 0.3, DECAY_FRACTION)
     found = corrected(symbols, edges.tolist(), AUDIO, 0.6, 0.05, 0.3, True)
     assert found.tolist() == expected.tolist()
     assert edges.tolist() == [0, 10, 20, 22, 31.5, 31.5, 50, 61]  # not written to

@@ -16,7 +16,7 @@ from aligner.text.packed import PackedTokens
 from aligner.text.transcript import PAUSE, Tokens
 
 RATE_HZ = 16000
-FRACTION = 0.3
+FRACTION, DECAY_FRACTION = 0.3, 0.45
 QUIET_DB, LOUD_DB = -60.0, -10.0
 
 
@@ -38,8 +38,9 @@ def loudness(total_ms: int, *loud_ms: tuple[int, int]) -> Tensor:
 def fitted(tokens: PackedTokens, boundaries_s: NDArray[np.float64], loud: Tensor) -> NDArray[np.float64]:
     level_db, n_values = loud[None].numpy(), np.array([len(loud)])
     return fit_pauses_to_loudness(
-        tokens, boundaries_s, level_db, n_values, np.array([QUIET_DB]), np.array([LOUD_DB]), FRACTION
-    )
+        tokens, boundaries_s, level_db, n_values, np.array([QUIET_DB]), np.array([LOUD_DB]), FRACTION,
+        DECAY_FRACTION,
+    )  # fmt: skip
 
 
 def loudness_of(audio: Tensor) -> Tensor:
@@ -83,9 +84,26 @@ def test_a_pause_between_words_grows_both_ways() -> None:
     assert fitted_ms("a.b", [0, 220, 290, 500], loud) == [0, 190, 310, 500]
 
 
-def test_pauses_never_shrink() -> None:
+def test_a_phone_grows_over_the_loud_part_of_the_pause_beside_it() -> None:
     loud = loudness(401, (60, 340))
-    assert fitted_ms(".a.", [0, 100, 300, 400], loud) == [0, 100, 300, 400]
+    assert fitted_ms(".a.", [0, 100, 300, 400], loud) == [0, 60, 340, 400]
+
+
+def test_the_dying_away_of_a_word_is_its_own_down_to_a_fraction() -> None:
+    loud = loudness(601, (100, 300))
+    loud[301:401] = torch.linspace(-10, -60, 100)  # 2 ms a dB; 0.45 of the way is at -37.5 dB
+    found = fitted_ms(".a.", [0, 100, 310, 600], loud)
+    assert found == [0, 100, pytest.approx(356, abs=2), 600]
+    # As loud before a word, it is the word's down to the fraction that makes pauses quiet.
+    found = fitted_ms(".a.", [0, 290, 500, 600], loud.flip(0))
+    assert found == [0, pytest.approx(230, abs=2), 500, 600]
+
+
+def test_a_word_grows_by_at_most_a_fifth_of_a_second_and_leaves_a_pause_inside() -> None:
+    loud = loudness(1001, (0, 1000))
+    assert fitted_ms(".a.", [0, 400, 600, 1000], loud) == [0, 200, 800, 1000]
+    assert fitted_ms("a.b", [0, 400, 600, 1000], loud) == [0, 475, 525, 1000]
+    assert fitted_ms("a.b", [0, 400, 440, 1000], loud) == [0, 400, 440, 1000]
 
 
 def test_only_the_phone_beside_a_pause_is_grown_over() -> None:
