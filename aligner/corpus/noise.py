@@ -13,7 +13,8 @@ from torch import Tensor
 _WINDOW_S = 0.032
 _HOPS = 4  # in a window
 _QUIET_SHARE = 0.1  # of the frames: they are taken for noise alone
-_LOUD_SHARE = 0.5  # of the frames: they are taken for speech
+_QUIET_S, _LOUD_S = 0.1, 1.0  # the quietest of the frames, whose noise is everywhere, and the loudest
+_SPEECH_DB = 10.0  # below the loudest second there is speech, too
 # From the one ratio down all noise is taken off, from the other up none: recordings made in a studio or an
 # office are above it (TIMIT 33 dB and more), with audible noise most are below.
 _ALL_DB, _NONE_DB = 17.0, 22.0
@@ -29,7 +30,10 @@ _LEAST_S = 0.5  # of less nobody can tell speech from noise
 
 
 def signal_to_noise_db(audio: Tensor, sample_rate_hz: int) -> float:
-    """How much louder the louder half of a recording is than its quietest tenth, in dB; infinite for silence.
+    """How much louder the speech of a recording is than its quietest tenth of a second, in dB.
+
+    Neither depends on how much silence or noise stands before, between and after the speech: what is not
+    there in the quietest moment is no steady noise. Infinite for digital silence.
 
     Args:
         audio: `[N]`.
@@ -39,12 +43,12 @@ def signal_to_noise_db(audio: Tensor, sample_rate_hz: int) -> float:
     n_frames = len(audio) // width
     if n_frames * _WINDOW_S < _LEAST_S:
         return float("inf")
-    energy = np.sort(
-        audio[: n_frames * width].numpy().reshape(n_frames, width).astype(np.float64).var(axis=1)
-    )
-    quiet = energy[: max(1, round(_QUIET_SHARE * n_frames))].mean()
-    loud = energy[round((1 - _LOUD_SHARE) * n_frames) :].mean()
-    return float(10 * np.log10(loud / quiet)) if quiet > 0 else float("inf")
+    energy = audio[: n_frames * width].numpy().reshape(n_frames, width).astype(np.float64).var(axis=1)
+    energy = np.sort(energy)
+    quiet, loud = (max(1, min(round(s / _WINDOW_S), len(energy) // 2)) for s in (_QUIET_S, _LOUD_S))
+    speech = energy[energy >= energy[-loud:].mean() * 10 ** (-_SPEECH_DB / 10)].mean()
+    noise = energy[:quiet].mean()
+    return float(10 * np.log10(speech / noise)) if noise > 0 else float("inf")
 
 
 def without_noise(audio: Tensor, sample_rate_hz: int) -> Tensor:

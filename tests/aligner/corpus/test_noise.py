@@ -40,6 +40,22 @@ def test_recordings_with_little_noise_are_left_as_they_are() -> None:
         assert without_noise(audio, RATE_HZ) is audio
 
 
+def test_noise_that_is_not_everywhere_is_no_steady_noise() -> None:
+    """Silence that somebody put around a recording, with a noise of its own; however long it is."""
+    clean = speech_like() + white(45, 3 * RATE_HZ)
+    for seconds in (0.5, 5.0, 60.0):
+        added = white(15, round(seconds * RATE_HZ), 1)
+        audio = torch.cat([added, clean, added])
+        assert without_noise(audio, RATE_HZ) is audio
+
+
+def test_the_ratio_does_not_depend_on_how_much_of_the_noise_there_is() -> None:
+    clean = speech_like()
+    noisy, added = clean + white(14, len(clean)), white(14, 20 * RATE_HZ, 1)
+    around = torch.cat([added, noisy, added])
+    assert signal_to_noise_db(around, RATE_HZ) == pytest.approx(signal_to_noise_db(noisy, RATE_HZ), abs=1.5)
+
+
 def test_what_is_too_short_to_tell_is_left_as_it_is() -> None:
     for n in (0, 1, 100, RATE_HZ // 4):
         audio = white(0, n)
