@@ -77,10 +77,7 @@ def test_a_resumed_run_ends_bit_for_bit_as_a_whole_one(
     assert resumed["epochs"] == saved(checkpoint)["epoch"] + 1
     ours, whole = saved(tmp_path / "parts" / LAST)["state_dict"], saved(checkpoint)["state_dict"]
     assert ours.keys() == whole.keys()
-    # The calibration hears other voices, which threads make: their last bits may depend on where memory lies.
-    learnt = [name for name in whole if ".calibration." not in name]
-    assert [name for name in learnt if not torch.equal(ours[name], whole[name])] == []
-    assert all(torch.allclose(ours[name], whole[name], rtol=1e-3, atol=1e-4) for name in whole)
+    assert [name for name in whole if not torch.equal(ours[name], whole[name])] == []
 
 
 @pytest.mark.parametrize("more", [SHORT, [*GRADIENT, *SHORT]])
