@@ -67,7 +67,7 @@ class Decoded:
             log_posteriors: `[F, V]`.
             wanted: Which are looked at, by their place in the batch.
         """
-        gaps = find_gaps(encoder, emissions.joint, features, self.tokens, wanted)
+        gaps = find_gaps(encoder, emissions.joint, features, self.tokens, self.durations, wanted)
         if not gaps:
             return self
         gap_id = log_posteriors.shape[1]

@@ -60,7 +60,7 @@ class PackedFeatures:
         """
         chosen = np.array(rows, np.int64)
         n_frames = self.n_frames[chosen]
-        frames = torch.from_numpy(ranges(starts_of(self.n_frames)[chosen], n_frames)).to(self.frames.device)
+        frames = on_device(ranges(starts_of(self.n_frames)[chosen], n_frames), self.frames.device)
         return PackedFeatures(self.frames[frames], n_frames), frames
 
     def padded(self) -> Tensor:

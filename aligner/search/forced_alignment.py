@@ -31,11 +31,14 @@ class TokenDurations:
             and, where there are several feature streams, by each of these. Empty if they were not wanted.
         spreads: `[N + B]` each, how far each of these may be off by the same emissions: the standard
             deviation over all paths, in frames.
+        log_likelihood: `[F]`, the joint emission of each frame in its state of the joint path; None: nobody
+            kept it.
     """
 
     joint: Indices
     edges: tuple[NDArray[np.float64], ...]
     spreads: tuple[NDArray[np.float64], ...] = ()
+    log_likelihood: Tensor | None = None
 
     def joined(self, n_tokens: Indices, n_frames: Indices, lengths: Indices) -> "TokenDurations":
         """Of utterances that were searched in parts (`HeldBoundaries.cut`), as if of whole ones.
@@ -55,6 +58,7 @@ class TokenDurations:
             self.joint,
             tuple((own + start.repeat(n_tokens + 1))[kept] for own in self.edges),
             tuple(own[kept] for own in self.spreads),
+            self.log_likelihood,
         )
 
     def boundaries_frames(self, lengths: Indices) -> NDArray[np.float64]:
@@ -103,17 +107,18 @@ def forced_alignment(
         AlignerError: For more tokens than frames, naming the utterance.
     """
     states = states_of(encoder, features, tokens) if states is None else states
-    (joint,) = token_durations(align_states(emissions.joint[None], features, states), states)
+    path = align_states(emissions.joint[None], features, states)
+    (joint,) = token_durations(path, states)
     if not edges:
-        return TokenDurations(joint, ())
+        return TokenDurations(joint, (), (), path.log_likelihood)
     spoken = states.without((joint == 0)[states.token])
     if len(emissions.streams) == 1:
         found = posterior_edges((emissions.joint,), features, spoken, tokens.lengths)
         best = edges_of(joint, tokens.lengths).astype(np.float64)
-        return TokenDurations(joint, (best,), (found.spread[0],))
+        return TokenDurations(joint, (best,), (found.spread[0],), path.log_likelihood)
     every = (emissions.joint, *emissions.streams)
     found = posterior_edges(every, features, spoken, tokens.lengths)
-    return TokenDurations(joint, tuple(found.mean), tuple(found.spread))
+    return TokenDurations(joint, tuple(found.mean), tuple(found.spread), path.log_likelihood)
 
 
 def states_of(encoder: Encoder, features: PackedFeatures, tokens: PackedTokens) -> PackedStates:

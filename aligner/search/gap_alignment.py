@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aligner.devices import on_device
 from aligner.encoders.base import Emissions, Encoder
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import starts_of
@@ -83,7 +84,7 @@ def align_with_gaps(
     likeliest = streams.mean(0).argmax(1)
     prices = np.repeat([found.price for found in gaps.values()], own.n_frames).astype(np.float32)
     of_gap = streams.gather(2, likeliest[None, :, None].expand(len(streams), -1, 1))
-    of_gap -= torch.from_numpy(prices).to(of_gap.device)[:, None]
+    of_gap -= on_device(prices, of_gap.device)[:, None]
     is_gap = tokens.token_ids == gap_id
     states = states_of(encoder, own, replace(tokens, token_ids=np.where(is_gap, 0, tokens.token_ids)))
     states.states[is_gap[states.token]] = streams.shape[2]

@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aligner.devices import on_device
 from aligner.encoders.base import Encoder, PackedStates
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices, ranges, rows_of, starts_of, sums_of
-from aligner.search.forced_alignment import align_states, states_of, token_durations
+from aligner.search.forced_alignment import TokenDurations, states_of
 from aligner.search.gap_search import search_gaps
 from aligner.text.packed import PackedTokens
 from mas.backends.cpu_threads import compiled, threads
@@ -97,6 +98,7 @@ def find_gaps(
     emissions: Tensor,
     features: PackedFeatures,
     tokens: PackedTokens,
+    durations: TokenDurations,
     wanted: Sequence[int],
 ) -> dict[int, Gaps]:
     """The gaps of those of B utterances that have any, by the utterance's place in the batch.
@@ -106,25 +108,26 @@ def find_gaps(
         emissions: `[F, M]`, the joint ones. State 0 is the pause.
         features: The packed features of the utterances.
         tokens: Theirs, with the pronunciations that were chosen.
-        wanted: Which utterances are looked at, by their place in the batch: those whose phones are all of
-            words.
+        durations: Of these tokens, by the joint path.
+        wanted: Which utterances are looked at, by their places in the batch, in order: those whose phones are
+            all of words.
     """
+    if not wanted:
+        return {}
+    joint, log_likelihood = durations.joint, durations.log_likelihood
+    assert log_likelihood is not None
     if len(wanted) < len(tokens.ids):
-        some_features, places = features.only(wanted)
-        every = range(len(wanted))
-        some = (
-            find_gaps(encoder, emissions[places], some_features, tokens.only(wanted), every) if wanted else {}
-        )
-        return {wanted[row]: gaps for row, gaps in some.items()}
-    states = states_of(encoder, features, tokens)
-    paths = align_states(emissions[None], features, states)
-    (durations,) = token_durations(paths, states)
+        is_wanted = np.isin(np.arange(len(tokens.ids)), wanted)
+        joint = joint[np.repeat(is_wanted, tokens.lengths)]
+        features, places = features.only(wanted)
+        emissions, log_likelihood, tokens = emissions[places], log_likelihood[places], tokens.only(wanted)
     words = _words_of(tokens)
-    own = paths.log_likelihood.float().cpu().numpy()
-    fit = _fit_of(emissions, own, durations, features, tokens)
-    parts = _parts(fit, own, durations, words, tokens)
+    own = log_likelihood.float().cpu().numpy()
+    fit = _fit_of(emissions, own, joint, features, tokens)
+    parts = _parts(fit, own, joint, words, tokens)
     if not parts:
         return {}
+    states = states_of(encoder, features, tokens)
     first_words = words[starts_of(tokens.lengths)]
     found: dict[int, tuple[set[int], set[int]]] = {}
     for part, (unsaid, extra) in zip(parts, _search_parts(parts, emissions, fit, states, words), strict=True):
@@ -134,7 +137,7 @@ def find_gaps(
         junctions |= set((before + np.flatnonzero(extra)).tolist())
     n_words = 1 + words[np.cumsum(tokens.lengths) - 1] - first_words
     return {
-        row: Gaps(frozenset(its_words), frozenset(junctions), _FRAME_FOUND * float(fit.scale[row]))
+        wanted[row]: Gaps(frozenset(its_words), frozenset(junctions), _FRAME_FOUND * float(fit.scale[row]))
         for row, (its_words, junctions) in found.items()
         if (its_words or junctions) and len(its_words) < n_words[row]  # of another text nothing would be left
     }
@@ -258,7 +261,7 @@ def _search_parts(
     n_frames = np.array([part.end_frame - part.first_frame for part in parts])
     places = ranges(np.array([part.first_frame for part in parts]), n_frames)
     # All at once: a GPU would be waited for at each.
-    rows = emissions[torch.from_numpy(places).to(emissions.device)].float().cpu().numpy()
+    rows = emissions[on_device(places, emissions.device)].float().cpu().numpy()
     state_word = words[states.token]
     is_phone = ~states.skippable
 

@@ -1,13 +1,18 @@
 """Gaps in made-up emissions: words that are not said, and speech that the text lacks."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
 from stub_encoder import StubEncoder, emissions_of, features_of, tokens_of, transcript_of
+from torch import Tensor
 
 from aligner.encoders.base import Emissions
-from aligner.search import Gaps, align_with_gaps, find_gaps, tokens_with_gaps
+from aligner.frontends.packed import PackedFeatures
+from aligner.search import Gaps, align_with_gaps, find_gaps, forced_alignment, tokens_with_gaps
 from aligner.search.gaps import GapPlace, _losing, _medians
+from aligner.text.packed import PackedTokens
 from aligner.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(["sil", *"abcdefgh"])
@@ -15,14 +20,21 @@ UNLIKELY = -50.0
 GAP = len(VOCABULARY)
 
 
+def gaps_in(
+    emissions: Tensor, features: PackedFeatures, tokens: PackedTokens, wanted: Sequence[int]
+) -> dict[int, Gaps]:
+    """After a search that takes the texts as said."""
+    joint = Emissions(emissions[None])
+    durations = forced_alignment(StubEncoder(), joint, features, tokens, edges=False)
+    return find_gaps(StubEncoder(), emissions, features, tokens, durations, wanted)
+
+
 def found(*spoken_and_words: tuple[str, str]) -> dict[int, Gaps]:
     """The gaps of utterances in which a letter a frame is spoken, and whose texts have these words."""
     spoken, words = zip(*spoken_and_words, strict=True)
     emissions = torch.cat([emissions_of(VOCABULARY, own, UNLIKELY) for own in spoken])
     tokens = tokens_of(VOCABULARY, *(transcript_of(*own.split()) for own in words))
-    return find_gaps(
-        StubEncoder(), emissions, features_of(*map(len, spoken)), tokens, range(len(spoken_and_words))
-    )
+    return gaps_in(emissions, features_of(*map(len, spoken)), tokens, range(len(spoken_and_words)))
 
 
 def long(letters: str) -> str:
@@ -74,8 +86,8 @@ def test_only_wanted_utterances_are_looked_at() -> None:
     emissions = emissions_of(VOCABULARY, 2 * long("abef"), UNLIKELY)
     tokens = tokens_of(VOCABULARY, *2 * [transcript_of("ab", "cd", "ef")])
     features = features_of(32, 32)
-    assert sorted(find_gaps(StubEncoder(), emissions, features, tokens, [1])) == [1]
-    assert find_gaps(StubEncoder(), emissions, features, tokens, []) == {}
+    assert sorted(gaps_in(emissions, features, tokens, [1])) == [1]
+    assert gaps_in(emissions, features, tokens, []) == {}
 
 
 def test_a_text_of_which_nothing_is_said_is_left_as_it_is() -> None:
@@ -87,7 +99,7 @@ def test_in_a_voice_that_is_not_known_more_must_differ() -> None:
     worse = emissions_of(VOCABULARY, long("abcdef"), UNLIKELY)
     worse[:, -1] = 11.0  # what nobody says is likelier throughout
     tokens = tokens_of(VOCABULARY, transcript_of("ab", "cd", "ef"))
-    assert find_gaps(StubEncoder(), worse, features_of(48), tokens, [0]) == {}
+    assert gaps_in(worse, features_of(48), tokens, [0]) == {}
 
 
 def test_places_of_gaps_are_counted_in_the_words_that_are_said() -> None:
