@@ -116,7 +116,7 @@ def log_add(a, b):
 
 
 @fused
-def _power(x):
+def exponential(x):
     """exp(x) as m, from 0.7 to 1.5, and e; 0 for -inf."""
     rounded = x * _LOG2_E + _ROUNDER
     k = rounded - _ROUNDER
@@ -127,7 +127,7 @@ def _power(x):
 
 
 @fused
-def _lowered(m, by):
+def lowered(m, by):
     """m * 2^by, for a `by` of at most 0; 0 below 2^-126."""
     power = np.int32(np.int32(max(by, np.int32(-127)) + np.int32(127)) << np.int32(23))
     return m * np.int32(power).view(np.float32)
@@ -137,7 +137,7 @@ def _lowered(m, by):
 def _plus(m0, e0, m1, e1):
     """The sum of two numbers; its m is from 1 to 4."""
     e = max(e0, e1)
-    return _lowered(m0, np.int32(e0 - e)) + _lowered(m1, np.int32(e1 - e)), e
+    return lowered(m0, np.int32(e0 - e)) + lowered(m1, np.int32(e1 - e)), e
 
 
 @fused
@@ -152,7 +152,7 @@ def _normal(m, e):
 @fused
 def _share(m, e):
     """m * 2^e as a float32, where it is at most about 1."""
-    return _lowered(m * np.float32(2), np.int32(min(np.int32(e - np.int32(1)), np.int32(0))))
+    return lowered(m * np.float32(2), np.int32(min(np.int32(e - np.int32(1)), np.int32(0))))
 
 
 # The loops over the frames of a stretch and its tokens. They are functions of many frames, since a call with
@@ -193,14 +193,14 @@ def grow(x, m, e, width, rolling, skips, may_skip, low, high, j0, j1, base, last
         end = max(begin, min(last + 1, high[j]) - base)
         if may_skip:
             for i in range(np.uint64(begin), np.uint64(end)):
-                power, k2 = _power(np.float32(x[k, i]))
+                power, k2 = exponential(np.float32(x[k, i]))
                 sum_, e2 = _plus(m[old, i + two], e[old, w + i + two], m[old, i + one], e[old, w + i + one])
                 m3, e3 = (m[old, i], e[old, w + i]) if skips[first + i] else (_ZERO, NOTHING)
                 sum_, e2 = _plus(sum_, e2, m3, e3)
                 m[new, i + two], e[new, w + i + two] = _normal(sum_ * power, np.int32(e2 + k2))
         else:
             for i in range(np.uint64(begin), np.uint64(end)):
-                power, k2 = _power(np.float32(x[k, i]))
+                power, k2 = exponential(np.float32(x[k, i]))
                 sum_, e2 = _plus(m[old, i + two], e[old, w + i + two], m[old, i + one], e[old, w + i + one])
                 m[new, i + two], e[new, w + i + two] = _normal(sum_ * power, np.int32(e2 + k2))
         _clear_three(m, e, new, begin - 1, width)
@@ -225,7 +225,7 @@ def shrink(x, m, e, um, ue, width, skips, may_skip, low, high, j0, n, base, firs
         end = max(begin, min(last + 1, high[j]) - base)
         if may_skip:
             for i in range(np.uint64(begin), np.uint64(end)):
-                power, k2 = _power(np.float32(x[k, i]))
+                power, k2 = exponential(np.float32(x[k, i]))
                 at = w + i + two
                 sum_, e2 = _plus(
                     um[next_, i + two], ue[next_, at], um[next_, i + two + one], ue[next_, at + one]
@@ -239,7 +239,7 @@ def shrink(x, m, e, um, ue, width, skips, may_skip, low, high, j0, n, base, firs
                 um[k, i + two], ue[k, at] = _normal(sum_ * power, np.int32(e2 + k2))
         else:
             for i in range(np.uint64(begin), np.uint64(end)):
-                power, k2 = _power(np.float32(x[k, i]))
+                power, k2 = exponential(np.float32(x[k, i]))
                 at = w + i + two
                 sum_, e2 = _plus(
                     um[next_, i + two], ue[next_, at], um[next_, i + two + one], ue[next_, at + one]
