@@ -24,10 +24,9 @@ from aligner.boundaries import (
 )
 from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
-from aligner.corpus.audio import LOWEST_RATE_HZ, read_audio, resample
+from aligner.corpus.audio import LOWEST_RATE_HZ, read_audio
 from aligner.corpus.kept import Kept
-from aligner.corpus.noise import without_noise
-from aligner.corpus.recording import Recording, checked_samples, padded_audio
+from aligner.corpus.recording import Recording, checked_samples, heard, padded_audio
 from aligner.decoded import Decoded, marked
 from aligner.devices import check_device
 from aligner.encoders import Encoder
@@ -246,10 +245,9 @@ class Aligner(nn.Module):
         else:
             (samples, rate_hz), id, path = checked_samples(audio, sample_rate_hz), "utterance", ""
         transcript = text if isinstance(text, Transcript) else self._read(id, text)
-        aligner_hz = self.frontend.sample_rate_hz
         return Recording(
             id=id,
-            audio=without_noise(resample(samples, rate_hz, aligner_hz), aligner_hz),
+            audio=heard(samples, rate_hz, self.frontend.sample_rate_hz),
             transcript=transcript,
             duration_s=len(samples) / rate_hz,
             text="" if isinstance(text, Transcript) else text,

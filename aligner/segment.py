@@ -17,9 +17,7 @@ from aligner.align_batches import align_usable, batches
 from aligner.aligner import Aligner
 from aligner.alignment import Alignment, Gap, Interval
 from aligner.confidence import too_long_phone
-from aligner.corpus.audio import resample
-from aligner.corpus.noise import without_noise
-from aligner.corpus.recording import Recording
+from aligner.corpus.recording import Recording, heard
 from aligner.errors import AlignerError
 from aligner.text.transcript import Transcript
 
@@ -106,7 +104,7 @@ def segment(
     """
     phonemize, own_rate_hz = aligner.phonemizer(), aligner.frontend.sample_rate_hz
     pieces = pieces_of(text, phonemize)
-    audio = without_noise(resample(samples, rate_hz, own_rate_hz), own_rate_hz)
+    audio = heard(samples, rate_hz, own_rate_hz)
     (whole,) = aligner.align_batch([Recording(id, audio, phonemize(text), len(samples) / rate_hz)])
     whole = with_unsaid(whole)
     found = cut_at_pauses(whole, pieces, limits)

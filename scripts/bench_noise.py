@@ -19,20 +19,20 @@ N samples.
 
 import argparse
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from bench_silence import measure, trained
+from bench_silence import known_utterances, measured, parser_of
 from numpy.typing import NDArray
 
 from aligner import Aligner
 from aligner.commands.output import print_table, progress
-from aligner.corpus.prepared import Utterance, evenly_spread, load_audio, load_utterances
+from aligner.corpus.prepared import Utterance, evenly_spread, load_audio
 from aligner.errors import AlignerError
 from aligner.evaluate import boundary_figures
 
@@ -124,7 +124,7 @@ def babble(own: Utterance, corpus: Sequence[Utterance], draw: np.random.Generato
     return several
 
 
-def in_a_file(utterance: Utterance, corpus: Sequence[Utterance], cell: Cell, folder: Path) -> Utterance:
+def in_a_file(corpus: Sequence[Utterance], cell: Cell, utterance: Utterance, folder: Path) -> Utterance:
     """The utterance in the cell's room with its noise, its sound in a file of the folder."""
     if cell == Cell():
         return utterance
@@ -139,30 +139,18 @@ def in_a_file(utterance: Utterance, corpus: Sequence[Utterance], cell: Cell, fol
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", required=True, type=Path, help="a prepared corpus with known times")
-    trained_on = parser.add_mutually_exclusive_group(required=True)
-    trained_on.add_argument("--checkpoint", help="an aligner")
-    trained_on.add_argument("--fit", metavar="CONFIG", help="train one for each row instead")
+    parser = parser_of(__doc__)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS), metavar="KIND")
     parser.add_argument("--levels", nargs="*", type=float, default=[20, 10, 5, 0], metavar="DB")
     parser.add_argument("--room-s", type=float, default=0.4, help="0: no room (default: %(default)s)")
     parser.add_argument("--direct-db", type=float, default=3.0, help="(default: %(default)s)")
-    parser.add_argument(
-        "--utterances", type=int, default=80, help="evenly spread over the corpus (%(default)s)"
-    )
-    parser.add_argument("--device", default="cpu")
     return parser.parse_args()
 
 
 def main() -> int:
     """Measure every cell and print the table."""
     args = arguments()
-    known = [utterance for utterance in load_utterances(args.data) if utterance.reference is not None]
-    if not known:
-        raise AlignerError(f"{args.data} has no utterance with known times")
+    known = known_utterances(args.data)
     sample = evenly_spread(known, args.utterances)
     room = Cell(room_s=args.room_s, direct_db=args.direct_db)
     cells = [replace(room, kind=kind, level_db=level) for kind in args.kinds for level in args.levels]
@@ -170,13 +158,7 @@ def main() -> int:
     clean_ms = 0.0
     aligner = None if args.fit else Aligner.load(args.checkpoint, args.device)
     for cell in progress([Cell(), *([room] if args.room_s else []), *cells], "noise"):
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            utterances = [in_a_file(utterance, known, cell, folder) for utterance in sample]
-            if args.fit:
-                aligner = Aligner.load(trained(args.fit, utterances, args.data, folder), args.device)
-            assert aligner is not None
-            figures = boundary_figures(measure(aligner, utterances).errors_ms)
+        figures = boundary_figures(measured(args, sample, partial(in_a_file, known, cell), aligner).errors_ms)
         mean_ms = figures["mean_ms"] or 0.0
         clean_ms = clean_ms or mean_ms
         shown = [figures[name] for name in ("mean_ms", "median_ms", "within_20ms", "beyond_100ms")]

@@ -19,6 +19,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +146,7 @@ def moved(alignment: Alignment, cuts_s: Sequence[float], seconds: float) -> Alig
     return replace(alignment, duration_s=duration_s, tokens=tuple(tokens), words=words)
 
 
-def with_silence_in_file(utterance: Utterance, cell: Cell, folder: Path) -> Utterance:
+def with_silence_in_file(cell: Cell, utterance: Utterance, folder: Path) -> Utterance:
     """The utterance with the silence, its sound in a file of the folder."""
     assert utterance.reference is not None
     cuts_s = cell.cuts_s(utterance.reference) if cell.kind else []
@@ -243,10 +244,10 @@ def row(cell: Cell, result: Result, clean: Result, sample: Sequence[Utterance]) 
     ]
 
 
-def arguments() -> argparse.Namespace:
-    """The command line."""
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """What every measure of changed recordings is told: of which corpus, by which aligner."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", required=True, type=Path, help="a prepared corpus with known times")
     trained_on = parser.add_mutually_exclusive_group(required=True)
@@ -254,6 +255,46 @@ def arguments() -> argparse.Namespace:
     trained_on.add_argument(
         "--fit", metavar="CONFIG", help="train one for each row instead, as `aligner fit`"
     )
+    parser.add_argument(
+        "--utterances", type=int, default=80, help="evenly spread over the corpus (%(default)s)"
+    )
+    parser.add_argument("--device", default="cpu")
+    return parser
+
+
+def known_utterances(data: Path) -> list[Utterance]:
+    """Those of a prepared corpus that have known times."""
+    known = [utterance for utterance in load_utterances(data) if utterance.reference is not None]
+    if not known:
+        raise AlignerError(f"{data} has no utterance with known times")
+    return known
+
+
+def measured(
+    args: argparse.Namespace,
+    sample: Sequence[Utterance],
+    change: Callable[[Utterance, Path], Utterance],
+    aligner: Aligner | None,
+) -> Result:
+    """The sample, each utterance changed into a file of the folder, aligned and compared.
+
+    Args:
+        args: Of `parser_of`.
+        sample: Utterances with known times.
+        change: Called with each and the folder.
+        aligner: None: one is trained on the changed utterances (--fit).
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        utterances = [change(utterance, folder) for utterance in sample]
+        if aligner is None:
+            aligner = Aligner.load(trained(args.fit, utterances, args.data, folder), args.device)
+        return measure(aligner, utterances)
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = parser_of(__doc__)
     parser.add_argument(
         "--kinds",
         nargs="+",
@@ -264,32 +305,19 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seconds", nargs="+", type=float, default=[1, 2, 5, 10, 60])
     parser.add_argument("--places", nargs="+", default=list(PLACES), choices=PLACES)
-    parser.add_argument(
-        "--utterances", type=int, default=80, help="evenly spread over the corpus (%(default)s)"
-    )
-    parser.add_argument("--device", default="cpu")
     return parser.parse_args()
 
 
 def main() -> int:
     """Measure every cell and print the table."""
     args = arguments()
-    known = [utterance for utterance in load_utterances(args.data) if utterance.reference is not None]
-    if not known:
-        raise AlignerError(f"{args.data} has no utterance with known times")
-    sample = evenly_spread(known, args.utterances)
+    sample = evenly_spread(known_utterances(args.data), args.utterances)
     cells = [Cell(k, s, p) for k in args.kinds for s in args.seconds for p in args.places]
     rows: list[list[str]] = []
     clean: Result | None = None
     aligner = None if args.fit else Aligner.load(args.checkpoint, args.device)
     for cell in progress([Cell(), *cells], "silence"):
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            utterances = [with_silence_in_file(utterance, cell, folder) for utterance in sample]
-            if args.fit:
-                aligner = Aligner.load(trained(args.fit, utterances, args.data, folder), args.device)
-            assert aligner is not None
-            result = measure(aligner, utterances)
+        result = measured(args, sample, partial(with_silence_in_file, cell), aligner)
         clean = clean or result
         rows.append(row(cell, result, clean, sample))
         print("\t".join(rows[-1]), file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aligner.corpus.audio import LOWEST_RATE_HZ
+from aligner.corpus.audio import LOWEST_RATE_HZ, resample
 from aligner.corpus.kept import Kept
 from aligner.corpus.noise import without_noise
 from aligner.corpus.prepared import Utterance, load_audio
@@ -49,6 +49,16 @@ class Recording:
     kept: Kept = Kept()
 
 
+def heard(samples: NDArray[np.float32], rate_hz: int, wanted_hz: int) -> Tensor:
+    """What an aligner hears of samples `[N]` of anybody's: at its rate, without steady noise."""
+    return without_noise(resample(samples, rate_hz, wanted_hz), wanted_hz)
+
+
+def load_heard(utterance: Utterance, sample_rate_hz: int) -> Tensor:
+    """What an aligner hears of a prepared corpus' utterance, `[N]`; arguments and errors as `load_audio`."""
+    return without_noise(load_audio(utterance, sample_rate_hz), sample_rate_hz)
+
+
 def load_recording(
     utterance: Utterance, sample_rate_hz: int, transcript: Transcript | None = None
 ) -> Recording:
@@ -64,7 +74,7 @@ def load_recording(
     """
     return Recording(
         id=utterance.id,
-        audio=without_noise(load_audio(utterance, sample_rate_hz), sample_rate_hz),
+        audio=load_heard(utterance, sample_rate_hz),
         transcript=transcript or utterance.transcript,
         duration_s=utterance.duration_s,
         speaker=utterance.speaker,

@@ -15,18 +15,16 @@ import lightning
 import torch
 from torch import Tensor
 
-from aligner.corpus.noise import without_noise
 from aligner.corpus.prepared import (
     CorpusInfo,
     Utterance,
     evenly_spread,
     evenly_spread_hours,
-    load_audio,
     load_info,
     load_utterances,
 )
 from aligner.corpus.read_ahead import in_background, read_ahead
-from aligner.corpus.recording import padded_audio
+from aligner.corpus.recording import load_heard, padded_audio
 from aligner.errors import AlignerError, reason
 from aligner.text.packed import PackedTexts
 from aligner.text.vocabulary import Vocabulary
@@ -373,7 +371,6 @@ class Batches:
             data.text_of(id)
             if self._features is not None and id in self._features:
                 return Loaded(features=self._features.read(id))
-            audio = load_audio(data.by_id[id], data.sample_rate_hz)
-            return Loaded(audio=without_noise(audio, data.sample_rate_hz))
+            return Loaded(audio=load_heard(data.by_id[id], data.sample_rate_hz))
         except (AlignerError, OSError) as error:  # OSError: of features on disk
             return Loaded(refused=reason(error).removeprefix(f"{id}: "))

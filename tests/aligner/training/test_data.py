@@ -89,7 +89,7 @@ def test_batches_of_a_method_of_statistics_stay_and_are_not_read_again(
     for batch in first:
         batches.features.keep(batch.ids, [torch.zeros(5, 2)] * len(batch))
     batches.refused = {first[0].ids[0]: "a reason"}
-    monkeypatch.setattr("aligner.training.data.load_audio", None)
+    monkeypatch.setattr("aligner.training.data.load_heard", None)
     again = list(batches.epoch(1, shares_batches=False))
     assert [batch.ids for batch in again] == [first[0].ids[1:], *(batch.ids for batch in first[1:])]
     assert again[0].refused == batches.refused
