@@ -69,9 +69,9 @@ class Aligner(nn.Module):
         pause_fraction: Audio counts as quiet up to this part of the way from the utterance's quietest to its
             loudest; pauses extend over it. 0 leaves them as found.
         refine: Move boundaries between phones to where the spectrum changes most nearby.
-        decay_fraction: A word that ends before a pause has what is louder than this part of that way: where
-            its dying away ends is a convention. The default is TIMIT's; of people who leave next to nothing
-            of it to the pause 0.15.
+        decay_fraction: A word that ends before a pause has about what is louder than this part of that way:
+            where its dying away ends is a convention. 0.45 is TIMIT's; 0.15 is that of people who leave next
+            to nothing of it to the pause; the default lies between.
 
     Raises:
         AlignerError: If the symbols do not begin with the pause.
@@ -104,7 +104,7 @@ class Aligner(nn.Module):
         self.text_as_said = False
         self._phonemizer: Phonemizer | None = None  # loaded with the first text
         self._boundaries = BoundaryCorrection(
-            frontend.grid, shortest_pause_s, pause_fraction, refine, decay_fraction
+            frontend.grid, shortest_pause_s, pause_fraction, refine, decay_fraction, symbols
         )
 
     # The methods that follow call the stages of the drawing in README.md, in its order.

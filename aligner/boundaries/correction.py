@@ -3,20 +3,28 @@
 B batch, N samples or tokens, F packed frames.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.alignment import FrameGrid
 from aligner.boundaries.loudness import loudness_db, typical_levels_db, without_surplus
+from aligner.boundaries.pause_edges import PauseEdges
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.boundaries.refine import BoundaryRefiner
 from aligner.ragged import starts_of
+from aligner.text.manners import manners
 from aligner.text.packed import PackedTokens
 
 # What suits most corpora: shorter pauses are mostly closures of stops; the fraction was chosen on TIMIT.
 SHORTEST_PAUSE_S = 0.05
-PAUSE_FRACTION, DECAY_FRACTION = 0.3, 0.45
+PAUSE_FRACTION = 0.3
+# TIMIT's labels leave the dying away of a word to the pause, the Czech ones give it to the word. Without
+# labels nobody knows, so the default is halfway.
+_LEFT_TO_PAUSES, _GIVEN_TO_WORDS = 0.45, 0.15
+DECAY_FRACTION = (_LEFT_TO_PAUSES + _GIVEN_TO_WORDS) / 2
 
 
 class BoundaryCorrection:
@@ -28,9 +36,10 @@ class BoundaryCorrection:
         pause_fraction: Audio counts as quiet up to this part of the way from the utterance's quietest to its
             loudest; pauses extend over it. 0 leaves them as found.
         refine: Move boundaries between phones to where the spectrum changes most nearby.
-        decay_fraction: A word that ends before a pause has what is louder than this part of that way: where
-            its dying away ends is a convention. The default is TIMIT's; of people who leave next to nothing
-            of it to the pause 0.15.
+        decay_fraction: A word that ends before a pause has about what is louder than this part of that way:
+            where its dying away ends is a convention. 0.45 is TIMIT's; 0.15 is that of people who leave next
+            to nothing of it to the pause; the default lies between.
+        symbols: The vocabulary: where a boundary is expected depends on how the phones beside it are made.
     """
 
     def __init__(
@@ -40,12 +49,16 @@ class BoundaryCorrection:
         pause_fraction: float,
         refine: bool,
         decay_fraction: float = DECAY_FRACTION,
+        symbols: Sequence[str] = (),
     ) -> None:
         self._grid = grid
         self._shortest_pause_s = shortest_pause_s
         self._pause_fraction = pause_fraction
         self._decay_fraction = decay_fraction
-        self._refiner = BoundaryRefiner(grid.sample_rate_hz) if refine else None
+        self._convention = convention(decay_fraction)
+        begins, ends = manners(symbols)
+        self._refiner = BoundaryRefiner(grid.sample_rate_hz, begins, ends) if refine else None
+        self._pause_edges = PauseEdges(begins, ends)
 
     def correct(
         self,
@@ -77,14 +90,24 @@ class BoundaryCorrection:
             n_frames = self._grid.frame_count(audio_lengths)
             counted = without_surplus(loudness, n_values, surplus, n_frames, self._grid.hop_s)
             quiet_db, loud_db = typical_levels_db(loudness, counted)
-            boundaries_s = fit_pauses_to_loudness(
-                tokens,
-                boundaries_s,
+            levels = (
                 loudness.cpu().numpy(),
                 n_values.numpy(),
                 quiet_db[:, 0].cpu().numpy(),
                 loud_db[:, 0].cpu().numpy(),
-                self._pause_fraction,
-                self._decay_fraction,
             )
+            found_s = boundaries_s
+            boundaries_s = fit_pauses_to_loudness(
+                tokens, found_s, *levels, self._pause_fraction, self._decay_fraction
+            )
+            boundaries_s = self._pause_edges.place(tokens, found_s, boundaries_s, *levels, self._convention)
         return boundaries_s
+
+
+def convention(decay_fraction: float) -> float:
+    """How far words have their dying away: 0 as in TIMIT's labels, 1 as in the Czech ones.
+
+    Args:
+        decay_fraction: As of `BoundaryCorrection`.
+    """
+    return (_LEFT_TO_PAUSES - decay_fraction) / (_LEFT_TO_PAUSES - _GIVEN_TO_WORDS)

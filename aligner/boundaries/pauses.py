@@ -71,7 +71,7 @@ def fit_pauses_to_loudness(
     """
     meetings = Meetings.of(tokens, boundaries_s)
     meetings = meetings.where(meetings.before_is_pause != meetings.after_is_pause)
-    low_db = _low_db(meetings, level_db, n_values, quiet_db)
+    low_db = quiet_beside_db(meetings, level_db, n_values, quiet_db)
     range_db = loud_db[meetings.utterance] - low_db
     starts, edge = meetings.before_is_pause, meetings.edge_s
 
@@ -97,10 +97,17 @@ def fit_pauses_to_loudness(
     return meetings.moved(boundaries_s, edge - np.minimum(loud_s, room_s) * into_phone)
 
 
-def _low_db(
+def quiet_beside_db(
     meetings: Meetings, level_db: NDArray[np.float32], n_values: Indices, quiet_db: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """What is quiet beside each pause, `[n]`; other arguments as of `fit_pauses_to_loudness`."""
+    """What is quiet beside each pause, `[n]`.
+
+    Args:
+        meetings: Of a pause and a phone each.
+        level_db: As of `fit_pauses_to_loudness`, like `n_values` and `quiet_db`.
+        n_values: `[B]`.
+        quiet_db: `[B]`.
+    """
     row, edge, starts = meetings.utterance, meetings.edge_s, meetings.before_is_pause
     last = n_values[row] - 1
     pause_start = np.where(starts, np.maximum(meetings.start_s, edge - _PAUSE_BESIDE_S), edge)

@@ -1,9 +1,6 @@
-"""Boundaries between phones, finer than a frame: where the spectrum changes most near what the search found.
+"""Boundaries between phones, finer than a frame: by how the spectrum changes near what the search found.
 
-The search decides on frames of 10 ms and 20 ms wide, and where one mixture becomes likelier than the next is
-not where a person puts a boundary. A person looks for the fastest change; so does this.
-
-B batch, N samples or tokens, S fine frames.
+B batch, N samples or tokens, S fine frames, n boundaries, K times near each, V symbols.
 """
 
 import numpy as np
@@ -13,32 +10,35 @@ from torch import Tensor
 
 from aligner.alignment import FrameGrid
 from aligner.boundaries.meetings import Meetings
+from aligner.boundaries.placement import Candidates, Placement, fitted_placement
 from aligner.frontends.mel import Mel
+from aligner.ragged import Indices
 from aligner.text.packed import PackedTokens
 
-# These were chosen on TIMIT and synthetic speech, see recipes/ljspeech/ABLATIONS.md.
 _STEP_S = 0.0025  # of the fine frames
 _WINDOW_S = 0.016  # of the fine frames: short, since a change is looked for
 _FFT_S = 0.032
-_MELS, _LOWEST_HZ, _HIGHEST_HZ = 26, 50.0, 7600.0
-_SIDE_FRAMES = 8  # 20 ms either side are compared
-# Changes are weighed by a Gaussian over their distance from where a boundary is expected, of this deviation.
-# None is taken from further away from the found one than _REACH_S.
-_SPREAD_S = 0.015
-# The search finds boundaries so late, on the mean, both of hand-made times and of exact ones.
-_LATE_S = 0.0045
-_REACH_S = 0.030
+_LOWEST_HZ, _HIGHEST_HZ = 50.0, 7600.0
+_BANDS = (6, 6, 7, 7)  # mel bands in each of four
+_SIDES = 8, 3  # 20 and 7.5 ms either side are compared
+_REACH, _EVERY = 24, 2  # fine frames either side of what was found: 60 ms, and each second one
+_UNIT_S = 0.015  # of distances, which keeps all features of one size
+_UNIT_LOG = 3.0  # of logarithms of power
 _LEAST_CHANGE = 1e-3  # keeps the log of no change finite
 
 
 class BoundaryRefiner:
-    """Moves boundaries between phones; those at pauses are left to `pauses.fit_pauses_to_loudness`.
+    """Moves boundaries between phones; those at pauses are left to `pauses` and `pause_edges`.
 
     Args:
         sample_rate_hz: Of the audio.
+        begins: `[V]`, how each symbol begins, as `text.manners` has it; further ones are unknown.
+        ends: `[V]`, how it ends.
     """
 
-    def __init__(self, sample_rate_hz: int) -> None:
+    def __init__(self, sample_rate_hz: int, begins: Indices, ends: Indices) -> None:
+        self.placement: Placement = fitted_placement("between phones")
+        self._begins, self._ends = np.append(begins, 0), np.append(ends, 0)
         self._grid = FrameGrid(round(sample_rate_hz * _STEP_S), sample_rate_hz, "center")
         self._mel = Mel(
             preset="16k-10ms",
@@ -46,7 +46,7 @@ class BoundaryRefiner:
             n_fft=2 ** int(np.ceil(np.log2(_FFT_S * sample_rate_hz))),
             hop_samples=self._grid.hop_samples,
             window_samples=round(_WINDOW_S * sample_rate_hz),
-            mels=_MELS,
+            mels=sum(_BANDS),
             fmin_hz=_LOWEST_HZ,
             fmax_hz=min(_HIGHEST_HZ, sample_rate_hz / 2),
             frame_rule="center",
@@ -56,27 +56,69 @@ class BoundaryRefiner:
         self._mel.precision = torch.float32  # half the time; where the change is fastest, bins are not quiet
 
     def change(self, audio: Tensor, audio_lengths: Tensor) -> Tensor:
-        """How fast the spectrum changes at each boundary between fine frames, float64 `[B, S + 1]`.
+        """How the spectrum changes at each boundary between fine frames, float32 `[B, S + 1, 14]`.
 
-        The difference of the log-mels of the 20 ms after it from those of the 20 ms before it; 0 too near the
-        ends.
+        Of the log-mels after it and before it, at the ends of a recording with its last frame repeated: the
+        logarithm of their difference over 20 ms and over 7.5 ms, and in each of four bands their difference
+        over 20 ms, their level over the 7.5 ms after it and over those before it.
 
         Args:
             audio: `[B, N]`.
             audio_lengths: `[B]`, samples of each.
         """
         with torch.inference_mode():
-            features, lengths = self._mel.to(audio.device)(audio, audio_lengths)
-        side = _SIDE_FRAMES
-        sums = torch.nn.functional.pad(features.double().cumsum_(1), (0, 0, 1, 0))
-        change = torch.zeros(sums.shape[:2], dtype=torch.float64, device=audio.device)
-        if sums.shape[1] > 2 * side:
-            difference = sums[:, 2 * side :] - sums[:, side:-side]
-            difference -= sums[:, side:-side]
-            difference += sums[:, : -2 * side]
-            change[:, side:-side] = difference.div_(side).square_().mean(2).sqrt_()
-        place = torch.arange(sums.shape[1], device=audio.device)
-        return change.masked_fill_(place > (lengths - side)[:, None], 0.0)
+            mels, lengths = self._mel.to(audio.device)(audio, audio_lengths)
+        wide, narrow = _SIDES
+        frame = torch.arange(-wide, mels.shape[1] + wide, device=mels.device).clamp(min=0)
+        frame = torch.minimum(frame, (lengths - 1)[:, None])
+        sums = torch.nn.functional.pad(
+            mels.gather(1, frame[:, :, None].expand(-1, -1, mels.shape[2])).double().cumsum_(1),
+            (0, 0, 1, 0),
+        )
+        features = [_log_size(_difference(sums, side)) for side in _SIDES]
+        bands = torch.stack([band.mean(2) for band in sums.split(_BANDS, 2)], 2) / _UNIT_LOG
+        at = bands[:, wide:-wide]
+        after = (bands[:, wide + narrow : narrow - wide] - at) / narrow
+        before = (at - bands[:, wide - narrow : -wide - narrow]) / narrow
+        return torch.cat([*features, _difference(bands, wide).float(), after.float(), before.float()], 2)
+
+    def candidates(
+        self,
+        tokens: PackedTokens,
+        boundaries_s: NDArray[np.float64],
+        audio: Tensor,
+        audio_lengths: Tensor,
+    ) -> Candidates:
+        """Where the boundaries between phones may be: at most 60 ms away, never past the middle of a phone.
+
+        Args:
+            tokens: As of `refine`, like `boundaries_s`, `audio` and `audio_lengths`.
+            boundaries_s: `[N + B]`.
+            audio: `[B, N]`.
+            audio_lengths: `[B]`.
+        """
+        change = self.change(audio, audio_lengths)
+        meetings = Meetings.of(tokens, boundaries_s)
+        meetings = meetings.where(~meetings.before_is_pause & ~meetings.after_is_pause)
+        edge, row = meetings.edge_s, meetings.utterance
+        offset = np.arange(-_REACH, _REACH + 1, _EVERY)
+        place = np.searchsorted(self._grid.boundary_s(np.arange(change.shape[1])), edge)[:, None] + offset
+        n_times = self._grid.frame_count(audio_lengths.cpu()).numpy() + 1
+        inside = (place >= 0) & (place < n_times[row][:, None])
+        place = place.clip(0, change.shape[1] - 1)
+        times_s = self._grid.boundary_s(place)
+        low, high = (meetings.start_s + edge) / 2, (edge + meetings.end_s) / 2
+        distance = torch.from_numpy((times_s - edge[:, None]) / _UNIT_S).float().to(change.device)[:, :, None]
+        heard = change[torch.from_numpy(row)[:, None], torch.from_numpy(place)]
+        first, last = meetings.first - row - 1, meetings.last - row
+        return Candidates(
+            meetings,
+            self._ends[np.minimum(tokens.token_ids[first], len(self._ends) - 1)],
+            self._begins[np.minimum(tokens.token_ids[last], len(self._begins) - 1)],
+            times_s,
+            inside & (times_s >= low[:, None]) & (times_s <= high[:, None]),
+            torch.cat([heard, distance, -distance.square()], 2),
+        )
 
     def refine(
         self,
@@ -85,7 +127,7 @@ class BoundaryRefiner:
         audio: Tensor,
         audio_lengths: Tensor,
     ) -> NDArray[np.float64]:
-        """The boundaries with those between phones moved by at most 30 ms, never past the middle of a phone.
+        """The boundaries with those between phones moved to where they are expected.
 
         Args:
             tokens: N tokens of B utterances.
@@ -93,22 +135,23 @@ class BoundaryRefiner:
             audio: `[B, N]`.
             audio_lengths: `[B]`, samples of each.
         """
-        change = self.change(audio, audio_lengths)
-        meetings = Meetings.of(tokens, boundaries_s)
-        meetings = meetings.where(~meetings.before_is_pause & ~meetings.after_is_pause)
-        edge = meetings.edge_s
-        low = np.maximum(edge - _REACH_S, (meetings.start_s + edge) / 2)
-        high = np.minimum(edge + _REACH_S, (edge + meetings.end_s) / 2)
-        times_s = self._grid.boundary_s(np.arange(change.shape[1]))
-        n_times = self._grid.frame_count(audio_lengths.cpu()).numpy() + 1
-        first = np.searchsorted(times_s, low)
-        end = np.minimum(np.searchsorted(times_s, high), n_times[meetings.utterance])
-        place = first[:, None] + np.arange((end - first).max(initial=1))
-        near = np.minimum(place, change.shape[1] - 1)
-        speed = change[torch.from_numpy(meetings.utterance)[:, None], torch.from_numpy(near)].cpu().numpy()
-        distance = times_s[near] - (edge[:, None] - _LATE_S)
-        merit = np.log(speed + _LEAST_CHANGE) - distance**2 / (2 * _SPREAD_S**2)
-        best = np.where(place < end[:, None], merit, -np.inf).argmax(1)
-        return meetings.moved(
-            boundaries_s, np.where(first < end, times_s[near[np.arange(len(best)), best]], edge)
-        )
+        candidates = self.candidates(tokens, boundaries_s, audio, audio_lengths)
+        return candidates.meetings.moved(boundaries_s, self.placement.expected_s(candidates))
+
+
+def _difference(sums: Tensor, side: int) -> Tensor:
+    """The mean of so many frames after each boundary less the mean of those before it, `[B, S + 1, Q]`.
+
+    Args:
+        sums: `[B, S + 17, Q]`, running sums with 8 frames more at either end.
+        side: How many frames.
+    """
+    wide = _SIDES[0]
+    end = sums.shape[1] - wide
+    after, before = sums[:, wide + side : end + side], sums[:, wide - side : end - side]
+    return (after + before - 2 * sums[:, wide:end]) / side
+
+
+def _log_size(difference: Tensor) -> Tensor:
+    """The logarithm of the root mean square over the bands, float32 `[B, S + 1, 1]`."""
+    return difference.square_().mean(2, keepdim=True).sqrt_().add_(_LEAST_CHANGE).log_().float()

@@ -47,9 +47,9 @@ class AlignerModule(lightning.LightningModule):
         pause_fraction: Audio counts as quiet up to this part of the way from the utterance's quietest to its
             loudest; pauses extend over it. 0 leaves them as found.
         refine: Move boundaries between phones to where the spectrum changes most nearby.
-        decay_fraction: A word that ends before a pause has what is louder than this part of that way: where
-            its dying away ends is a convention. The default is TIMIT's; of people who leave next to nothing
-            of it to the pause 0.15.
+        decay_fraction: A word that ends before a pause has about what is louder than this part of that way:
+            where its dying away ends is a convention. 0.45 is TIMIT's; 0.15 is that of people who leave next
+            to nothing of it to the pause; the default lies between.
         seed: Of everything drawn in training. An epoch's draws depend on it and the epoch alone, so that a
             resumed run ends as an uninterrupted one.
         features: Where features are kept between epochs; set by the data, which then leaves out audio.

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from aligner.alignment import FrameGrid
 from aligner.boundaries import BoundaryCorrection
-from aligner.boundaries.correction import DECAY_FRACTION
+from aligner.boundaries.correction import DECAY_FRACTION, convention
 from aligner.boundaries.loudness import loudness_db, typical_levels_db, without_surplus
+from aligner.boundaries.pause_edges import PauseEdges
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.boundaries.refine import BoundaryRefiner
 from aligner.frontends.surplus_silence import surplus_silence
+from aligner.text.manners import manners
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import PAUSE, Tokens
 
@@ -151,10 +153,15 @@ def test_short_pauses_are_dropped_before_boundaries_are_refined() -> None:
 
 
 def test_pauses_grow_after_boundaries_were_refined(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A phone from 115 to 140 ms leaves a pause up to 130 ms no room; it does once it lasts to 160 ms."""
-    change = np.ones(242)
-    change[64] = 50.0  # 158.75 ms
-    monkeypatch.setattr(BoundaryRefiner, "change", lambda self, *audio: torch.from_numpy(change)[None])
+    """A phone from 115 to 140 ms leaves a pause up to 130 ms no room; it does once it lasts to 159 ms."""
+    monkeypatch.setattr(
+        BoundaryRefiner,
+        "refine",
+        lambda self, tokens, boundaries_s, *audio: np.where(boundaries_s == 0.14, 0.15875, boundaries_s),
+    )
+    monkeypatch.setattr(
+        PauseEdges, "place", lambda self, tokens, found_s, boundaries_s, *others: boundaries_s
+    )
     edges = [0.0, 12.0, 14.5, 61.0]
     refined = corrected(".ab", edges, AUDIO, 0.6, refine=True)
     assert refined.tolist() == pytest.approx([0, 0.115, 0.15875, 0.6])
@@ -165,18 +172,20 @@ def test_pauses_grow_after_boundaries_were_refined(monkeypatch: pytest.MonkeyPat
     assert both[1] > 0.12
 
 
-def test_a_correction_is_its_three_steps_one_after_the_other() -> None:
+def test_a_correction_is_its_four_steps_one_after_the_other() -> None:
     symbols, edges = ".a.b.c.", np.array([0, 10, 20, 22, 31.5, 31.5, 50, 61], np.float64)
     tokens, boundaries_s = tokens_of(symbols), GRID.boundary_s(edges)
     boundaries_s[[0, -1]] = 0.0, 0.6
     expected = drop_short_pauses(tokens, boundaries_s, 0.05)
-    expected = BoundaryRefiner(RATE_HZ).refine(tokens, expected, *batch_of(AUDIO))
+    expected = found_s = BoundaryRefiner(RATE_HZ, *manners([])).refine(tokens, expected, *batch_of(AUDIO))
     loudness, n_values = loudness_db(*batch_of(AUDIO), RATE_HZ)
     surplus, n_frames = surplus_in(*batch_of(AUDIO), GRID), GRID.frame_count(batch_of(AUDIO)[1])
     counted = without_surplus(loudness, n_values, surplus, n_frames, GRID.hop_s)
-    levels_db = (level[:, 0].numpy() for level in typical_levels_db(loudness, counted))
-    loud, lengths = loudness.numpy(), n_values.numpy()
-    expected = fit_pauses_to_loudness(tokens, expected, loud, lengths, *levels_db, 0.3, DECAY_FRACTION)
+    typical = (level[:, 0].numpy() for level in typical_levels_db(loudness, counted))
+    levels = (loudness.numpy(), n_values.numpy(), *typical)
+    expected = fit_pauses_to_loudness(tokens, expected, *levels, 0.3, DECAY_FRACTION)
+    edges_at_pauses, own = PauseEdges(*manners([])), convention(DECAY_FRACTION)
+    expected = edges_at_pauses.place(tokens, found_s, expected, *levels, own)
     found = corrected(symbols, edges.tolist(), AUDIO, 0.6, 0.05, 0.3, True)
     assert found.tolist() == expected.tolist()
     assert edges.tolist() == [0, 10, 20, 22, 31.5, 31.5, 50, 61]  # not written to
