@@ -16,7 +16,7 @@ SPREAD_DIGITS = 4  # of seconds: a tenth of a millisecond
 # The log odds of being within a distance, up to a constant for each boundary, and straight lines over the log
 # of the distance between these. Fitted with the weights in `boundaries/spread.py`, which says on what.
 DISTANCES_S = np.array([0.0025, 0.005, 0.010, 0.020, 0.030, 0.050, 0.100, 0.200])
-LOG_ODDS = np.array([-6.336, -5.340, -4.403, -3.522, -2.955, -2.027, -0.199, 2.747])
+LOG_ODDS = np.array([-4.643, -3.641, -2.752, -1.820, -1.275, -0.496, 1.019, 4.038])
 
 
 def spread_s(difficulty: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ EVIDENCE = (
 )
 # Fitted by `scripts/boundary_spread.py` to words and phones of TIMIT, to phones of Czech and to eSpeak's
 # times, each weighted alike; recipes/ljspeech/README.md says how well they hold elsewhere.
-WEIGHTS = np.array([0.995, 2.092, -2.362, -4.473, 7.799, 0.456, -0.223, -0.598, 1.564])
+WEIGHTS = np.array([0.919, 1.728, -2.103, -1.746, 5.639, 0.190, -0.320, -0.263, 0.941])
 _KNOTS_S = (0.010, 0.015)  # around a frame and a half the error grows fastest
 _FLOOR_S = 0.001  # keeps logarithms of no spread finite
 _LENGTH_FLOOR_S = 0.010
