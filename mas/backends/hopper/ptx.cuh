@@ -167,12 +167,12 @@ DEVICE void store8_if(bool wanted, u32 to, const float (&q)[4], const u32 (&h)[4
 
 DEVICE u32 read2_bytes(const char* from) {
   unsigned short v;
-  asm volatile("ld.global.nc.u16 %0, [%1];" : "=h"(v) : "l"(from));
+  asm volatile("ld.global.nc.L2::256B.u16 %0, [%1];" : "=h"(v) : "l"(from));
   return v;
 }
 DEVICE uint2 read8_bytes(const char* from) {
   uint2 v;
-  asm volatile("ld.global.nc.v2.u32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(from));
+  asm volatile("ld.global.nc.L2::256B.v2.u32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(from));
   return v;
 }
 DEVICE void read1(float& v, const float* at) { asm volatile("ld.global.nc.f32 %0, [%1];" : "=f"(v) : "l"(at)); }

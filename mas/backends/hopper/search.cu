@@ -132,6 +132,22 @@ DEVICE float widen(u32 bits) {
   return __uint_as_float(bits << 16);
 #endif
 }
+// One element, if there is one.
+DEVICE void read_halves(u32 (&v)[1], const char* from, int there) {
+  v[0] = there > 0 ? read2_bytes(from) : 0;
+}
+// Four elements, or as many as there are, and zeros.
+DEVICE void read_halves(u32 (&v)[2], const char* from, int there) {
+  v[0] = v[1] = 0;
+  if (there >= 4) {
+    const uint2 four = read8_bytes(from);
+    v[0] = four.x, v[1] = four.y;
+  } else if (there > 0) {
+    v[0] = read2_bytes(from);
+    if (there >= 2) v[0] |= read2_bytes(from + 2) << 16;
+    if (there >= 3) v[1] = read2_bytes(from + 4);
+  }
+}
 #endif
 
 // Where a warp's scores are.
@@ -144,6 +160,16 @@ struct Source {
   bool ring;
   u32 produced, freed;
   int tiles;
+};
+
+// What a lane reads of a group of rows and columns.
+struct Group {
+  bool inside;           // every cell can be visited
+  u32 to;                // the group's place in the ring
+  const char* from;      // the lane's next cell
+  // limits of what it may read, counted from its first cell
+  int above, below, rows;
+  int there;             // columns
 };
 
 // A group is 8 * R rows of 32 columns. ALIGNED_ROWS: 8 lanes a row, 4 rows at a time; ROWS_ONE_BY_ONE: a column a lane,
@@ -161,100 +187,72 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
   u32 places[8];  // of the lane's first cell, by how far its chunk is moved on
 #pragma unroll
   for (int n = 0; n < 8; ++n) places[n] = di * ROW_BYTES + place(di, (dj >> 2) + n) + (dj & 3) * 4;
+  // read n of a group: its row and column from the lane's first cell, and its place in the ring
+  auto row = [](int n) { return KIND == ALIGNED_ROWS ? 4 * n : KIND == ROWS_ONE_BY_ONE ? n : n / 8 * 8; };
+  auto column = [](int n) { return KIND == COLUMNS_ONE_BY_ONE ? n % 8 * 4 : 0; };
+  auto at = [&](const Group& g, int n) {
+    return g.to + row(n) * ROW_BYTES + places[(2 * (row(n) / R) + column(n) / 4) & 7];
+  };
+  auto wanted = [&](const Group& g, int n) {
+    return g.above + column(n) + (KIND == ALIGNED_ROWS ? 3 : 0) >= row(n) && column(n) - row(n) <= g.below && row(n) < g.rows;
+  };
+  auto go_on = [&](Group& g, int n) {
+    if (source.ring) g.from += (place_in_quarter(4 * n + 4, 0) - place_in_quarter(4 * n, 0)) * 4;
+    else if (KIND == ALIGNED_ROWS) g.from += 4 * step_i;
+    else if (KIND == ROWS_ONE_BY_ONE) g.from += step_i;
+    else g.from += n % 8 < 7 ? 4 * step_j : 8 * step_i - 28 * step_j;
+  };
   int slot = 0, turn = 0;
+  // Group q of stage s. False where no path visits it: left of the diagonal, right of the last column from which the end can be
+  // reached.
+  auto visited = [&](Group& g, int s, int q) {
+    const int block = s - q, first = q * 8 * R;
+    if (block < 0 || block * 32 + 31 < first || block * 32 > slack + first + 8 * R - 1 || first >= share.rows) return false;
+    g.inside = block * 32 >= first + 8 * R - 1 && block * 32 + 31 <= slack + first && first + 8 * R <= share.rows &&
+               columns >= block * 32 + 32;
+    int block_slot = slot - q;
+    if (block_slot < 0) block_slot += D;
+    if (block_slot < 0) block_slot += D;
+    g.to = ring + block_slot * 128 + first * ROW_BYTES;
+    g.from = source.ring ? origin + (block % QUARTERS * QUARTER_FLOATS + place_in_quarter(first + di, dj)) * 4
+                         : origin + (first + di) * step_i + (block * 32 + dj) * step_j;
+    g.above = block * 32 + dj - first - di, g.below = slack - g.above, g.rows = share.rows - first - di;
+    g.there = columns - block * 32 - dj;
+    return true;
+  };
+  auto wait_for_room = [&](int s) {  // until stage s - D + 1 is consumed: lanes read their slots from stage 0 on
+    if (s < D - 1) return;
+    const int next = slot + 1 == D ? 0 : slot + 1;
+    barrier_wait(barriers + (D + next) * 8, (turn - (next > 0)) & 1);
+  };
 #pragma unroll 1
   for (int s = 0; s < share.stages; ++s) {
-    if (s >= D - 1) {  // wait until stage s - D + 1 is consumed: lanes read their slots from stage 0 on
-      const int next = slot + 1 == D ? 0 : slot + 1;
-      barrier_wait(barriers + (D + next) * 8, (turn - (next > 0)) & 1);
-    }
+#if SCORE_TYPE == FLOAT32
+    wait_for_room(s);
     if (source.ring && s % 4 == 0 && s / 4 < source.tiles)
       barrier_wait_for_cluster(source.produced + s / 4 % 2 * 8, s / 8 & 1);
 #pragma unroll 1
     for (int q = 0; q < 4; ++q) {
-      const int block = s - q;
-      const int first = q * 8 * R;
-      // skip what no path visits: left of the diagonal, right of the last column from which the end can be reached
-      if (block < 0 || block * 32 + 31 < first || block * 32 > slack + first + 8 * R - 1 || first >= share.rows) continue;
-      const bool inside = block * 32 >= first + 8 * R - 1 && block * 32 + 31 <= slack + first &&
-                          first + 8 * R <= share.rows && columns >= block * 32 + 32;
-      int block_slot = slot - q;
-      if (block_slot < 0) block_slot += D;
-      if (block_slot < 0) block_slot += D;
-      const u32 to = ring + block_slot * 128 + first * ROW_BYTES;
-      const char* from = source.ring ? origin + (block % QUARTERS * QUARTER_FLOATS + place_in_quarter(first + di, dj)) * 4
-                                     : origin + (first + di) * step_i + (block * 32 + dj) * step_j;
-      // limits of what this lane may read, counted from its own first cell
-      const int above = block * 32 + dj - first - di, below = slack - above, rows = share.rows - first - di;
-      const int there = columns - block * 32 - dj;
-
-      // read n of the group: its row and column from the lane's first cell, and its place in the ring
-      auto row = [](int n) { return KIND == ALIGNED_ROWS ? 4 * n : KIND == ROWS_ONE_BY_ONE ? n : n / 8 * 8; };
-      auto column = [](int n) { return KIND == COLUMNS_ONE_BY_ONE ? n % 8 * 4 : 0; };
-      auto at = [&](int n) { return to + row(n) * ROW_BYTES + places[(2 * (row(n) / R) + column(n) / 4) & 7]; };
-      auto wanted = [&](int n) {
-        return above + column(n) + (KIND == ALIGNED_ROWS ? 3 : 0) >= row(n) && column(n) - row(n) <= below && row(n) < rows;
-      };
-      auto go_on = [&](int n) {
-        if (source.ring) from += (place_in_quarter(4 * n + 4, 0) - place_in_quarter(4 * n, 0)) * 4;
-        else if (KIND == ALIGNED_ROWS) from += 4 * step_i;
-        else if (KIND == ROWS_ONE_BY_ONE) from += step_i;
-        else from += n % 8 < 7 ? 4 * step_j : 8 * step_i - 28 * step_j;
-      };
-#if SCORE_TYPE == FLOAT32
-      if (inside) {
+      Group g;
+      if (!visited(g, s, q)) continue;
+      if (g.inside) {
 #pragma unroll
         for (int n = 0; n < READS; ++n) {
-          if (KIND == ALIGNED_ROWS) copy16(at(n), from);
-          else copy4(at(n), from);
-          go_on(n);
+          if (KIND == ALIGNED_ROWS) copy16(at(g, n), g.from);
+          else copy4(at(g, n), g.from);
+          go_on(g, n);
         }
       } else {
 #pragma unroll
         for (int n = 0; n < READS; ++n) {
-          if (wanted(n)) {
-            if (KIND == ALIGNED_ROWS) copy16(at(n), from, min(16, 4 * there));
-            else copy4(at(n), from);
+          if (wanted(g, n)) {
+            if (KIND == ALIGNED_ROWS) copy16(at(g, n), g.from, min(16, 4 * g.there));
+            else copy4(at(g, n), g.from);
           }
-          go_on(n);
+          go_on(g, n);
         }
       }
-#else
-      constexpr int BATCH = READS < 16 ? READS : 16;
-#pragma unroll 1
-      for (int n0 = 0; n0 < READS; n0 += BATCH) {
-        uint2 v[BATCH];
-        const u32 to_batch = row(n0) * ROW_BYTES;
-#pragma unroll
-        for (int n = 0; n < BATCH; ++n) {
-          v[n] = make_uint2(0, 0);
-          const bool one = inside || (above + column(n) + (KIND == ALIGNED_ROWS ? 3 : 0) >= row(n) + row(n0) &&
-                                      column(n) - row(n) - row(n0) <= below && row(n) + row(n0) < rows);
-          if (KIND == ALIGNED_ROWS) {
-            if (one && there >= 4) {
-              v[n] = read8_bytes(from);
-            } else if (one) {
-              v[n].x = read2_bytes(from);
-              if (there >= 2) v[n].x |= read2_bytes(from + 2) << 16;
-              if (there >= 3) v[n].y = read2_bytes(from + 4);
-            }
-          } else if (one) {
-            v[n].x = read2_bytes(from);
-          }
-          go_on(n);
-        }
-#pragma unroll
-        for (int n = 0; n < BATCH; ++n) {
-          if (KIND == ALIGNED_ROWS)
-            store4(at(n) + to_batch, widen(v[n].x & 0xffff), widen(v[n].x >> 16), widen(v[n].y & 0xffff),
-                   widen(v[n].y >> 16));
-          else
-            store1(at(n) + to_batch, widen(v[n].x));
-        }
-      }
-#endif
     }
-#if SCORE_TYPE == FLOAT32
     arrive_when_copied(barriers + slot * 8);
     if (source.ring && s >= 3) {  // a quarter tile is done with when the copies of the third stage after its own have ended
       copies_wait();
@@ -262,6 +260,46 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
       if (lane < cluster_size()) store_in_cluster(source.freed, s - 2);
     }
 #else
+    // Half types go through registers, as many groups at a time as there are registers for, since each takes as long as memory
+    // does. They are read before there is room for them in the ring.
+    constexpr int WORDS = KIND == ALIGNED_ROWS ? 2 : 1, AT_ONCE = 4 * READS * WORDS <= 64 ? 4 : 2;
+#pragma unroll 1
+    for (int q = 0; q < 4; q += AT_ONCE) {
+      u32 v[AT_ONCE][READS][WORDS];
+#pragma unroll
+      for (int k = 0; k < AT_ONCE; ++k) {
+        Group g;
+        if (!visited(g, s, q + k)) continue;
+        if (g.inside) {
+#pragma unroll
+          for (int n = 0; n < READS; ++n) {
+            read_halves(v[k][n], g.from, 4);
+            go_on(g, n);
+          }
+        } else {
+#pragma unroll
+          for (int n = 0; n < READS; ++n) {
+            read_halves(v[k][n], g.from, wanted(g, n) ? g.there : 0);
+            go_on(g, n);
+          }
+        }
+      }
+      if (q == 0) wait_for_room(s);
+#pragma unroll
+      for (int k = 0; k < AT_ONCE; ++k) {
+        Group g;
+        if (!visited(g, s, q + k)) continue;
+#pragma unroll
+        for (int n = 0; n < READS; ++n) {
+          const u32* const halves = v[k][n];
+          if (KIND == ALIGNED_ROWS)
+            store4(at(g, n), widen(halves[0] & 0xffff), widen(halves[0] >> 16), widen(halves[WORDS - 1] & 0xffff),
+                   widen(halves[WORDS - 1] >> 16));
+          else
+            store1(at(g, n), widen(halves[0]));
+        }
+      }
+    }
     barrier_arrive(barriers + slot * 8);
 #endif
     if (++slot == D) slot = 0, ++turn;
