@@ -69,6 +69,13 @@ DEVICE void arrive_if(bool wanted, u32 barrier) {
       "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %1, 0;\n"
       "@wanted mbarrier.arrive.shared::cta.b64 _, [%0];\n}" ::"r"(barrier), "r"((u32)wanted) : "memory");
 }
+// Where one lane arrives for its warp, after a __syncwarp. compute-sanitizer's racecheck takes such an arrival for that lane's
+// alone. With EVERY_LANE every lane arrives for itself, so that what racecheck reports then is no matter of that.
+#ifndef EVERY_LANE
+#define EVERY_LANE 0
+#endif
+constexpr int VOICES = EVERY_LANE ? 32 : 1;  // arrivals of a warp
+DEVICE void arrive_for_warp_if(bool wanted, bool speaks, u32 barrier) { arrive_if(wanted && (speaks || EVERY_LANE), barrier); }
 // Makes `barrier` expect so many bytes again, then arrives at `credit`, which may be in another thread block.
 template <int BYTES>
 DEVICE void rearm_if(bool wanted, u32 barrier, u32 credit) {
@@ -133,6 +140,15 @@ DEVICE float4 load4(u32 address) {
   float4 v;
   asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w) : "r"(address));
   return v;
+}
+// One float, two or four.
+DEVICE void load_rows(float (&v)[1], u32 address) { v[0] = load1(address); }
+DEVICE void load_rows(float (&v)[2], u32 address) {
+  asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(v[0]), "=f"(v[1]) : "r"(address));
+}
+DEVICE void load_rows(float (&v)[4], u32 address) {
+  const float4 four = load4(address);
+  v[0] = four.x, v[1] = four.y, v[2] = four.z, v[3] = four.w;
 }
 DEVICE uint4 load4u(u32 address) {
   uint4 v;

@@ -15,7 +15,8 @@
 //
 // Scores. Each dp warp has a loader warp that fills a ring of D stages in shared memory, 32 columns a stage, with
 // only those cells that some path can visit. A stage's columns are aligned to 32 for every row: lanes 8q..8q+7 get
-// block s - q at stage s and use it at stages s and s + 1.
+// block s - q at stage s and use it at stages s and s + 1. The ring has side by side what memory has: a row's columns, or for
+// ALIGNED_COLUMNS a column's rows.
 //
 // Way back. A cell's 32-bit history says at which columns of the current 32-column block the best path to that cell
 // moved down a row; moving copies the history of the row above. Histories are stored at the end of each block, for blocks
@@ -46,7 +47,7 @@ struct Arguments {
   i64 history_words;
   int T, S;
   int text_lengths_are_int64, speech_lengths_are_int64;
-  int loader;       // how scores are read: ALIGNED_ROWS, ROWS_ONE_BY_ONE or COLUMNS_ONE_BY_ONE
+  int loader;       // how scores are read: ALIGNED_ROWS, ROWS_ONE_BY_ONE, COLUMNS_ONE_BY_ONE or ALIGNED_COLUMNS
 };
 
 static_assert(sizeof(Arguments) == ARGUMENTS_BYTES, "search.py has the same structure");
@@ -62,6 +63,7 @@ constexpr int BARRIERS = 2 * D + 2 * INBOX;  // loaded[D], consumed[D], arrived[
 constexpr int MOST_BLOCK_WARPS = 8;          // dp warps of a thread block; there are as many loaders
 static_assert(WINDOW == 3 * TILE * 32 + 4, "a path moves down at most one row in each of a block's 32 columns");
 constexpr int CHUNK_MASK = 0x70;             // of a place in the 128 bytes of a row's block: 8 chunks of 16 bytes
+constexpr int COLUMN_BYTES = 4 * ROWS;       // of a ring of columns, whose D blocks are one after the other
 constexpr int ALL_COLUMNS = 1 << 28;         // of a ring: every column exists
 constexpr int UNREACHED = 0x3fffffff;        // a column or stage beyond all others, with room for additions
 #define NEG_INF __int_as_float(0xff800000)
@@ -169,11 +171,11 @@ struct Group {
   const char* from;      // the lane's next cell
   // limits of what it may read, counted from its first cell
   int above, below, rows;
-  int there;             // columns
+  int there;             // columns that exist; for ALIGNED_COLUMNS tokens
 };
 
 // A group is 8 * R rows of 32 columns. ALIGNED_ROWS: 8 lanes a row, 4 rows at a time; ROWS_ONE_BY_ONE: a column a lane,
-// a row at a time; COLUMNS_ONE_BY_ONE: 8 rows of 4 columns at a time.
+// a row at a time; COLUMNS_ONE_BY_ONE: 8 rows of 4 columns at a time; ALIGNED_COLUMNS: 2 * R lanes a column, 4 rows each.
 template <int KIND>
 DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share, int b, u32 ring, u32 barriers, int lane,
                         const Source& source) {
@@ -181,16 +183,21 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
   const i64 step_i = source.step_i, step_j = source.step_j;
   const int slack = item.slack;
   const int columns = source.columns;  // that exist
-  const int di = KIND == ALIGNED_ROWS ? lane >> 3 : KIND == ROWS_ONE_BY_ONE ? 0 : lane & 7;  // the lane's first row
-  const int dj = KIND == ALIGNED_ROWS ? (lane & 7) * 4 : KIND == ROWS_ONE_BY_ONE ? lane : lane >> 3;  // and column
-  constexpr int READS = KIND == ALIGNED_ROWS ? 2 * R : 8 * R;
+  constexpr bool FOURS = KIND == ALIGNED_ROWS || KIND == ALIGNED_COLUMNS;  // of neighbours are one read
+  constexpr int READS = FOURS ? 2 * R : 8 * R;
+  // the lane's first row and column
+  const int di = KIND == ALIGNED_ROWS ? lane >> 3 : KIND == ROWS_ONE_BY_ONE ? 0 : KIND == COLUMNS_ONE_BY_ONE ? lane & 7
+                                                                                  : lane % (2 * R) * 4;
+  const int dj = KIND == ALIGNED_ROWS ? (lane & 7) * 4 : KIND == ROWS_ONE_BY_ONE ? lane : KIND == COLUMNS_ONE_BY_ONE ? lane >> 3
+                                                                                  : lane / (2 * R);
   u32 places[8];  // of the lane's first cell, by how far its chunk is moved on
 #pragma unroll
   for (int n = 0; n < 8; ++n) places[n] = di * ROW_BYTES + place(di, (dj >> 2) + n) + (dj & 3) * 4;
   // read n of a group: its row and column from the lane's first cell, and its place in the ring
-  auto row = [](int n) { return KIND == ALIGNED_ROWS ? 4 * n : KIND == ROWS_ONE_BY_ONE ? n : n / 8 * 8; };
-  auto column = [](int n) { return KIND == COLUMNS_ONE_BY_ONE ? n % 8 * 4 : 0; };
+  auto row = [](int n) { return KIND == ALIGNED_ROWS ? 4 * n : KIND == ROWS_ONE_BY_ONE ? n : KIND == COLUMNS_ONE_BY_ONE ? n / 8 * 8 : 0; };
+  auto column = [](int n) { return KIND == COLUMNS_ONE_BY_ONE ? n % 8 * 4 : KIND == ALIGNED_COLUMNS ? n * (16 / R) : 0; };
   auto at = [&](const Group& g, int n) {
+    if (KIND == ALIGNED_COLUMNS) return g.to + (dj + column(n)) * COLUMN_BYTES + di * 4;
     return g.to + row(n) * ROW_BYTES + places[(2 * (row(n) / R) + column(n) / 4) & 7];
   };
   auto wanted = [&](const Group& g, int n) {
@@ -200,6 +207,7 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
     if (source.ring) g.from += (place_in_quarter(4 * n + 4, 0) - place_in_quarter(4 * n, 0)) * 4;
     else if (KIND == ALIGNED_ROWS) g.from += 4 * step_i;
     else if (KIND == ROWS_ONE_BY_ONE) g.from += step_i;
+    else if (KIND == ALIGNED_COLUMNS) g.from += 16 / R * step_j;
     else g.from += n % 8 < 7 ? 4 * step_j : 8 * step_i - 28 * step_j;
   };
   int slot = 0, turn = 0;
@@ -213,11 +221,12 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
     int block_slot = slot - q;
     if (block_slot < 0) block_slot += D;
     if (block_slot < 0) block_slot += D;
-    g.to = ring + block_slot * 128 + first * ROW_BYTES;
+    g.to = KIND == ALIGNED_COLUMNS ? ring + block_slot * 32 * COLUMN_BYTES + first * 4 : ring + block_slot * 128 + first * ROW_BYTES;
     g.from = source.ring ? origin + (block % QUARTERS * QUARTER_FLOATS + place_in_quarter(first + di, dj)) * 4
                          : origin + (first + di) * step_i + (block * 32 + dj) * step_j;
     g.above = block * 32 + dj - first - di, g.below = slack - g.above, g.rows = share.rows - first - di;
     g.there = columns - block * 32 - dj;
+    if (KIND == ALIGNED_COLUMNS) g.below = min(g.below + 3, g.there - 1), g.there = a.T - share.row0 - first - di;
     return true;
   };
   auto wait_for_room = [&](int s) {  // until stage s - D + 1 is consumed: lanes read their slots from stage 0 on
@@ -238,7 +247,7 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
       if (g.inside) {
 #pragma unroll
         for (int n = 0; n < READS; ++n) {
-          if (KIND == ALIGNED_ROWS) copy16(at(g, n), g.from);
+          if (FOURS) copy16(at(g, n), g.from);
           else copy4(at(g, n), g.from);
           go_on(g, n);
         }
@@ -246,7 +255,7 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
 #pragma unroll
         for (int n = 0; n < READS; ++n) {
           if (wanted(g, n)) {
-            if (KIND == ALIGNED_ROWS) copy16(at(g, n), g.from, min(16, 4 * g.there));
+            if (FOURS) copy16(at(g, n), g.from, min(16, 4 * g.there));
             else copy4(at(g, n), g.from);
           }
           go_on(g, n);
@@ -262,7 +271,7 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
 #else
     // Half types go through registers, as many groups at a time as there are registers for, since each takes as long as memory
     // does. They are read before there is room for them in the ring.
-    constexpr int WORDS = KIND == ALIGNED_ROWS ? 2 : 1, AT_ONCE = 4 * READS * WORDS <= 64 ? 4 : 2;
+    constexpr int WORDS = FOURS ? 2 : 1, AT_ONCE = 4 * READS * WORDS <= 64 ? 4 : 2;
 #pragma unroll 1
     for (int q = 0; q < 4; q += AT_ONCE) {
       u32 v[AT_ONCE][READS][WORDS];
@@ -292,7 +301,7 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
 #pragma unroll
         for (int n = 0; n < READS; ++n) {
           const u32* const halves = v[k][n];
-          if (KIND == ALIGNED_ROWS)
+          if (FOURS)
             store4(at(g, n), widen(halves[0] & 0xffff), widen(halves[0] >> 16), widen(halves[WORDS - 1] & 0xffff),
                    widen(halves[WORDS - 1] >> 16));
           else
@@ -334,11 +343,22 @@ struct Links {
   bool next_is_here, previous_is_here;  // in the same thread block
 };
 
+template <bool COLUMNS>
 DEVICE void fetch(Chunk& chunk, u32 at, u32 message) {
+  if (COLUMNS) {
 #pragma unroll
-  for (int r = 0; r < R; ++r) {
-    const float4 x = load4(at + r * ROW_BYTES);
-    chunk.x[r][0] = x.x, chunk.x[r][1] = x.y, chunk.x[r][2] = x.z, chunk.x[r][3] = x.w;
+    for (int k = 0; k < 4; ++k) {
+      float x[R];
+      load_rows(x, at + k * COLUMN_BYTES);
+#pragma unroll
+      for (int r = 0; r < R; ++r) chunk.x[r][k] = x[r];
+    }
+  } else {
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+      const float4 x = load4(at + r * ROW_BYTES);
+      chunk.x[r][0] = x.x, chunk.x[r][1] = x.y, chunk.x[r][2] = x.z, chunk.x[r][3] = x.w;
+    }
   }
   const float4 q = load4(message);
   const uint4 h = load4u(message + 16);
@@ -406,7 +426,8 @@ DEVICE void hand_over(const Links& links, bool sends, int stage) {
 
 // Stage s is macro-steps 8 s - 1 to 8 s + 6. At the one of number n the lanes with lane % 8 = n come to the end of a
 // block of 32 columns, all lanes read ahead for macro-step 8 s + n, which is what number n in inbox stage s is for, and
-// the last lane makes number n of the next warp's stage s - 4 - R.
+// the last lane makes number n of the next warp's stage s - 4 - R. COLUMNS: the ring has a column's rows side by side.
+template <bool COLUMNS>
 DEVICE void run_rows(const Arguments& a, const Item& item, const Share& share, int b, u32 ring, u32 barriers,
                      const Links& links, int lane, float* score) {
   const int last_lane = (share.rows - 1) / R;
@@ -422,9 +443,10 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& share, i
   for (int k = 0; k < 4; ++k) lane_state.above[k] = NEG_INF, lane_state.above_h[k] = 0;
   lane_state.bit = 1u << (4 * ((-1 - lane) & 7));
 
-  const u32 rows_ring = ring + lane * R * ROW_BYTES;
+  constexpr int BLOCK_BYTES = COLUMNS ? 32 * COLUMN_BYTES : 128, CHUNK_FACTOR = COLUMNS ? ROWS : 1;
+  const u32 rows_ring = ring + lane * R * (COLUMNS ? 4 : ROW_BYTES);
   int slot = (((-lane - 1) >> 3) + 8 * D) % D;  // of the block that the lane reads
-  u32 block = rows_ring + slot * 128;
+  u32 block = rows_ring + slot * BLOCK_BYTES;
   int store_block = -1 - (lane >> 3);  // whose histories the lane stores during the stage
   u32* history = a.histories + b * a.history_words + (i64)store_block * pitch + share.row0 + lane * R;
   int from_diagonal = -4 - 4 * lane - lane * R, left = share.last_column + 4 + 4 * lane;
@@ -449,10 +471,10 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& share, i
                  needs_credit ? (sent / INBOX - 1) & 1 : parity);
     const bool sends = sends_stage && lane == 31;
     slot = slot + 1 == D ? 0 : slot + 1;
-    const u32 next_block = rows_ring + slot * 128;
+    const u32 next_block = rows_ring + slot * BLOCK_BYTES;
     const bool stores = store_block >= 0 && store_block < block_end;
     u32 message = links.inbox + (s & (INBOX - 1)) * INBOX_STAGE, to = links.outbox + (sent & (INBOX - 1)) * INBOX_STAGE;
-    u32 lane_16 = 16 * lane;
+    u32 lane_16 = COLUMNS ? -16 * lane : 16 * lane;  // rows are rotated (`place`)
     int until_end = lane & 7;  // macro-steps until the lane's block ends
     float made[4];
     u32 made_h[4];
@@ -460,7 +482,7 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& share, i
   {                                                                           \
     const bool ends_block = until_end == N;                                   \
     if (ends_block) block = next_block;                                       \
-    fetch(THEN, block + ((lane_16 + 16 * N) & CHUNK_MASK), message + MESSAGE_BYTES * N);       \
+    fetch<COLUMNS>(THEN, block + ((lane_16 + 16 * N) & CHUNK_MASK) * CHUNK_FACTOR, message + MESSAGE_BYTES * N); \
     advance<EDGE>(lane_state, NOW, top, from_diagonal, left, made, made_h);            \
     store8_if(sends, to + MESSAGE_BYTES * N, made, made_h);                                \
     write_if(ends_block && stores, history, lane_state.h);                             \
@@ -486,13 +508,13 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& share, i
     history += pitch;
     __syncwarp();
     if (sends_stage) hand_over(links, sends, sent & (INBOX - 1));
-    arrive_if(top, barriers + (D + stage) * 8);
+    arrive_for_warp_if(true, top, barriers + (D + stage) * 8);
     if (++stage == D) stage = 0, ++turn;
     if (share.row0 == 0) {
       if (s == 0 && top) *(volatile float*)__cvta_shared_to_generic(links.inbox) = NEG_INF;  // only column 0 may start here
     } else if (s + INBOX < messages) {
       const int place = (s & (INBOX - 1)) * 8;
-      if (links.previous_is_here) arrive_if(top, links.previous_credit + place);
+      if (links.previous_is_here) arrive_for_warp_if(true, top, links.previous_credit + place);
       else rearm_if<INBOX_STAGE>(top, links.arrived + place, links.previous_credit + place);
     }
     __syncwarp();
@@ -573,7 +595,8 @@ DEVICE void load(const Arguments& a, const Item& item, const Share& share, int b
                          ELEMENT * a.stride_i, ELEMENT * a.stride_j, a.S - share.row0, false};
   if (a.loader == ALIGNED_ROWS) load_scores<ALIGNED_ROWS>(a, item, share, b, ring, barriers, lane, source);
   else if (a.loader == ROWS_ONE_BY_ONE) load_scores<ROWS_ONE_BY_ONE>(a, item, share, b, ring, barriers, lane, source);
-  else load_scores<COLUMNS_ONE_BY_ONE>(a, item, share, b, ring, barriers, lane, source);
+  else if (a.loader == COLUMNS_ONE_BY_ONE) load_scores<COLUMNS_ONE_BY_ONE>(a, item, share, b, ring, barriers, lane, source);
+  else load_scores<ALIGNED_COLUMNS>(a, item, share, b, ring, barriers, lane, source);
 }
 #endif
 
@@ -601,7 +624,8 @@ __launch_bounds__(64 * MOST_BLOCK_WARPS, 1) search(const Arguments a) {
 
   for (int n = tid; n < W * BARRIERS; n += blockDim.x) {
     const int kind = n % BARRIERS;
-    barrier_init(shared_address(all_barriers + n), kind < D ? 32 : 1);
+    const bool of_warp = kind < 2 * D || (kind >= 2 * D + INBOX && n / BARRIERS < W - 1);  // not of another block's
+    barrier_init(shared_address(all_barriers + n), kind < D ? 32 : of_warp ? VOICES : 1);
     if (n >= 2 * D && n < 2 * D + INBOX) barrier_expect(shared_address(all_barriers + n), INBOX_STAGE);  // filled by another block
   }
   for (int n = tid; n < INBOX_BYTES / 4; n += blockDim.x)  // above the first row: 0 before column 0, else nothing
@@ -648,7 +672,11 @@ __launch_bounds__(64 * MOST_BLOCK_WARPS, 1) search(const Arguments a) {
       links.previous_credit = links.previous_is_here
           ? links.credit - BARRIERS * 8
           : in_block(shared_address(all_barriers + (W - 1) * BARRIERS + 2 * D + INBOX), max(rank - 1, 0));
-      run_rows(a, item, share, b, ring, barriers, links, lane, &score);
+#ifndef GAUSSIAN
+      if (a.loader == ALIGNED_COLUMNS) run_rows<true>(a, item, share, b, ring, barriers, links, lane, &score);
+      else
+#endif
+        run_rows<false>(a, item, share, b, ring, barriers, links, lane, &score);
     }
   }
   __syncthreads();

@@ -37,6 +37,7 @@ class Loader(enum.IntEnum):
     ALIGNED_ROWS = 0  # four frames of a token at once
     ROWS_ONE_BY_ONE = 1  # one frame at a time
     COLUMNS_ONE_BY_ONE = 2  # one token at a time
+    ALIGNED_COLUMNS = 3  # four tokens of a frame at once
 
 
 class Shape(NamedTuple):
@@ -154,9 +155,11 @@ def _processors(index: int) -> int:
 
 def _loader(scores: Tensor) -> Loader:
     stride_b, stride_i, stride_j = scores.stride()
-    aligned = scores.data_ptr() % (4 * scores.element_size()) == 0
-    if aligned and stride_j == 1 and stride_i % 4 == 0 and stride_b % 4 == 0:
-        return Loader.ALIGNED_ROWS
+    if stride_b % 4 == 0 and scores.data_ptr() % (4 * scores.element_size()) == 0:
+        if stride_j == 1 and stride_i % 4 == 0:
+            return Loader.ALIGNED_ROWS
+        if stride_i == 1 and stride_j % 4 == 0:
+            return Loader.ALIGNED_COLUMNS
     return Loader.COLUMNS_ONE_BY_ONE if abs(stride_i) < abs(stride_j) else Loader.ROWS_ONE_BY_ONE
 
 
