@@ -86,8 +86,10 @@ def row_durations(
     skips, device = skippable is not None, scores.device
     K, reach, programs, n_blocks = _sizes(T, S, skips)
     pitch = programs * LANES.value * ROWS_A_LANE.value
-    words = torch.empty((B, n_blocks, pitch), dtype=torch.int32 if skips else torch.int16, device=device)
-    result = torch.empty((B, T), dtype=torch.int64, device=device)
+    # With strides, since `torch.empty` takes the host twice as long.
+    shape, strides = (B, n_blocks, pitch), (n_blocks * pitch, pitch, 1)
+    words = torch.empty_strided(shape, strides, dtype=torch.int32 if skips else torch.int16, device=device)
+    result = torch.empty_strided((B, T), (T, 1), dtype=torch.int64, device=device)
     # Messages, the number of the next program, and of each item whether it fits and two last values of Q.
     n_messages = B * programs * reach * n_blocks * K if programs > 1 else 0
     notes = torch.full((n_messages + 1 + 3 * B,), -1, dtype=torch.int32, device=device)

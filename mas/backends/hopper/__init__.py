@@ -7,6 +7,6 @@ the search runs. `ptx.cuh` wraps single instructions. `cuda_driver.py` compiles 
 """
 
 from mas.backends.hopper.lockstep import state_durations
-from mas.backends.hopper.search import durations, serves
+from mas.backends.hopper.search import durations, reads_by_fours, serves
 
-__all__ = ["durations", "serves", "state_durations"]
+__all__ = ["durations", "reads_by_fours", "serves", "state_durations"]

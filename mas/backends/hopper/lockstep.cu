@@ -210,8 +210,8 @@ DEVICE void run_rows(const Arguments& a, const Item& item, int b, const Columns&
     barrier_wait(loaded, parity, receives ? links.arrived + in * 8 : loaded, receives ? (n - 1) / INBOX & 1 : parity,
                  needs_credit ? links.credit + out * 8 : loaded, needs_credit ? (n / INBOX - 1) & 1 : parity);
     __syncwarp();  // no lane still looks at a barrier that may move on by what others do below
-    const float4 q = load4(take_from + in * MESSAGE_BYTES);
-    const bool takes = receives && halo;
+    const bool takes = receives && halo;  // else the writer need not wait for the reader
+    const float4 q = load4_if(takes, take_from + in * MESSAGE_BYTES);
     lane_state.q[0] = takes ? q.x : lane_state.q[0], lane_state.q[1] = takes ? q.y : lane_state.q[1];
     lane_state.q[2] = takes ? q.z : lane_state.q[2], lane_state.q[3] = takes ? q.w : lane_state.q[3];
     if (j + K > band.first_of_highest && j <= band.last_of_lowest) {
@@ -353,8 +353,9 @@ extern "C" __global__ void __launch_bounds__(64 * MOST_WARPS, 2) search(const Ar
   for (int n = tid; n < W * 2 * INBOX; n += blockDim.x) {
     const bool of_warp = n >= INBOX && n < (2 * W - 1) * INBOX;  // not of another block's
     barrier_init(links_at + n * 8, of_warp ? VOICES : 1);
-    if (n < INBOX && rank > 0) barrier_expect(links_at + n * 8, MESSAGE_BYTES);  // filled by another thread block
   }
+  __syncwarp();
+  if (tid < INBOX && rank > 0) barrier_expect(links_at + tid * 8, MESSAGE_BYTES);  // filled by another thread block
   show_barriers_to_cluster();
   if (size > 1) cluster_sync();
   else __syncthreads();

@@ -141,6 +141,14 @@ DEVICE float4 load4(u32 address) {
   asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w) : "r"(address));
   return v;
 }
+// Zeros unless wanted.
+DEVICE float4 load4_if(bool wanted, u32 address) {
+  float4 v = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  asm volatile(
+      "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %4, 0;\n@wanted ld.shared.v4.f32 {%0, %1, %2, %3}, [%5];\n}"
+      : "+f"(v.x), "+f"(v.y), "+f"(v.z), "+f"(v.w) : "r"((u32)wanted), "r"(address));
+  return v;
+}
 // One float, two or four.
 DEVICE void load_rows(float (&v)[1], u32 address) { v[0] = load1(address); }
 DEVICE void load_rows(float (&v)[2], u32 address) {

@@ -134,21 +134,10 @@ DEVICE float widen(u32 bits) {
   return __uint_as_float(bits << 16);
 #endif
 }
-// One element, if there is one.
-DEVICE void read_halves(u32 (&v)[1], const char* from, int there) {
-  v[0] = there > 0 ? read2_bytes(from) : 0;
-}
-// Four elements, or as many as there are, and zeros.
-DEVICE void read_halves(u32 (&v)[2], const char* from, int there) {
-  v[0] = v[1] = 0;
-  if (there >= 4) {
-    const uint2 four = read8_bytes(from);
-    v[0] = four.x, v[1] = four.y;
-  } else if (there > 0) {
-    v[0] = read2_bytes(from);
-    if (there >= 2) v[0] |= read2_bytes(from + 2) << 16;
-    if (there >= 3) v[1] = read2_bytes(from + 4);
-  }
+DEVICE void read_halves(u32 (&v)[1], const char* from) { v[0] = read2_bytes(from); }
+DEVICE void read_halves(u32 (&v)[2], const char* from) {
+  const uint2 four = read8_bytes(from);
+  v[0] = four.x, v[1] = four.y;
 }
 #endif
 
@@ -200,6 +189,10 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
     if (KIND == ALIGNED_COLUMNS) return g.to + (dj + column(n)) * COLUMN_BYTES + di * 4;
     return g.to + row(n) * ROW_BYTES + places[(2 * (row(n) / R) + column(n) / 4) & 7];
   };
+  auto place_of = [&](const Group& g, int n) {  // the same where n is not known beforehand
+    if (KIND == ALIGNED_COLUMNS) return at(g, n);
+    return g.to + (di + row(n)) * ROW_BYTES + place(di + row(n), (dj + column(n)) >> 2) + (dj & 3) * 4;
+  };
   auto wanted = [&](const Group& g, int n) {
     return g.above + column(n) + (KIND == ALIGNED_ROWS ? 3 : 0) >= row(n) && column(n) - row(n) <= g.below && row(n) < g.rows;
   };
@@ -211,6 +204,13 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
     else g.from += n % 8 < 7 ? 4 * step_j : 8 * step_i - 28 * step_j;
   };
   int slot = 0, turn = 0;
+  auto in_ring = [&](int q) {  // group q of the stage
+    int block_slot = slot - q;
+    if (block_slot < 0) block_slot += D;
+    if (block_slot < 0) block_slot += D;
+    const int first = q * 8 * R;
+    return ring + (KIND == ALIGNED_COLUMNS ? block_slot * 32 * COLUMN_BYTES + first * 4 : block_slot * 128 + first * ROW_BYTES);
+  };
   // Group q of stage s. False where no path visits it: left of the diagonal, right of the last column from which the end can be
   // reached.
   auto visited = [&](Group& g, int s, int q) {
@@ -218,10 +218,7 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
     if (block < 0 || block * 32 + 31 < first || block * 32 > slack + first + 8 * R - 1 || first >= share.rows) return false;
     g.inside = block * 32 >= first + 8 * R - 1 && block * 32 + 31 <= slack + first && first + 8 * R <= share.rows &&
                columns >= block * 32 + 32;
-    int block_slot = slot - q;
-    if (block_slot < 0) block_slot += D;
-    if (block_slot < 0) block_slot += D;
-    g.to = KIND == ALIGNED_COLUMNS ? ring + block_slot * 32 * COLUMN_BYTES + first * 4 : ring + block_slot * 128 + first * ROW_BYTES;
+    g.to = in_ring(q);
     g.from = source.ring ? origin + (block % QUARTERS * QUARTER_FLOATS + place_in_quarter(first + di, dj)) * 4
                          : origin + (first + di) * step_i + (block * 32 + dj) * step_j;
     g.above = block * 32 + dj - first - di, g.below = slack - g.above, g.rows = share.rows - first - di;
@@ -274,21 +271,23 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
     constexpr int WORDS = FOURS ? 2 : 1, AT_ONCE = 4 * READS * WORDS <= 64 ? 4 : 2;
 #pragma unroll 1
     for (int q = 0; q < 4; q += AT_ONCE) {
-      u32 v[AT_ONCE][READS][WORDS];
+      u32 v[AT_ONCE][READS][WORDS], some = 0;
 #pragma unroll
       for (int k = 0; k < AT_ONCE; ++k) {
         Group g;
         if (!visited(g, s, q + k)) continue;
+        some |= 1 << k;
         if (g.inside) {
 #pragma unroll
           for (int n = 0; n < READS; ++n) {
-            read_halves(v[k][n], g.from, 4);
+            read_halves(v[k][n], g.from);
             go_on(g, n);
           }
         } else {
 #pragma unroll
           for (int n = 0; n < READS; ++n) {
-            read_halves(v[k][n], g.from, wanted(g, n) ? g.there : 0);
+            for (int word = 0; word < WORDS; ++word) v[k][n][word] = 0;
+            if (wanted(g, n) && (!FOURS || g.there >= 4)) read_halves(v[k][n], g.from);
             go_on(g, n);
           }
         }
@@ -296,8 +295,9 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
       if (q == 0) wait_for_room(s);
 #pragma unroll
       for (int k = 0; k < AT_ONCE; ++k) {
+        if (!(some >> k & 1)) continue;
         Group g;
-        if (!visited(g, s, q + k)) continue;
+        g.to = in_ring(q + k);
 #pragma unroll
         for (int n = 0; n < READS; ++n) {
           const u32* const halves = v[k][n];
@@ -306,6 +306,20 @@ DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share
                    widen(halves[WORDS - 1] >> 16));
           else
             store1(at(g, n), widen(halves[0]));
+        }
+      }
+    }
+    if (FOURS && ((KIND == ALIGNED_ROWS ? a.S : a.T) & 3) != 0) {  // the last ones, where they are no four
+#pragma unroll 1
+      for (int q = 0; q < 4; ++q) {
+        Group g;
+        if (!visited(g, s, q) || g.inside || g.there < 1 || g.there > 3) continue;
+#pragma unroll 1
+        for (int n = 0; n < READS; ++n) {
+          if (wanted(g, n))
+            store4(place_of(g, n), widen(read2_bytes(g.from)), g.there > 1 ? widen(read2_bytes(g.from + 2)) : 0.0f,
+                   g.there > 2 ? widen(read2_bytes(g.from + 4)) : 0.0f, 0.0f);
+          go_on(g, n);
         }
       }
     }
@@ -600,7 +614,9 @@ DEVICE void load(const Arguments& a, const Item& item, const Share& share, int b
 }
 #endif
 
-// grid: B clusters; block: what makes the scores if they are Gaussian, W dp warps, W loader warps
+// grid: B clusters; block: what makes the scores if they are Gaussian, W dp warps, W loader warps. A warp's number says which
+// of the four schedulers has it: where there are three dp warps, every fourth warp is a loader and the others have nothing to
+// do, so that no dp warp shares its scheduler.
 extern "C" __global__ void
 #ifdef GAUSSIAN
 __launch_bounds__(64 * W + TEAM, 1) search(const Arguments a, const Gaussians gaussians) {
@@ -608,7 +624,8 @@ __launch_bounds__(64 * W + TEAM, 1) search(const Arguments a, const Gaussians ga
   __shared__ int freed_quarters[MOST_WARPS];
 #else
 __launch_bounds__(64 * MOST_BLOCK_WARPS, 1) search(const Arguments a) {
-  const int W = blockDim.x / 64;
+  const bool spread = blockDim.x == THREADS_OF_THREE;
+  const int W = spread ? 3 : blockDim.x / 64;
 #endif
   extern __shared__ __align__(1024) unsigned char shared[];
   __shared__ u64 all_barriers[MOST_BLOCK_WARPS * BARRIERS];
@@ -617,8 +634,13 @@ __launch_bounds__(64 * MOST_BLOCK_WARPS, 1) search(const Arguments a) {
   unsigned char* const inboxes = shared + W * RING_BYTES;
   const int tid = threadIdx.x, lane = tid & 31;
   const int of_search = __shfl_sync(~0u, (tid - TEAM) >> 5, 0);  // the compiler then knows that it is one for the warp
+#ifdef GAUSSIAN
   const bool searches = of_search >= 0, loads = of_search >= W;
   const int local = loads ? of_search - W : of_search;
+#else
+  const bool loads = spread ? of_search % 4 == 3 : of_search >= W, searches = !spread || loads || of_search < 3;
+  const int local = !loads ? of_search : spread ? of_search / 4 : of_search - W;
+#endif
   const int rank = cluster_rank(), size = cluster_size(), b = blockIdx.x / size;
   const Item item = read_item(a, b);
 
