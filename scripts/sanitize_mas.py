@@ -8,8 +8,8 @@ to be. Prints errors, hazards (racecheck) and seconds of each, and what was repo
 everything. Exit status 1 if something was reported or a result is wrong.
 
 The CUDA kernels let one lane arrive at a barrier for its warp, after a __syncwarp. racecheck takes that for
-this lane's arrival alone, and so reports pairs of accesses that are in order. "lanes" compiles the kernels so
-that every lane arrives for itself, and nothing else differs: what racecheck reports with it is real.
+this lane's arrival alone, and so reports pairs of accesses that are in order. So under racecheck they are
+compiled so that every lane arrives for itself, and nothing else differs; --as-shipped leaves them alone.
 
 B items, T text tokens, S speech frames.
 """
@@ -18,6 +18,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -127,17 +128,8 @@ def gaussians(precision: str) -> None:
 
 
 def cases() -> dict[str, Callable[[], None]]:
-    """What is checked, by name. Those of CUDA kernels are there twice, the second time with "lanes"."""
+    """What is checked, by name."""
     float32, bfloat16 = torch.float32, torch.bfloat16
-    own: dict[str, Callable[[], None]] = {
-        "hopper": lambda: searches("hopper", False, "BTS", float32, SHAPES + CLUSTERS),
-        "hopper BST": lambda: searches("hopper", False, "BST", float32, [(2, 64, 130), (1, 300, 421)]),
-        "hopper bf16": lambda: searches("hopper", False, "BTS", bfloat16, [(2, 64, 132), (1, 300, 421)]),
-        "hopper skips": lambda: searches("hopper", True, "BTS", float32, SHAPES + CLUSTERS),
-        "hopper states": lambda: state_searches("hopper"),
-        "hopper bf16x3": lambda: gaussians("bf16x3"),
-        "triton tf32x3, hopper": lambda: gaussians("tf32x3"),
-    }
     return {
         "triton": lambda: searches("triton", False, "BTS", float32, SHAPES),
         "triton BST": lambda: searches("triton", False, "BST", bfloat16, SHAPES),
@@ -145,14 +137,19 @@ def cases() -> dict[str, Callable[[], None]]:
         "triton states": lambda: state_searches("triton"),
         "triton forward sum": forward_sums,
         "triton dense path": dense_paths,
-        **own,
-        **{f"{name} lanes": case for name, case in own.items()},
+        "triton tf32x3, hopper": lambda: gaussians("tf32x3"),
+        "hopper": lambda: searches("hopper", False, "BTS", float32, SHAPES + CLUSTERS),
+        "hopper BST": lambda: searches("hopper", False, "BST", float32, [(2, 64, 130), (1, 300, 421)]),
+        "hopper bf16": lambda: searches("hopper", False, "BTS", bfloat16, [(2, 64, 132), (1, 300, 421)]),
+        "hopper skips": lambda: searches("hopper", True, "BTS", float32, SHAPES + CLUSTERS),
+        "hopper states": lambda: state_searches("hopper"),
+        "hopper bf16x3": lambda: gaussians("bf16x3"),
     }
 
 
-def run_case(name: str) -> None:
+def run_case(name: str, every_lane: bool) -> None:
     """One case in this process, which compute-sanitizer watches."""
-    if name.endswith(" lanes"):
+    if every_lane:
         from mas.backends.hopper import cuda_driver
 
         cuda_driver.EXTRA_DEFINES["EVERY_LANE"] = 1
@@ -161,23 +158,27 @@ def run_case(name: str) -> None:
     torch.cuda.synchronize()
 
 
-def watched(name: str, tool: str, seconds: int, out: Path | None) -> bool:
+def watched(name: str, tool: str, args: argparse.Namespace) -> bool:
     """Runs a case under a tool and says what it found; whether that is nothing."""
     command = ["compute-sanitizer", "--tool", tool]
     command += ["--racecheck-report", "all"] if tool == "racecheck" else []
+    command += [sys.executable, __file__, "--case", name]
+    command += ["--as-shipped"] if args.as_shipped or tool != "racecheck" else []
     environment = os.environ | {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"} if tool == "memcheck" else None
     begin = time.monotonic()
     process = subprocess.Popen(
-        [*command, sys.executable, __file__, "--case", name], text=True, env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        command, text=True, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True,
     )  # fmt: skip
+    _running.add(process.pid)
     ended = ""
     try:
-        said, _ = process.communicate(timeout=seconds)
+        said, _ = process.communicate(timeout=args.seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
+        os.killpg(process.pid, signal.SIGKILL)
         said, _ = process.communicate()
-        ended = f", ended after {seconds} s"
+        ended = f", ended after {args.seconds} s"
+    _running.discard(process.pid)
     found = [line for line in said.splitlines() if re.search(r"=+ (Error|Warning|Invalid|Program hit)", line)]
     good = process.returncode == 0 and not found
     summary = [line.lstrip("= ") for line in said.splitlines() if "SUMMARY" in line]
@@ -187,9 +188,19 @@ def watched(name: str, tool: str, seconds: int, out: Path | None) -> bool:
     )  # fmt: skip
     for line in [] if good else (found or said.splitlines()[-3:])[:3]:
         print(f"    {line[:300]}", flush=True)
-    if out is not None:
-        (out / f"{tool}_{name.replace(' ', '_')}.log").write_text(said)
+    if args.out is not None:
+        (args.out / f"{tool}_{re.sub(r'[ ,]+', '_', name)}.log").write_text(said)
     return good
+
+
+_running: set[int] = set()  # sessions of the cases at work
+
+
+def _end_all(*_signal: object) -> None:
+    """Ends the cases, too, if this process is asked to end."""
+    for session in list(_running):
+        os.killpg(session, signal.SIGKILL)
+    os._exit(1)
 
 
 def main() -> int:
@@ -200,11 +211,12 @@ def main() -> int:
     parser.add_argument("--tool", choices=("memcheck", "racecheck"), help="by default both")
     parser.add_argument("--seconds", type=int, default=480, help="the most that a case may take")
     parser.add_argument("--jobs", type=int, default=1, help="cases at once")
+    parser.add_argument("--as-shipped", action="store_true", help="one lane arrives for its warp (above)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where all that was said goes")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.case:
-        run_case(args.case)
+        run_case(args.case, every_lane=not args.as_shipped)
         return 0
     if shutil.which("compute-sanitizer") is None:
         parser.error("compute-sanitizer, which comes with the CUDA toolkit, is not on the PATH")
@@ -212,9 +224,9 @@ def main() -> int:
         args.out.mkdir(parents=True, exist_ok=True)
     names = [name for name in cases() if re.search(args.only, name)]
     tools = [args.tool] if args.tool else ["memcheck", "racecheck"]
-    jobs = [(name, tool) for tool in tools for name in names if tool == "racecheck" or "lanes" not in name]
+    signal.signal(signal.SIGTERM, _end_all)
     with ThreadPoolExecutor(args.jobs) as pool:
-        good = list(pool.map(lambda job: watched(*job, args.seconds, args.out), jobs))
+        good = list(pool.map(lambda job: watched(*job, args), [(n, tool) for tool in tools for n in names]))
     return 0 if all(good) else 1
 
 
