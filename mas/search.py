@@ -30,8 +30,9 @@ from mas.devices import implement
 
 Backend = Literal["reference", "cpu", "triton", "hopper"]
 _ADDS_NOTHING = ("hopper",)  # backends without bias and noise
-# From so many tokens on "triton" is faster than "hopper" (NOTES.md).
-_HALF_TOKENS, _SKIPPING_TOKENS = 256, 1025
+# From so many tokens on "triton" is faster than "hopper" (NOTES.md): for half types that are not aligned, and
+# for skippable tokens.
+_HALF_TOKENS, _SKIPPING_TOKENS = 257, 1025
 
 
 def search(
@@ -209,7 +210,10 @@ def default_backend(scores: Tensor, skippable: Tensor | None) -> str:
     skips = skippable is not None and T >= _SKIPPING_TOKENS
     if not (half or skips) or not scores.is_cuda:
         return ""
-    return "triton" if "triton" in available_backends(scores.device) else ""
+    available = available_backends(scores.device)
+    if "triton" not in available or (not skips and "hopper" not in available):
+        return ""
+    return "triton" if skips or not imported("hopper", "reads_by_fours")(scores) else ""
 
 
 def backend_function(
@@ -226,6 +230,12 @@ def backend_function(
     Raises:
         ValueError: The backend does not serve the device, or adds nothing.
     """
+    if device.type == "cuda":
+        return _cuda_function(device, backend, name, adds)
+    return _function(device, backend, name, adds)
+
+
+def _function(device: torch.device, backend: str, name: str, adds: bool) -> Callable[..., Tensor]:
     available = available_backends(device)
     usable = [name for name in available if not (adds and name in _ADDS_NOTHING)]
     if not backend:
@@ -235,6 +245,9 @@ def backend_function(
     elif backend not in usable:
         raise ValueError(f"backend {backend!r} adds neither bias nor noise; use one of {usable}")
     return imported(backend, name)
+
+
+_cuda_function = functools.cache(_function)  # what runs on a GPU does not change
 
 
 @functools.cache

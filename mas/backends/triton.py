@@ -58,26 +58,26 @@ def durations(
     text_lengths, speech_lengths = text_lengths.contiguous(), speech_lengths.contiguous()
     may_skip = scores if skippable is None else skippable.contiguous()
     block = triton.next_power_of_2(T)
-    with torch.cuda.device_of(scores):
-        launch(
-            _search_forward_kernel, (B, 1, 1), scores, *scores.stride(), text_lengths, speech_lengths,
-            may_skip, T, S, steps, words, last, result, of_bias, *of_bias.stride(),
-            scores if bias_scale is None else bias_scale, scores if noise_scale is None else noise_scale,
-            scores if seed is None else seed, BLOCK=block, SKIPS=skippable is not None, WORD=frames_a_word,
-            BIAS=bias is not None, NOISE=noise_scale is not None,
-            num_warps=min(16, max(1, block // 128)), enable_fp_fusion=False,
-        )  # fmt: skip
-        launch(
-            _search_backward_kernel, (B, 1, 1), steps, words, last, speech_lengths, T, result,
-            WORD=frames_a_word, SKIPS=skippable is not None, num_warps=1,
-        )  # fmt: skip
+    launch(
+        _search_forward_kernel, (B, 1, 1),
+        (scores, text_lengths, speech_lengths, may_skip, steps, last, result, of_bias,
+         scores if bias_scale is None else bias_scale, scores if noise_scale is None else noise_scale,
+         scores if seed is None else seed),
+        (*scores.stride(), T, S, words, *of_bias.stride()),
+        BLOCK=block, SKIPS=skippable is not None, WORD=frames_a_word, BIAS=bias is not None,
+        NOISE=noise_scale is not None, num_warps=min(16, max(1, block // 128)), enable_fp_fusion=False,
+    )  # fmt: skip
+    launch(
+        _search_backward_kernel, (B, 1, 1), (steps, last, speech_lengths, result), (words, T),
+        WORD=frames_a_word, SKIPS=skippable is not None, num_warps=1,
+    )  # fmt: skip
     return result
 
 
 @triton.jit
 def _search_forward_kernel(
-    scores, stride_b, stride_i, stride_j, text_lengths, speech_lengths, skippable, T, S, steps, words, last,
-    result, bias, bias_stride_b, bias_stride_i, bias_stride_j, bias_scales, noise_scales, seed,
+    scores, text_lengths, speech_lengths, skippable, steps, last, result, bias, bias_scales, noise_scales,
+    seed, stride_b, stride_i, stride_j, T, S, words, bias_stride_b, bias_stride_i, bias_stride_j,
     BLOCK: tl.constexpr, SKIPS: tl.constexpr, WORD: tl.constexpr, BIAS: tl.constexpr, NOISE: tl.constexpr,
 ):  # fmt: skip
     """Writes `steps` `[B, words, T]`, the `last` token `[B]` (-1: no path), 0 or -1 to `result`."""
@@ -161,7 +161,7 @@ def _search_forward_kernel(
 
 @triton.jit
 def _search_backward_kernel(
-    steps, words, last, speech_lengths, T, result, WORD: tl.constexpr, SKIPS: tl.constexpr
+    steps, last, speech_lengths, result, words, T, WORD: tl.constexpr, SKIPS: tl.constexpr
 ):
     """Stores the frames of each token that has any in `result` `[B, T]`, already filled."""
     b = tl.program_id(0).to(tl.int64)

@@ -6,6 +6,7 @@ and gamma as in reference_forward.py, numbers as in triton_numbers.py.
 The kernels, and how they work, are in triton_forward_kernels.py.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ _BLOCK = 4096  # tokens
 _DISTANCE = 512  # frames, for texts of several blocks
 _SCRATCH_BYTES = 64 << 20  # for alpha of the stretches that are worked on
 _LEAST_PROGRAMS = 32  # however much of that each needs
+_WARPS_AT_ONCE = 12  # on a multiprocessor: more find no registers there, so that they would only take memory
 
 
 class _Items(NamedTuple):
@@ -334,7 +336,10 @@ def _stretches(items: _Items, kept: _Kept, target: _Target | None, moments: Tens
     block = min(_BLOCK, triton.next_power_of_2(T))
     halo = kept.distance * (2 if items.may_skip else 1) if block < T else 0
     blocks = triton.cdiv(T, block - 2 * halo)
-    programs = min(B * n * blocks, max(_LEAST_PROGRAMS, _SCRATCH_BYTES // (8 * kept.distance * block)))
+    warps = min(16, max(1, block // 128))
+    at_once = _processors(items.columns.device) * max(1, _WARPS_AT_ONCE // warps)
+    fitting = min(at_once, _SCRATCH_BYTES // (8 * kept.distance * block))
+    programs = min(B * n * blocks, max(_LEAST_PROGRAMS, fitting))
     scratch = torch.empty((programs, kept.distance, block), dtype=torch.float64, device=items.columns.device)
     if target is None:
         target = _Target(scratch, items.at, 0, items.columns, scratch, shared=False)
@@ -347,8 +352,14 @@ def _stretches(items: _Items, kept: _Kept, target: _Target | None, moments: Tens
                 target.columns.contiguous(), target.weights.contiguous(),
                 scratch if moments is None else moments, B, blocks, halo,
                 BLOCK=block, SKIPS=items.may_skip, EXACT=exact, MOMENTS=moments is not None,
-                SHARED=target.shared, num_warps=min(16, max(1, block // 128)),
+                SHARED=target.shared, num_warps=warps,
             )  # fmt: skip
+
+
+@functools.cache
+def _processors(device: torch.device) -> int:
+    """Multiprocessors of a GPU. On a CPU, for Triton's interpreter, as many as the largest GPU has."""
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 200
 
 
 def _own_type(scores: Tensor) -> torch.dtype:

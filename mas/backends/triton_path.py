@@ -26,17 +26,16 @@ def dense_path(durations: Tensor, n_frames: int, speech_first: bool, dtype: torc
     if path.numel() == 0:
         return path
     durations = durations.contiguous()
-    with torch.cuda.device_of(durations):
-        if speech_first:
-            launch(
-                _dense_path_bst_kernel, (triton.cdiv(n_frames, 16), B, 1), durations, path, T, n_frames,
-                FRAMES=16, TOKENS=256,
-            )  # fmt: skip
-        else:
-            launch(
-                _dense_path_bts_kernel, (triton.cdiv(T, 4), B, 1), durations, path, T, n_frames,
-                ALL=triton.next_power_of_2(T), TOKENS=4, FRAMES=1024,
-            )  # fmt: skip
+    if speech_first:
+        launch(
+            _dense_path_bst_kernel, (-(-n_frames // 16), B, 1), (durations, path), (T, n_frames), FRAMES=16,
+            TOKENS=256,
+        )  # fmt: skip
+    else:
+        launch(
+            _dense_path_bts_kernel, (-(-T // 4), B, 1), (durations, path), (T, n_frames),
+            ALL=1 << (T - 1).bit_length(), TOKENS=4, FRAMES=1024,
+        )  # fmt: skip
     return path
 
 

@@ -4,7 +4,9 @@
 """How the search by rows (triton_rows.py) reads scores, whatever lies side by side in memory.
 
 A lane has ROWS_A_LANE neighbouring tokens, and reads 4 * G frames of each at a time: a block. Four frames
-of a token, or all tokens of a lane, are one load where they are neighbours.
+of a token, or all tokens of a lane, are one load where they are neighbours. Fours are aligned (16 bytes of
+float32), and the last one of all may reach beyond the scores: to the end of bytes that every allocator hands
+out together.
 """
 
 import triton

@@ -86,27 +86,29 @@ def row_durations(
     skips, device = skippable is not None, scores.device
     K, reach, programs, n_blocks = _sizes(T, S, skips)
     pitch = programs * LANES.value * ROWS_A_LANE.value
-    words = torch.empty((B, n_blocks, pitch), dtype=torch.int32 if skips else torch.int16, device=device)
-    result = torch.empty((B, T), dtype=torch.int64, device=device)
+    # With strides, since `torch.empty` takes the host twice as long.
+    shape, strides = (B, n_blocks, pitch), (n_blocks * pitch, pitch, 1)
+    words = torch.empty_strided(shape, strides, dtype=torch.int32 if skips else torch.int16, device=device)
+    result = torch.empty_strided((B, T), (T, 1), dtype=torch.int64, device=device)
     # Messages, the number of the next program, and of each item whether it fits and two last values of Q.
     n_messages = B * programs * reach * n_blocks * K if programs > 1 else 0
     notes = torch.full((n_messages + 1 + 3 * B,), -1, dtype=torch.int32, device=device)
     text_lengths, speech_lengths = text_lengths.contiguous(), speech_lengths.contiguous()
     # Where there is none, any address: it is not read.
     may_skip = scores if skippable is None else skippable.contiguous()
-    with torch.cuda.device_of(scores):
-        launch(
-            rows_kernel, (B * programs, 1, 1), scores, scores.data_ptr() // scores.element_size() % 4,
-            stride_b, stride_i, stride_j, scores if states is None else states,
-            scores if starts is None else starts.contiguous(), text_lengths, speech_lengths, may_skip, B, T,
-            S, F, M, programs, words, n_blocks, pitch, notes, n_blocks * K, n_messages, G=_FOURS,
-            LAYOUT=layout, SKIPS=skips, STATES=states is not None, SEVERAL=programs > 1, ATOMIC=_ATOMIC,
-            num_warps=1, enable_fp_fusion=False,
-        )  # fmt: skip
-        launch(
-            way_back_kernel, (B, 1, 1), words, n_blocks, pitch, notes, n_messages, B, text_lengths,
-            speech_lengths, may_skip, T, result, K=K, SKIPS=skips, num_warps=1,
-        )  # fmt: skip
+    launch(
+        rows_kernel, (B * programs, 1, 1),
+        (scores, scores if states is None else states, scores if starts is None else starts.contiguous(),
+         text_lengths, speech_lengths, may_skip, words, notes),
+        (scores.data_ptr() // scores.element_size() % 4, stride_b, stride_i, stride_j, B, T, S, F, M,
+         programs, n_blocks, pitch, n_blocks * K, n_messages),
+        G=_FOURS, LAYOUT=layout, SKIPS=skips, STATES=states is not None, SEVERAL=programs > 1,
+        ATOMIC=_ATOMIC, num_warps=1, enable_fp_fusion=False,
+    )  # fmt: skip
+    launch(
+        way_back_kernel, (B, 1, 1), (words, notes, text_lengths, speech_lengths, may_skip, result),
+        (n_blocks, pitch, n_messages, B, T), K=K, SKIPS=skips, num_warps=1,
+    )  # fmt: skip
     return result
 
 
@@ -126,21 +128,21 @@ def memory_bytes(B: int, T: int, S: int, skips: bool) -> int:
 
 def _sizes(T: int, S: int, skips: bool) -> tuple[int, int, int, int]:
     """Columns in a block, tokens a step can reach, programs an item, blocks an item."""
-    K = 4 * _FOURS
-    return K, 2 if skips else 1, triton.cdiv(T, LANES.value * ROWS_A_LANE.value), triton.cdiv(S, K)
+    K, rows = 4 * _FOURS, LANES.value * ROWS_A_LANE.value
+    return K, 2 if skips else 1, -(-T // rows), -(-S // K)  # triton.cdiv takes the host 3 us
 
 
 _ANY_VALUE = [
-    "scores", "shift", "stride_b", "stride_i", "stride_j", "states", "starts", "text_lengths",
-    "speech_lengths", "skippable", "B", "T", "S", "F", "M", "programs", "words", "n_blocks", "pitch",
-    "notes", "message_pitch", "n_messages",
+    "scores", "states", "starts", "text_lengths", "speech_lengths", "skippable", "words", "notes", "shift",
+    "stride_b", "stride_i", "stride_j", "B", "T", "S", "F", "M", "programs", "n_blocks", "pitch",
+    "message_pitch", "n_messages",
 ]  # fmt: skip
 
 
 @triton.jit(do_not_specialize=_ANY_VALUE)
 def rows_kernel(
-    scores, shift, stride_b, stride_i, stride_j, states, starts, text_lengths, speech_lengths, skippable, B,
-    T, S, F, M, programs, words, n_blocks, pitch, notes, message_pitch, n_messages, G: tl.constexpr,
+    scores, states, starts, text_lengths, speech_lengths, skippable, words, notes, shift, stride_b, stride_i,
+    stride_j, B, T, S, F, M, programs, n_blocks, pitch, message_pitch, n_messages, G: tl.constexpr,
     LAYOUT: tl.constexpr, SKIPS: tl.constexpr, STATES: tl.constexpr, SEVERAL: tl.constexpr,
     ATOMIC: tl.constexpr,
 ):  # fmt: skip

@@ -10,14 +10,14 @@ import triton.language as tl
 _LANES = tl.constexpr(32)
 
 _BACK_ANY_VALUE = [
-    "words", "n_blocks", "pitch", "notes", "n_messages", "B", "text_lengths", "speech_lengths", "skippable",
-    "T", "result",
+    "words", "notes", "text_lengths", "speech_lengths", "skippable", "result", "n_blocks", "pitch",
+    "n_messages", "B", "T",
 ]  # fmt: skip
 
 
 @triton.jit(do_not_specialize=_BACK_ANY_VALUE)
 def way_back_kernel(
-    words, n_blocks, pitch, notes, n_messages, B, text_lengths, speech_lengths, skippable, T, result,
+    words, notes, text_lengths, speech_lengths, skippable, result, n_blocks, pitch, n_messages, B, T,
     K: tl.constexpr, SKIPS: tl.constexpr,
 ):  # fmt: skip
     """Writes durations to `result` `[B, T]`, or -1."""

@@ -1,7 +1,7 @@
 """What the tests of `mas` share."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,13 +12,18 @@ import torch
 def _poisoned_memory() -> Iterator[None]:
     """Fills what `torch.empty` returns with NaN, or large integers: no backend may read it before writing it.
 
-    `torch.empty.__wrapped__` is the original function.
+    So with `torch.empty_strided`. `torch.empty.__wrapped__` is the original function.
     """
-    empty = torch.empty
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("empty", "empty_strided"):
+            patch.setattr(torch, name, _poisoned(getattr(torch, name)))
+        yield
 
-    @functools.wraps(empty)
+
+def _poisoned(make: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    @functools.wraps(make)
     def poisoned(*arguments: Any, **options: Any) -> torch.Tensor:
-        tensor = empty(*arguments, **options)
+        tensor = make(*arguments, **options)
         if type(tensor) is not torch.Tensor or tensor.requires_grad:  # torch.compile's own
             return tensor
         if tensor.dtype == torch.bool:
@@ -26,6 +31,4 @@ def _poisoned_memory() -> Iterator[None]:
         floats = tensor.is_floating_point() or tensor.is_complex()
         return tensor.fill_(float("nan") if floats else torch.iinfo(tensor.dtype).max // 3)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, "empty", poisoned)
-        yield
+    return poisoned

@@ -6,6 +6,7 @@ On a machine with a GPU: `pytest -m gpu tests/mas/test_mas_hopper.py`.
 import pytest
 import torch
 from search_cases import random_batch
+from torch import Tensor
 
 from mas.backends import cpu
 from mas.backends.hopper import search as hopper
@@ -22,6 +23,20 @@ SHAPES = [
     Shape(rows=4, warps=4, blocks=1, stages=3),
     Shape(rows=4, warps=2, blocks=8, stages=3),
     Shape(rows=4, warps=3, blocks=6, stages=4),
+]
+# B, T, S for each way of reading scores.
+SIZES = [
+    (33, 1, 1),
+    (40, 37, 61),
+    (24, 64, 64),
+    (24, 65, 201),
+    (16, 128, 512),
+    (16, 131, 400),
+    (9, 259, 999),
+    (9, 512, 1030),
+    (6, 1100, 1303),
+    (4, 2047, 2500),
+    (3, 4095, 4200),
 ]
 
 
@@ -73,7 +88,39 @@ def test_how_scores_are_read() -> None:
     assert hopper._loader(scores[:, :, 1:]) == Loader.ROWS_ONE_BY_ONE
     assert hopper._loader(scores[:, :, ::2]) == Loader.ROWS_ONE_BY_ONE
     assert hopper._loader(torch.zeros(3, 8, 11)) == Loader.ROWS_ONE_BY_ONE
-    assert hopper._loader(torch.zeros(3, 12, 8).mT) == Loader.COLUMNS_ONE_BY_ONE
+    assert hopper._loader(torch.zeros(3, 12, 8).mT) == Loader.ALIGNED_COLUMNS
+    assert hopper._loader(torch.zeros(3, 12, 8).mT[:, 4:7]) == Loader.ALIGNED_COLUMNS
+    assert hopper._loader(torch.zeros(3, 12, 8).mT[:, 1:]) == Loader.COLUMNS_ONE_BY_ONE
+    assert hopper._loader(torch.zeros(3, 12, 7).mT) == Loader.COLUMNS_ONE_BY_ONE
+
+
+def _laid_out(scores: Tensor, loader: Loader) -> Tensor:
+    """The same scores, in memory as `loader` reads them. All around them is NaN."""
+    B, T, S = scores.shape
+    by_rows = loader in (Loader.ALIGNED_ROWS, Loader.ROWS_ONE_BY_ONE)
+    outer, inner = (T, S) if by_rows else (S, T)
+    aligned = loader in (Loader.ALIGNED_ROWS, Loader.ALIGNED_COLUMNS)
+    before, pitch = (4, inner + 4 + -inner % 4) if aligned else (3, inner + 4 + inner % 2)
+    room = torch.full((B, outer + 3, pitch), float("nan"), dtype=scores.dtype, device=scores.device)
+    view = room[:, 2 : outer + 2, before : inner + before]
+    view = view if by_rows else view.mT
+    view.copy_(scores)
+    assert hopper._loader(view) == loader
+    return view
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("loader", list(Loader), ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_every_way_of_reading_equals_the_cpu(loader: Loader, dtype: torch.dtype) -> None:
+    if not hopper.serves(torch.device("cuda")):
+        pytest.skip("this GPU is not served")
+    for seed, (B, T, S) in enumerate(SIZES):
+        batch = random_batch(seed, B, T, S, odd_values=seed % 2 == 1)
+        batch = batch._replace(scores=batch.scores.to(dtype))
+        there = batch.to("cuda")
+        found = hopper.durations(*there._replace(scores=_laid_out(there.scores, loader)))
+        assert torch.equal(found.cpu(), cpu.durations(*batch)), (T, S)
 
 
 @pytest.mark.gpu

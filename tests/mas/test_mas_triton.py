@@ -267,9 +267,8 @@ def test_other_types(gpu: str, backend: str, dtype: torch.dtype) -> None:
 def test_inputs_are_left_alone_and_old_memory_does_not_matter(
     monkeypatch: pytest.MonkeyPatch, gpu: str, backend: str
 ) -> None:
-    monkeypatch.setattr(
-        torch, "empty", torch.empty.__wrapped__
-    )  # memory as it is, not as conftest.py fills it
+    for name in ("empty", "empty_strided"):  # memory as it is, not as conftest.py fills it
+        monkeypatch.setattr(torch, name, getattr(torch, name).__wrapped__)
     batch = random_batch(20, 9, 120, 640, skips=True).to(gpu)
     copies = [t.clone() for t in batch]  # type: ignore[union-attr]
     expected = cpu.durations(*batch.to("cpu"))

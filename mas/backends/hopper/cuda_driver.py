@@ -21,6 +21,8 @@ SCORE_TYPES = {
     torch.bfloat16: FLOAT_TYPES["BFLOAT16"],
 }
 
+EXTRA_DEFINES: dict[str, int] = {}  # of every source; `scripts/sanitize_mas.py` compiles with one
+
 _CLUSTER_DIMENSION = 4  # CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
 _OVERLAP = 6  # CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
 _NON_PORTABLE_CLUSTER = 14  # CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED
@@ -42,7 +44,7 @@ def compile_source(source: pathlib.Path, architecture: int, defines: Mapping[str
     from cuda.bindings import nvrtc
 
     options = [f"--gpu-architecture=sm_{architecture}a", "--std=c++17", "--fmad=false"]
-    options += [f"-D{name}={value}" for name, value in defines.items()]
+    options += [f"-D{name}={value}" for name, value in {**defines, **EXTRA_DEFINES}.items()]
     beside = [file for file in sorted(source.parent.glob("*.cu*")) if file != source]
     headers, names = [file.read_bytes() for file in beside], [file.name.encode() for file in beside]
     own, name = source.read_bytes(), source.name.encode()

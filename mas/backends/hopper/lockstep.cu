@@ -210,8 +210,8 @@ DEVICE void run_rows(const Arguments& a, const Item& item, int b, const Columns&
     barrier_wait(loaded, parity, receives ? links.arrived + in * 8 : loaded, receives ? (n - 1) / INBOX & 1 : parity,
                  needs_credit ? links.credit + out * 8 : loaded, needs_credit ? (n / INBOX - 1) & 1 : parity);
     __syncwarp();  // no lane still looks at a barrier that may move on by what others do below
-    const float4 q = load4(take_from + in * MESSAGE_BYTES);
-    const bool takes = receives && halo;
+    const bool takes = receives && halo;  // else the writer need not wait for the reader
+    const float4 q = load4_if(takes, take_from + in * MESSAGE_BYTES);
     lane_state.q[0] = takes ? q.x : lane_state.q[0], lane_state.q[1] = takes ? q.y : lane_state.q[1];
     lane_state.q[2] = takes ? q.z : lane_state.q[2], lane_state.q[3] = takes ? q.w : lane_state.q[3];
     if (j + K > band.first_of_highest && j <= band.last_of_lowest) {
@@ -229,9 +229,9 @@ DEVICE void run_rows(const Arguments& a, const Item& item, int b, const Columns&
       words += a.pitch;
     }
     __syncwarp();
-    arrive_if(first_lane, tiles.consumed + stage * 8);
-    arrive_if(first_lane && sends && links.next_is_here, links.next_arrived + out * 8);
-    if (links.previous_is_here) arrive_if(first_lane && receives, links.previous_credit + in * 8);
+    arrive_for_warp_if(true, first_lane, tiles.consumed + stage * 8);
+    arrive_for_warp_if(sends && links.next_is_here, first_lane, links.next_arrived + out * 8);
+    if (links.previous_is_here) arrive_for_warp_if(receives, first_lane, links.previous_credit + in * 8);
     else rearm_relaxed_if<MESSAGE_BYTES>(first_lane && receives, links.arrived + in * 8, links.previous_credit + in * 8);
     if (++stage == tiles.stages) stage = 0, ++turn;
   }
@@ -348,12 +348,14 @@ extern "C" __global__ void __launch_bounds__(64 * MOST_WARPS, 2) search(const Ar
     store1(tiles.ring + n / (K + 4) * tiles.bytes + a.slots * SLOT_BYTES + n % (K + 4) * 4, NEG_INF);
   if (tid < tiles.stages) {
     barrier_init(tiles.loaded + tid * 8, 32 * W);
-    barrier_init(tiles.consumed + tid * 8, max(1, working));
+    barrier_init(tiles.consumed + tid * 8, max(1, working * VOICES));
   }
   for (int n = tid; n < W * 2 * INBOX; n += blockDim.x) {
-    barrier_init(links_at + n * 8, 1);
-    if (n < INBOX && rank > 0) barrier_expect(links_at + n * 8, MESSAGE_BYTES);  // filled by another thread block
+    const bool of_warp = n >= INBOX && n < (2 * W - 1) * INBOX;  // not of another block's
+    barrier_init(links_at + n * 8, of_warp ? VOICES : 1);
   }
+  __syncwarp();
+  if (tid < INBOX && rank > 0) barrier_expect(links_at + tid * 8, MESSAGE_BYTES);  // filled by another thread block
   show_barriers_to_cluster();
   if (size > 1) cluster_sync();
   else __syncthreads();

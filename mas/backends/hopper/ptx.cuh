@@ -69,6 +69,13 @@ DEVICE void arrive_if(bool wanted, u32 barrier) {
       "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %1, 0;\n"
       "@wanted mbarrier.arrive.shared::cta.b64 _, [%0];\n}" ::"r"(barrier), "r"((u32)wanted) : "memory");
 }
+// Where one lane arrives for its warp, after a __syncwarp. compute-sanitizer's racecheck takes such an arrival for that lane's
+// alone. With EVERY_LANE every lane arrives for itself, so that what racecheck reports then is no matter of that.
+#ifndef EVERY_LANE
+#define EVERY_LANE 0
+#endif
+constexpr int VOICES = EVERY_LANE ? 32 : 1;  // arrivals of a warp
+DEVICE void arrive_for_warp_if(bool wanted, bool speaks, u32 barrier) { arrive_if(wanted && (speaks || EVERY_LANE), barrier); }
 // Makes `barrier` expect so many bytes again, then arrives at `credit`, which may be in another thread block.
 template <int BYTES>
 DEVICE void rearm_if(bool wanted, u32 barrier, u32 credit) {
@@ -134,6 +141,23 @@ DEVICE float4 load4(u32 address) {
   asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w) : "r"(address));
   return v;
 }
+// Zeros unless wanted.
+DEVICE float4 load4_if(bool wanted, u32 address) {
+  float4 v = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  asm volatile(
+      "{\n.reg .pred wanted;\nsetp.ne.u32 wanted, %4, 0;\n@wanted ld.shared.v4.f32 {%0, %1, %2, %3}, [%5];\n}"
+      : "+f"(v.x), "+f"(v.y), "+f"(v.z), "+f"(v.w) : "r"((u32)wanted), "r"(address));
+  return v;
+}
+// One float, two or four.
+DEVICE void load_rows(float (&v)[1], u32 address) { v[0] = load1(address); }
+DEVICE void load_rows(float (&v)[2], u32 address) {
+  asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(v[0]), "=f"(v[1]) : "r"(address));
+}
+DEVICE void load_rows(float (&v)[4], u32 address) {
+  const float4 four = load4(address);
+  v[0] = four.x, v[1] = four.y, v[2] = four.z, v[3] = four.w;
+}
 DEVICE uint4 load4u(u32 address) {
   uint4 v;
   asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(address));
@@ -167,12 +191,12 @@ DEVICE void store8_if(bool wanted, u32 to, const float (&q)[4], const u32 (&h)[4
 
 DEVICE u32 read2_bytes(const char* from) {
   unsigned short v;
-  asm volatile("ld.global.nc.u16 %0, [%1];" : "=h"(v) : "l"(from));
+  asm volatile("ld.global.nc.L2::256B.u16 %0, [%1];" : "=h"(v) : "l"(from));
   return v;
 }
 DEVICE uint2 read8_bytes(const char* from) {
   uint2 v;
-  asm volatile("ld.global.nc.v2.u32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(from));
+  asm volatile("ld.global.nc.L2::256B.v2.u32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(from));
   return v;
 }
 DEVICE void read1(float& v, const float* at) { asm volatile("ld.global.nc.f32 %0, [%1];" : "=f"(v) : "l"(at)); }

@@ -15,7 +15,8 @@
 //
 // Scores. Each dp warp has a loader warp that fills a ring of D stages in shared memory, 32 columns a stage, with
 // only those cells that some path can visit. A stage's columns are aligned to 32 for every row: lanes 8q..8q+7 get
-// block s - q at stage s and use it at stages s and s + 1.
+// block s - q at stage s and use it at stages s and s + 1. The ring has side by side what memory has: a row's columns, or for
+// ALIGNED_COLUMNS a column's rows.
 //
 // Way back. A cell's 32-bit history says at which columns of the current 32-column block the best path to that cell
 // moved down a row; moving copies the history of the row above. Histories are stored at the end of each block, for blocks
@@ -46,7 +47,7 @@ struct Arguments {
   i64 history_words;
   int T, S;
   int text_lengths_are_int64, speech_lengths_are_int64;
-  int loader;       // how scores are read: ALIGNED_ROWS, ROWS_ONE_BY_ONE or COLUMNS_ONE_BY_ONE
+  int loader;       // how scores are read: ALIGNED_ROWS, ROWS_ONE_BY_ONE, COLUMNS_ONE_BY_ONE or ALIGNED_COLUMNS
 };
 
 static_assert(sizeof(Arguments) == ARGUMENTS_BYTES, "search.py has the same structure");
@@ -62,6 +63,7 @@ constexpr int BARRIERS = 2 * D + 2 * INBOX;  // loaded[D], consumed[D], arrived[
 constexpr int MOST_BLOCK_WARPS = 8;          // dp warps of a thread block; there are as many loaders
 static_assert(WINDOW == 3 * TILE * 32 + 4, "a path moves down at most one row in each of a block's 32 columns");
 constexpr int CHUNK_MASK = 0x70;             // of a place in the 128 bytes of a row's block: 8 chunks of 16 bytes
+constexpr int COLUMN_BYTES = 4 * ROWS;       // of a ring of columns, whose D blocks are one after the other
 constexpr int ALL_COLUMNS = 1 << 28;         // of a ring: every column exists
 constexpr int UNREACHED = 0x3fffffff;        // a column or stage beyond all others, with room for additions
 #define NEG_INF __int_as_float(0xff800000)
@@ -116,157 +118,7 @@ constexpr int TEAM = 0, QUARTERS = 1, QUARTER_FLOATS = 0;
 DEVICE constexpr int place_in_quarter(int, int) { return 0; }
 #endif
 
-// ---------------------------------------------------------------- loader warps
-
-// Column chunks of a row are rotated in its 128 bytes, so that neither side meets bank conflicts worth the name.
-DEVICE int place(int row, int chunk) { return ((chunk + 2 * (row / R)) & 7) * 16; }
-
-#if SCORE_TYPE == FLOAT32
-constexpr int ELEMENT = 4;
-#else
-constexpr int ELEMENT = 2;
-DEVICE float widen(u32 bits) {
-#if SCORE_TYPE == FLOAT16
-  return float_of_half(bits);
-#else
-  return __uint_as_float(bits << 16);
-#endif
-}
-#endif
-
-// Where a warp's scores are.
-struct Source {
-  const char* of_row0;  // at its row0 and that row's first column
-  i64 step_i, step_j;   // bytes
-  int columns;          // that exist
-  // If the scores are made as the search goes: barriers of the two tiles of 128 columns that exist at a time, and where each
-  // lane is to write, in another thread block, how many quarter tiles are done with.
-  bool ring;
-  u32 produced, freed;
-  int tiles;
-};
-
-// A group is 8 * R rows of 32 columns. ALIGNED_ROWS: 8 lanes a row, 4 rows at a time; ROWS_ONE_BY_ONE: a column a lane,
-// a row at a time; COLUMNS_ONE_BY_ONE: 8 rows of 4 columns at a time.
-template <int KIND>
-DEVICE void load_scores(const Arguments& a, const Item& item, const Share& share, int b, u32 ring, u32 barriers, int lane,
-                        const Source& source) {
-  const char* origin = source.of_row0;
-  const i64 step_i = source.step_i, step_j = source.step_j;
-  const int slack = item.slack;
-  const int columns = source.columns;  // that exist
-  const int di = KIND == ALIGNED_ROWS ? lane >> 3 : KIND == ROWS_ONE_BY_ONE ? 0 : lane & 7;  // the lane's first row
-  const int dj = KIND == ALIGNED_ROWS ? (lane & 7) * 4 : KIND == ROWS_ONE_BY_ONE ? lane : lane >> 3;  // and column
-  constexpr int READS = KIND == ALIGNED_ROWS ? 2 * R : 8 * R;
-  u32 places[8];  // of the lane's first cell, by how far its chunk is moved on
-#pragma unroll
-  for (int n = 0; n < 8; ++n) places[n] = di * ROW_BYTES + place(di, (dj >> 2) + n) + (dj & 3) * 4;
-  int slot = 0, turn = 0;
-#pragma unroll 1
-  for (int s = 0; s < share.stages; ++s) {
-    if (s >= D - 1) {  // wait until stage s - D + 1 is consumed: lanes read their slots from stage 0 on
-      const int next = slot + 1 == D ? 0 : slot + 1;
-      barrier_wait(barriers + (D + next) * 8, (turn - (next > 0)) & 1);
-    }
-    if (source.ring && s % 4 == 0 && s / 4 < source.tiles)
-      barrier_wait_for_cluster(source.produced + s / 4 % 2 * 8, s / 8 & 1);
-#pragma unroll 1
-    for (int q = 0; q < 4; ++q) {
-      const int block = s - q;
-      const int first = q * 8 * R;
-      // skip what no path visits: left of the diagonal, right of the last column from which the end can be reached
-      if (block < 0 || block * 32 + 31 < first || block * 32 > slack + first + 8 * R - 1 || first >= share.rows) continue;
-      const bool inside = block * 32 >= first + 8 * R - 1 && block * 32 + 31 <= slack + first &&
-                          first + 8 * R <= share.rows && columns >= block * 32 + 32;
-      int block_slot = slot - q;
-      if (block_slot < 0) block_slot += D;
-      if (block_slot < 0) block_slot += D;
-      const u32 to = ring + block_slot * 128 + first * ROW_BYTES;
-      const char* from = source.ring ? origin + (block % QUARTERS * QUARTER_FLOATS + place_in_quarter(first + di, dj)) * 4
-                                     : origin + (first + di) * step_i + (block * 32 + dj) * step_j;
-      // limits of what this lane may read, counted from its own first cell
-      const int above = block * 32 + dj - first - di, below = slack - above, rows = share.rows - first - di;
-      const int there = columns - block * 32 - dj;
-
-      // read n of the group: its row and column from the lane's first cell, and its place in the ring
-      auto row = [](int n) { return KIND == ALIGNED_ROWS ? 4 * n : KIND == ROWS_ONE_BY_ONE ? n : n / 8 * 8; };
-      auto column = [](int n) { return KIND == COLUMNS_ONE_BY_ONE ? n % 8 * 4 : 0; };
-      auto at = [&](int n) { return to + row(n) * ROW_BYTES + places[(2 * (row(n) / R) + column(n) / 4) & 7]; };
-      auto wanted = [&](int n) {
-        return above + column(n) + (KIND == ALIGNED_ROWS ? 3 : 0) >= row(n) && column(n) - row(n) <= below && row(n) < rows;
-      };
-      auto go_on = [&](int n) {
-        if (source.ring) from += (place_in_quarter(4 * n + 4, 0) - place_in_quarter(4 * n, 0)) * 4;
-        else if (KIND == ALIGNED_ROWS) from += 4 * step_i;
-        else if (KIND == ROWS_ONE_BY_ONE) from += step_i;
-        else from += n % 8 < 7 ? 4 * step_j : 8 * step_i - 28 * step_j;
-      };
-#if SCORE_TYPE == FLOAT32
-      if (inside) {
-#pragma unroll
-        for (int n = 0; n < READS; ++n) {
-          if (KIND == ALIGNED_ROWS) copy16(at(n), from);
-          else copy4(at(n), from);
-          go_on(n);
-        }
-      } else {
-#pragma unroll
-        for (int n = 0; n < READS; ++n) {
-          if (wanted(n)) {
-            if (KIND == ALIGNED_ROWS) copy16(at(n), from, min(16, 4 * there));
-            else copy4(at(n), from);
-          }
-          go_on(n);
-        }
-      }
-#else
-      constexpr int BATCH = READS < 16 ? READS : 16;
-#pragma unroll 1
-      for (int n0 = 0; n0 < READS; n0 += BATCH) {
-        uint2 v[BATCH];
-        const u32 to_batch = row(n0) * ROW_BYTES;
-#pragma unroll
-        for (int n = 0; n < BATCH; ++n) {
-          v[n] = make_uint2(0, 0);
-          const bool one = inside || (above + column(n) + (KIND == ALIGNED_ROWS ? 3 : 0) >= row(n) + row(n0) &&
-                                      column(n) - row(n) - row(n0) <= below && row(n) + row(n0) < rows);
-          if (KIND == ALIGNED_ROWS) {
-            if (one && there >= 4) {
-              v[n] = read8_bytes(from);
-            } else if (one) {
-              v[n].x = read2_bytes(from);
-              if (there >= 2) v[n].x |= read2_bytes(from + 2) << 16;
-              if (there >= 3) v[n].y = read2_bytes(from + 4);
-            }
-          } else if (one) {
-            v[n].x = read2_bytes(from);
-          }
-          go_on(n);
-        }
-#pragma unroll
-        for (int n = 0; n < BATCH; ++n) {
-          if (KIND == ALIGNED_ROWS)
-            store4(at(n) + to_batch, widen(v[n].x & 0xffff), widen(v[n].x >> 16), widen(v[n].y & 0xffff),
-                   widen(v[n].y >> 16));
-          else
-            store1(at(n) + to_batch, widen(v[n].x));
-        }
-      }
-#endif
-    }
-#if SCORE_TYPE == FLOAT32
-    arrive_when_copied(barriers + slot * 8);
-    if (source.ring && s >= 3) {  // a quarter tile is done with when the copies of the third stage after its own have ended
-      copies_wait();
-      __syncwarp();
-      if (lane < cluster_size()) store_in_cluster(source.freed, s - 2);
-    }
-#else
-    barrier_arrive(barriers + slot * 8);
-#endif
-    if (++slot == D) slot = 0, ++turn;
-  }
-}
+#include "search_loader.cuh"
 
 // ---------------------------------------------------------------- dp warps
 
@@ -296,11 +148,22 @@ struct Links {
   bool next_is_here, previous_is_here;  // in the same thread block
 };
 
+template <bool COLUMNS>
 DEVICE void fetch(Chunk& chunk, u32 at, u32 message) {
+  if (COLUMNS) {
 #pragma unroll
-  for (int r = 0; r < R; ++r) {
-    const float4 x = load4(at + r * ROW_BYTES);
-    chunk.x[r][0] = x.x, chunk.x[r][1] = x.y, chunk.x[r][2] = x.z, chunk.x[r][3] = x.w;
+    for (int k = 0; k < 4; ++k) {
+      float x[R];
+      load_rows(x, at + k * COLUMN_BYTES);
+#pragma unroll
+      for (int r = 0; r < R; ++r) chunk.x[r][k] = x[r];
+    }
+  } else {
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+      const float4 x = load4(at + r * ROW_BYTES);
+      chunk.x[r][0] = x.x, chunk.x[r][1] = x.y, chunk.x[r][2] = x.z, chunk.x[r][3] = x.w;
+    }
   }
   const float4 q = load4(message);
   const uint4 h = load4u(message + 16);
@@ -368,7 +231,8 @@ DEVICE void hand_over(const Links& links, bool sends, int stage) {
 
 // Stage s is macro-steps 8 s - 1 to 8 s + 6. At the one of number n the lanes with lane % 8 = n come to the end of a
 // block of 32 columns, all lanes read ahead for macro-step 8 s + n, which is what number n in inbox stage s is for, and
-// the last lane makes number n of the next warp's stage s - 4 - R.
+// the last lane makes number n of the next warp's stage s - 4 - R. COLUMNS: the ring has a column's rows side by side.
+template <bool COLUMNS>
 DEVICE void run_rows(const Arguments& a, const Item& item, const Share& share, int b, u32 ring, u32 barriers,
                      const Links& links, int lane, float* score) {
   const int last_lane = (share.rows - 1) / R;
@@ -384,9 +248,10 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& share, i
   for (int k = 0; k < 4; ++k) lane_state.above[k] = NEG_INF, lane_state.above_h[k] = 0;
   lane_state.bit = 1u << (4 * ((-1 - lane) & 7));
 
-  const u32 rows_ring = ring + lane * R * ROW_BYTES;
+  constexpr int BLOCK_BYTES = COLUMNS ? 32 * COLUMN_BYTES : 128, CHUNK_FACTOR = COLUMNS ? ROWS : 1;
+  const u32 rows_ring = ring + lane * R * (COLUMNS ? 4 : ROW_BYTES);
   int slot = (((-lane - 1) >> 3) + 8 * D) % D;  // of the block that the lane reads
-  u32 block = rows_ring + slot * 128;
+  u32 block = rows_ring + slot * BLOCK_BYTES;
   int store_block = -1 - (lane >> 3);  // whose histories the lane stores during the stage
   u32* history = a.histories + b * a.history_words + (i64)store_block * pitch + share.row0 + lane * R;
   int from_diagonal = -4 - 4 * lane - lane * R, left = share.last_column + 4 + 4 * lane;
@@ -411,10 +276,10 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& share, i
                  needs_credit ? (sent / INBOX - 1) & 1 : parity);
     const bool sends = sends_stage && lane == 31;
     slot = slot + 1 == D ? 0 : slot + 1;
-    const u32 next_block = rows_ring + slot * 128;
+    const u32 next_block = rows_ring + slot * BLOCK_BYTES;
     const bool stores = store_block >= 0 && store_block < block_end;
     u32 message = links.inbox + (s & (INBOX - 1)) * INBOX_STAGE, to = links.outbox + (sent & (INBOX - 1)) * INBOX_STAGE;
-    u32 lane_16 = 16 * lane;
+    u32 lane_16 = COLUMNS ? -16 * lane : 16 * lane;  // rows are rotated (`place`)
     int until_end = lane & 7;  // macro-steps until the lane's block ends
     float made[4];
     u32 made_h[4];
@@ -422,7 +287,7 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& share, i
   {                                                                           \
     const bool ends_block = until_end == N;                                   \
     if (ends_block) block = next_block;                                       \
-    fetch(THEN, block + ((lane_16 + 16 * N) & CHUNK_MASK), message + MESSAGE_BYTES * N);       \
+    fetch<COLUMNS>(THEN, block + ((lane_16 + 16 * N) & CHUNK_MASK) * CHUNK_FACTOR, message + MESSAGE_BYTES * N); \
     advance<EDGE>(lane_state, NOW, top, from_diagonal, left, made, made_h);            \
     store8_if(sends, to + MESSAGE_BYTES * N, made, made_h);                                \
     write_if(ends_block && stores, history, lane_state.h);                             \
@@ -448,13 +313,13 @@ DEVICE void run_rows(const Arguments& a, const Item& item, const Share& share, i
     history += pitch;
     __syncwarp();
     if (sends_stage) hand_over(links, sends, sent & (INBOX - 1));
-    arrive_if(top, barriers + (D + stage) * 8);
+    arrive_for_warp_if(true, top, barriers + (D + stage) * 8);
     if (++stage == D) stage = 0, ++turn;
     if (share.row0 == 0) {
       if (s == 0 && top) *(volatile float*)__cvta_shared_to_generic(links.inbox) = NEG_INF;  // only column 0 may start here
     } else if (s + INBOX < messages) {
       const int place = (s & (INBOX - 1)) * 8;
-      if (links.previous_is_here) arrive_if(top, links.previous_credit + place);
+      if (links.previous_is_here) arrive_for_warp_if(true, top, links.previous_credit + place);
       else rearm_if<INBOX_STAGE>(top, links.arrived + place, links.previous_credit + place);
     }
     __syncwarp();
@@ -535,11 +400,14 @@ DEVICE void load(const Arguments& a, const Item& item, const Share& share, int b
                          ELEMENT * a.stride_i, ELEMENT * a.stride_j, a.S - share.row0, false};
   if (a.loader == ALIGNED_ROWS) load_scores<ALIGNED_ROWS>(a, item, share, b, ring, barriers, lane, source);
   else if (a.loader == ROWS_ONE_BY_ONE) load_scores<ROWS_ONE_BY_ONE>(a, item, share, b, ring, barriers, lane, source);
-  else load_scores<COLUMNS_ONE_BY_ONE>(a, item, share, b, ring, barriers, lane, source);
+  else if (a.loader == COLUMNS_ONE_BY_ONE) load_scores<COLUMNS_ONE_BY_ONE>(a, item, share, b, ring, barriers, lane, source);
+  else load_scores<ALIGNED_COLUMNS>(a, item, share, b, ring, barriers, lane, source);
 }
 #endif
 
-// grid: B clusters; block: what makes the scores if they are Gaussian, W dp warps, W loader warps
+// grid: B clusters; block: what makes the scores if they are Gaussian, W dp warps, W loader warps. A warp's number says which
+// of the four schedulers has it: where there are three dp warps, every fourth warp is a loader and the others have nothing to
+// do, so that no dp warp shares its scheduler.
 extern "C" __global__ void
 #ifdef GAUSSIAN
 __launch_bounds__(64 * W + TEAM, 1) search(const Arguments a, const Gaussians gaussians) {
@@ -547,7 +415,8 @@ __launch_bounds__(64 * W + TEAM, 1) search(const Arguments a, const Gaussians ga
   __shared__ int freed_quarters[MOST_WARPS];
 #else
 __launch_bounds__(64 * MOST_BLOCK_WARPS, 1) search(const Arguments a) {
-  const int W = blockDim.x / 64;
+  const bool spread = blockDim.x == THREADS_OF_THREE;
+  const int W = spread ? 3 : blockDim.x / 64;
 #endif
   extern __shared__ __align__(1024) unsigned char shared[];
   __shared__ u64 all_barriers[MOST_BLOCK_WARPS * BARRIERS];
@@ -556,14 +425,20 @@ __launch_bounds__(64 * MOST_BLOCK_WARPS, 1) search(const Arguments a) {
   unsigned char* const inboxes = shared + W * RING_BYTES;
   const int tid = threadIdx.x, lane = tid & 31;
   const int of_search = __shfl_sync(~0u, (tid - TEAM) >> 5, 0);  // the compiler then knows that it is one for the warp
+#ifdef GAUSSIAN
   const bool searches = of_search >= 0, loads = of_search >= W;
   const int local = loads ? of_search - W : of_search;
+#else
+  const bool loads = spread ? of_search % 4 == 3 : of_search >= W, searches = !spread || loads || of_search < 3;
+  const int local = !loads ? of_search : spread ? of_search / 4 : of_search - W;
+#endif
   const int rank = cluster_rank(), size = cluster_size(), b = blockIdx.x / size;
   const Item item = read_item(a, b);
 
   for (int n = tid; n < W * BARRIERS; n += blockDim.x) {
     const int kind = n % BARRIERS;
-    barrier_init(shared_address(all_barriers + n), kind < D ? 32 : 1);
+    const bool of_warp = kind < 2 * D || (kind >= 2 * D + INBOX && n / BARRIERS < W - 1);  // not of another block's
+    barrier_init(shared_address(all_barriers + n), kind < D ? 32 : of_warp ? VOICES : 1);
     if (n >= 2 * D && n < 2 * D + INBOX) barrier_expect(shared_address(all_barriers + n), INBOX_STAGE);  // filled by another block
   }
   for (int n = tid; n < INBOX_BYTES / 4; n += blockDim.x)  // above the first row: 0 before column 0, else nothing
@@ -610,7 +485,11 @@ __launch_bounds__(64 * MOST_BLOCK_WARPS, 1) search(const Arguments a) {
       links.previous_credit = links.previous_is_here
           ? links.credit - BARRIERS * 8
           : in_block(shared_address(all_barriers + (W - 1) * BARRIERS + 2 * D + INBOX), max(rank - 1, 0));
-      run_rows(a, item, share, b, ring, barriers, links, lane, &score);
+#ifndef GAUSSIAN
+      if (a.loader == ALIGNED_COLUMNS) run_rows<true>(a, item, share, b, ring, barriers, links, lane, &score);
+      else
+#endif
+        run_rows<false>(a, item, share, b, ring, barriers, links, lane, &score);
     }
   }
   __syncthreads();

@@ -27,6 +27,7 @@ _SHARED_BYTES = 227 * 1024  # of a thread block on Hopper and on Blackwell for s
 _FRAMES = 32  # of a stage
 _INBOX = 8  # stages of boundary values that a warp can be ahead of the next
 _INBOX_BYTES = _INBOX * 256
+_THREADS_OF_THREE = 384  # of a thread block with three warps that search (search.cu)
 _TILE = 8  # blocks of 32 columns in a tile of the way back
 _WINDOW = _TILE * 96 + 4  # rows that the path can be in during a tile and the two before it
 
@@ -37,6 +38,7 @@ class Loader(enum.IntEnum):
     ALIGNED_ROWS = 0  # four frames of a token at once
     ROWS_ONE_BY_ONE = 1  # one frame at a time
     COLUMNS_ONE_BY_ONE = 2  # one token at a time
+    ALIGNED_COLUMNS = 3  # four tokens of a frame at once
 
 
 class Shape(NamedTuple):
@@ -46,6 +48,11 @@ class Shape(NamedTuple):
     warps: int  # that search, in each thread block
     blocks: int  # thread blocks of the item's cluster
     stages: int  # of 32 frames, in the ring buffer of scores
+
+    @property
+    def threads(self) -> int:
+        """Threads of a thread block."""
+        return _THREADS_OF_THREE if self.warps == 3 else 64 * self.warps
 
     @property
     def ring_bytes(self) -> int:
@@ -152,18 +159,29 @@ def _processors(index: int) -> int:
     return torch.cuda.get_device_properties(index).multi_processor_count
 
 
+def reads_by_fours(scores: Tensor) -> bool:
+    """Whether four neighbouring scores are one read, without which half types are slow.
+
+    Args:
+        scores: `[B, T, S]`.
+    """
+    return _loader(scores) in (Loader.ALIGNED_ROWS, Loader.ALIGNED_COLUMNS)
+
+
 def _loader(scores: Tensor) -> Loader:
     stride_b, stride_i, stride_j = scores.stride()
-    aligned = scores.data_ptr() % (4 * scores.element_size()) == 0
-    if aligned and stride_j == 1 and stride_i % 4 == 0 and stride_b % 4 == 0:
-        return Loader.ALIGNED_ROWS
+    if stride_b % 4 == 0 and scores.data_ptr() % (4 * scores.element_size()) == 0:
+        if stride_j == 1 and stride_i % 4 == 0:
+            return Loader.ALIGNED_ROWS
+        if stride_i == 1 and stride_j % 4 == 0:
+            return Loader.ALIGNED_COLUMNS
     return Loader.COLUMNS_ONE_BY_ONE if abs(stride_i) < abs(stride_j) else Loader.ROWS_ONE_BY_ONE
 
 
 @functools.cache
 def _kernel(index: int, shape: Shape, score_type: int) -> Kernel:
     code = compile_kernel(architecture(index), shape, score_type)
-    return Kernel(index, code, "search", 64 * shape.warps, shape.shared_bytes, shape.blocks)
+    return Kernel(index, code, "search", shape.threads, shape.shared_bytes, shape.blocks)
 
 
 def compile_kernel(architecture: int, shape: Shape, score_type: int) -> bytes:
@@ -185,6 +203,7 @@ def sizes(shape: Shape, score_type: int) -> dict[str, int]:
         "SCORE_TYPE": score_type,
         **FLOAT_TYPES,
         **{loader.name: loader.value for loader in Loader},
+        "THREADS_OF_THREE": _THREADS_OF_THREE,
         "INBOX": _INBOX,
         "INBOX_BYTES": _INBOX_BYTES,
         "RING_BYTES": shape.ring_bytes,
