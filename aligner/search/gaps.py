@@ -51,11 +51,13 @@ class Gaps:
         unsaid: The words, by their index in the utterance.
         extra: The junctions, by the index of the word that follows.
         price: What a frame of such speech must be less likely than in its likeliest state.
+        searched: First and last word, and one more, of each part of the text that was searched and has any.
     """
 
     unsaid: frozenset[int]
     extra: frozenset[int]
     price: float
+    searched: tuple[tuple[int, int], ...]
 
     def said(self, words: Sequence[str]) -> list[str]:
         """Those of the utterance's words that are said."""
@@ -129,17 +131,25 @@ def find_gaps(
         return {}
     states = states_of(encoder, features, tokens)
     first_words = words[starts_of(tokens.lengths)]
-    found: dict[int, tuple[set[int], set[int]]] = {}
+    found: dict[int, Gaps] = {}
     for part, (unsaid, extra) in zip(parts, _search_parts(parts, emissions, fit, states, words), strict=True):
+        if not unsaid.any() and not extra.any():
+            continue
         before = part.first_word - int(first_words[part.row])
-        its_words, junctions = found.setdefault(part.row, (set(), set()))
-        its_words |= set((before + np.flatnonzero(unsaid)).tolist())
-        junctions |= set((before + np.flatnonzero(extra)).tolist())
+        own = found.get(
+            part.row, Gaps(frozenset(), frozenset(), _FRAME_FOUND * float(fit.scale[part.row]), ())
+        )
+        found[part.row] = Gaps(
+            own.unsaid.union((before + np.flatnonzero(unsaid)).tolist()),
+            own.extra.union((before + np.flatnonzero(extra)).tolist()),
+            own.price,
+            (*own.searched, (before, before + len(unsaid))),
+        )
     n_words = 1 + words[np.cumsum(tokens.lengths) - 1] - first_words
     return {
-        wanted[row]: Gaps(frozenset(its_words), frozenset(junctions), _FRAME_FOUND * float(fit.scale[row]))
-        for row, (its_words, junctions) in found.items()
-        if (its_words or junctions) and len(its_words) < n_words[row]  # of another text nothing would be left
+        wanted[row]: own
+        for row, own in sorted(found.items())
+        if len(own.unsaid) < n_words[row]  # of another text nothing would be left
     }
 
 
