@@ -5,7 +5,6 @@ B batch, N packed tokens, F packed frames, M states, V symbols.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,6 @@ from aligner.search import (
     TokenDurations,
     align_with_gaps,
     find_gaps,
-    tokens_with_gaps,
 )
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import GAP
@@ -56,9 +54,9 @@ class Decoded:
         log_posteriors: Tensor,
         wanted: Sequence[int],
     ) -> "Decoded":
-        """This, with gaps looked for in some utterances, and those that have any aligned anew.
+        """This, with gaps looked for in some utterances, which are aligned anew around these.
 
-        The others are as they were.
+        All else is as it was.
 
         Args:
             encoder: A context-free one.
@@ -67,63 +65,22 @@ class Decoded:
             log_posteriors: `[F, V]`.
             wanted: Which are looked at, by their place in the batch.
         """
-        gaps = find_gaps(encoder, emissions.joint, features, self.tokens, self.durations, wanted)
+        gap_id = n_symbols = log_posteriors.shape[1]
+        gaps = find_gaps(encoder, emissions.joint, features, self.tokens, self.durations, wanted, n_symbols)
         if not gaps:
             return self
-        gap_id = log_posteriors.shape[1]
-        tokens = tokens_with_gaps(self.tokens, gaps, gap_id)
-        durations, frames = align_with_gaps(encoder, emissions, features, tokens, gaps, gap_id)
+        tokens, durations = align_with_gaps(
+            encoder, emissions, features, self.tokens, self.durations, gaps, gap_id
+        )
         is_gap = tokens.token_ids == gap_id
         goodness = goodness_of_pronunciation(
-            log_posteriors[frames],
-            starts_of(features.n_frames[list(gaps)]),
+            log_posteriors,
+            starts_of(features.n_frames),
             durations.joint,
             replace(tokens, token_ids=np.where(is_gap, 0, tokens.token_ids)),
         )
         goodness[is_gap] = _NOTHING
-        return self._replaced(gaps, tokens, durations, goodness)
-
-    def _replaced(
-        self,
-        gaps: Mapping[int, Gaps],
-        tokens: PackedTokens,
-        durations: TokenDurations,
-        goodness: NDArray[np.float64],
-    ) -> "Decoded":
-        """This, with other tokens in the utterances that have gaps."""
-        rows, before, after = list(gaps), self.tokens.lengths, tokens.lengths
-
-        def joined(old: NDArray[Any], new: NDArray[Any], one_more: int = 0) -> NDArray[Any]:
-            parts = np.split(old, np.cumsum(before + one_more)[:-1])
-            for row, own in zip(rows, np.split(new, np.cumsum(after + one_more)[:-1]), strict=True):
-                parts[row] = own
-            return np.concatenate(parts)
-
-        lengths = before.copy()
-        lengths[rows] = after
-
-        def all_joined(
-            old: Sequence[NDArray[np.float64]], new: Sequence[NDArray[np.float64]]
-        ) -> tuple[NDArray[np.float64], ...]:
-            return tuple(joined(*pair, one_more=1) for pair in zip(old, new, strict=True))
-
-        return Decoded(
-            PackedTokens(
-                self.tokens.ids,
-                joined(self.tokens.token_ids, tokens.token_ids),
-                joined(self.tokens.skippable, tokens.skippable),
-                joined(self.tokens.words, tokens.words),
-                lengths,
-            ),
-            TokenDurations(
-                joined(self.durations.joint, durations.joint),
-                all_joined(self.durations.edges, durations.edges),
-                all_joined(self.durations.spreads, durations.spreads),
-            ),
-            joined(self.goodness, goodness),
-            self.evidence,
-            gaps,
-        )
+        return Decoded(tokens, durations, goodness, self.evidence, gaps)
 
 
 def marked(alignment: Alignment, words: Sequence[str], gaps: Gaps) -> Alignment:

@@ -8,7 +8,7 @@ from aligner.search.forced_alignment import (
     states_of,
     token_durations,
 )
-from aligner.search.gap_alignment import align_with_gaps, tokens_with_gaps
+from aligner.search.gap_alignment import align_with_gaps
 from aligner.search.gaps import Gaps, find_gaps
 from aligner.search.held import HeldBoundaries
 from aligner.search.likelihoods import SpokenLikelihoods, spoken_likelihoods
@@ -31,5 +31,4 @@ __all__ = [
     "spoken_likelihoods",
     "states_of",
     "token_durations",
-    "tokens_with_gaps",
 ]

@@ -1,11 +1,11 @@
 """Words that are not said, and speech that the text lacks, found after a search that takes a text as said.
 
 Wherever the best path fits far worse than the likeliest states, whatever they are, a part of the utterance is
-searched again (`gap_search.py`): there every word may be missing and at every junction there may be speech
-of any kind, each at a price.
+searched again (`gap_search.py`): there every word may be missing and at every junction there may be any
+phones (`any_phones.py`), each at a price. Where there are such phones, a second search decides between which
+words they stand: it prefers pauses beside them.
 
-B batch, N packed tokens, F packed frames, M states. Junction j is the place
-before word j.
+B batch, N packed tokens, F packed frames, M states. Junction j is the place before word j.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,24 +21,35 @@ from aligner.devices import on_device
 from aligner.encoders.base import Encoder, PackedStates
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices, ranges, rows_of, starts_of, sums_of
+from aligner.search.any_phones import AnyPhones
 from aligner.search.forced_alignment import TokenDurations, states_of
 from aligner.search.gap_search import search_gaps
 from aligner.text.packed import PackedTokens
 from mas.backends.cpu_threads import compiled, threads
 
-# Natural logarithms of likelihoods, chosen on CMU ARCTIC prompts (scripts/bench_gaps.py), as are the others.
-_FRAME = 6.0  # what a frame of speech that the text lacks must be less likely than in its likeliest state
+# Natural logarithms of likelihoods, chosen on CMU ARCTIC prompts, TIMIT and LJSpeech (scripts/bench_gaps.py),
+# as are the others.
+_PHONE, _FRAME = 4.0, 2.0  # of speech that the text lacks, each phone and each frame
 _FRAME_FOUND = 2.5  # the same once it is known to be there: words beside it then begin and end best
-_EXTRA, _UNSAID, _EACH_WORD = 130.0, 70.0, 5.0  # speech that the text lacks; words that are not said
+_EXTRA, _UNSAID = 160.0, 40.0  # speech that the text lacks; words that are not said
+_EACH_WORD, _EACH_STATE = 5.0, 2.5  # of these words
+# Once such speech is found, where it is: so much less at either end where a pause is beside it. Else it would
+# begin after a word that begins what it says and what follows alike ("The").
+_NO_PAUSE, _BESIDE = 40.0, 10  # frames that are looked at
+# What one frame says against a state at most: a phone that is said otherwise has a few that say far more, a
+# word that is not said has more that say something.
+_MOST_OF_A_FRAME = 20.0
 # Where even the likeliest state is unlikely (a glottal stop, a creak) ratios say less.
 _UNUSUAL = 0.5
 # All of these are of a voice that the model knows: so far is a phone below its frames' likeliest states. One
 # that it does not know is further, and what says as much of it is more.
 _USUAL_DEFICIT = 1.72
 _KNOWN_VOICE = 0.5  # the part of it that is the same for all
-_ALLOWED = 0.5  # of `_FRAME`, in the first look
-# What a stretch of the best path must lose to be searched again; more where that is too much at once.
+# What a stretch of the best path must lose to be searched again, besides so much a frame; more where that is
+# too much at once.
+_ALLOWED = 1.8
 _LOOKED_AT = (40.0, 80.0, 160.0, 320.0, 640.0)
+_MOVED_FRAMES = 2  # of a word that is where it would be if all were said
 _WORDS_AROUND = 3  # of which that search takes so many on both sides
 _LARGEST = 2_000_000  # of a part: words times frames, some minutes. A page of another text is no gap
 
@@ -51,11 +62,14 @@ class Gaps:
         unsaid: The words, by their index in the utterance.
         extra: The junctions, by the index of the word that follows.
         price: What a frame of such speech must be less likely than in its likeliest state.
+        around: First and last word, and one more, of each part of the text that has any and whose words are
+            elsewhere than if all were said.
     """
 
     unsaid: frozenset[int]
     extra: frozenset[int]
     price: float
+    around: tuple[tuple[int, int], ...]
 
     def said(self, words: Sequence[str]) -> list[str]:
         """Those of the utterance's words that are said."""
@@ -100,6 +114,7 @@ def find_gaps(
     tokens: PackedTokens,
     durations: TokenDurations,
     wanted: Sequence[int],
+    n_symbols: int,
 ) -> dict[int, Gaps]:
     """The gaps of those of B utterances that have any, by the utterance's place in the batch.
 
@@ -111,6 +126,7 @@ def find_gaps(
         durations: Of these tokens, by the joint path.
         wanted: Which utterances are looked at, by their places in the batch, in order: those whose phones are
             all of words.
+        n_symbols: That the encoder knows, the pause among them.
     """
     if not wanted:
         return {}
@@ -129,17 +145,28 @@ def find_gaps(
         return {}
     states = states_of(encoder, features, tokens)
     first_words = words[starts_of(tokens.lengths)]
-    found: dict[int, tuple[set[int], set[int]]] = {}
-    for part, (unsaid, extra) in zip(parts, _search_parts(parts, emissions, fit, states, words), strict=True):
+    found: dict[int, Gaps] = {}
+    searched = _search_parts(parts, emissions, fit, states, words, AnyPhones.of(encoder, n_symbols))
+    word_starts = _word_starts(joint, words, tokens)
+    for part, (unsaid, extra, starts) in zip(parts, searched, strict=True):
+        if not unsaid.any() and not extra.any():
+            continue
         before = part.first_word - int(first_words[part.row])
-        its_words, junctions = found.setdefault(part.row, (set(), set()))
-        its_words |= set((before + np.flatnonzero(unsaid)).tolist())
-        junctions |= set((before + np.flatnonzero(extra)).tolist())
+        moved = abs(part.first_frame + starts - word_starts[part.first_word : part.end_word]) > _MOVED_FRAMES
+        so_far = found.get(part.row)
+        if so_far is None:
+            so_far = Gaps(frozenset(), frozenset(), _FRAME_FOUND * float(fit.scale[part.row]), ())
+        found[part.row] = Gaps(
+            so_far.unsaid.union((before + np.flatnonzero(unsaid)).tolist()),
+            so_far.extra.union((before + np.flatnonzero(extra)).tolist()),
+            so_far.price,
+            (*so_far.around, *((before + a, before + b) for a, b in _around_gaps(unsaid, extra, moved))),
+        )
     n_words = 1 + words[np.cumsum(tokens.lengths) - 1] - first_words
     return {
-        wanted[row]: Gaps(frozenset(its_words), frozenset(junctions), _FRAME_FOUND * float(fit.scale[row]))
-        for row, (its_words, junctions) in found.items()
-        if (its_words or junctions) and len(its_words) < n_words[row]  # of another text nothing would be left
+        wanted[row]: gaps
+        for row, gaps in sorted(found.items())
+        if len(gaps.unsaid) < n_words[row]  # of another text nothing would be left
     }
 
 
@@ -150,11 +177,13 @@ class _Fit:
     Args:
         pause: `[F]`, the log-likelihood of a pause.
         likeliest: `[F]`, that of the likeliest state of all phones, less where it is unusually low.
+        is_loud: Bool `[F]`, where a phone is likelier than a pause.
         scale: `[B]`, how much more than of a known voice a difference must be to say as much.
     """
 
     pause: NDArray[np.float64]
     likeliest: NDArray[np.float64]
+    is_loud: NDArray[np.bool_]
     scale: NDArray[np.float64]
 
 
@@ -177,7 +206,7 @@ def _fit_of(
     level = of_speech / np.maximum(sums_of(spoken, tokens.lengths), 1)
     unusual = np.maximum(0.0, level[row[token]] - likeliest)
     pause = emissions[:, 0].double().cpu().numpy()
-    return _Fit(pause, likeliest - _UNUSUAL * unusual, np.maximum(1.0, scale))
+    return _Fit(pause, likeliest - _UNUSUAL * unusual, likeliest > pause, np.maximum(1.0, scale))
 
 
 def _words_of(tokens: PackedTokens) -> Indices:
@@ -187,6 +216,27 @@ def _words_of(tokens: PackedTokens) -> Indices:
     counted = np.where(tokens.words >= 0, first + tokens.words, n_words.sum())
     following = np.minimum.accumulate(counted[::-1])[::-1]
     return np.minimum(following, first + np.repeat(n_words, tokens.lengths) - 1)
+
+
+def _word_starts(durations: Indices, words: Indices, tokens: PackedTokens) -> Indices:
+    """The first frame of each word, counted over the batch."""
+    phones = np.flatnonzero(tokens.words >= 0)
+    first = phones[np.flatnonzero(np.diff(words[phones], prepend=-1))]
+    return (np.cumsum(durations) - durations)[first]
+
+
+def _around_gaps(
+    unsaid: NDArray[np.bool_], extra: NDArray[np.bool_], moved: NDArray[np.bool_]
+) -> Iterator[tuple[int, int]]:
+    """First and last word, and one more, of what is around gaps: `[W]`, `[W + 1]`, and which words moved."""
+    touched = unsaid | moved | extra[1:] | extra[:-1]
+    near = touched.copy()  # and a word on either side
+    near[1:] |= touched[:-1]
+    near[:-1] |= touched[1:]
+    changes = np.flatnonzero(np.diff(near, prepend=False, append=False))
+    for first, end in changes.reshape(-1, 2).tolist():
+        if unsaid[first:end].any() or extra[first : end + 1].any():
+            yield first, end
 
 
 @dataclass(frozen=True)
@@ -215,7 +265,7 @@ def _parts(
     n_frames = sums_of(durations, tokens.lengths)
     best = np.maximum(fit.likeliest, fit.pause)
     row_of_frame = rows_of(n_frames)
-    lost = best - own - _ALLOWED * _FRAME * fit.scale[row_of_frame]
+    lost = best - own - _ALLOWED * fit.scale[row_of_frame]
     frame_word = np.repeat(words, durations)
     row_of_word = np.zeros(words[-1] + 1, np.int64)
     row_of_word[words] = rows_of(tokens.lengths)
@@ -255,8 +305,13 @@ def _around(stretches: Indices, frame_word: Indices, row_of_word: Indices) -> li
 
 
 def _search_parts(
-    parts: Sequence[_Part], emissions: Tensor, fit: _Fit, states: PackedStates, words: Indices
-) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    parts: Sequence[_Part],
+    emissions: Tensor,
+    fit: _Fit,
+    states: PackedStates,
+    words: Indices,
+    any_phones: AnyPhones,
+) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]]:
     """What `search_gaps` finds in each part."""
     n_frames = np.array([part.end_frame - part.first_frame for part in parts])
     places = ranges(np.array([part.first_frame for part in parts]), n_frames)
@@ -265,21 +320,43 @@ def _search_parts(
     state_word = words[states.token]
     is_phone = ~states.skippable
 
-    def searched(part: _Part, own: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def searched(
+        part: _Part, own: NDArray[np.float32]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
         its_states = slice(*np.searchsorted(state_word, [part.first_word, part.end_word]))
         chosen = is_phone[its_states]
+        first = np.searchsorted(state_word[its_states][chosen], np.arange(part.first_word, part.end_word + 1))
         frames, scale = slice(part.first_frame, part.end_frame), fit.scale[part.row]
-        return search_gaps(
-            own,
-            fit.pause[frames],
-            np.maximum(fit.likeliest[frames] - _FRAME * scale, fit.pause[frames]),
-            states.states[its_states][chosen],
-            np.searchsorted(state_word[its_states][chosen], np.arange(part.first_word, part.end_word + 1)),
-            scale * np.array([_EXTRA, _UNSAID, _EACH_WORD]),
-        )
+        likeliest, pause = fit.likeliest[frames], fit.pause[frames]
+        least = np.maximum(likeliest, pause) - _MOST_OF_A_FRAME * scale
+        own = np.maximum(own, least[:, None].astype(np.float32))
+        loud_before, loud_after = _loud_beside(fit.is_loud[frames])
+        other = np.minimum(likeliest, any_phones.scores(own, _PHONE * scale)) - _FRAME * scale
+
+        def found(no_pause: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
+            return search_gaps(
+                own,
+                pause,
+                np.maximum(other, pause),
+                states.states[its_states][chosen],
+                first,
+                scale * (_EXTRA - no_pause * (2 - loud_before[:-1])),
+                scale * no_pause * loud_after,
+                scale * _UNSAID,
+                scale * (_EACH_WORD + _EACH_STATE * np.diff(first)),
+            )
+
+        unsaid, extra, starts = found(0.0)
+        return found(_NO_PAUSE) if extra.any() else (unsaid, extra, starts)
 
     pool = threads(torch.get_num_threads())
     return list(pool.map(searched, parts, np.split(rows, np.cumsum(n_frames)[:-1])))
+
+
+def _loud_beside(is_loud: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How much of the frames before, and after, each place between two frames is loud, `[S + 1]` each."""
+    mean = np.convolve(np.pad(is_loud, _BESIDE), np.full(_BESIDE, 1 / _BESIDE), "valid")
+    return mean[: len(is_loud) + 1], mean[_BESIDE:]
 
 
 @compiled

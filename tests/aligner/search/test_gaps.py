@@ -10,9 +10,11 @@ from torch import Tensor
 
 from aligner.encoders.base import Emissions
 from aligner.frontends.packed import PackedFeatures
-from aligner.search import Gaps, align_with_gaps, find_gaps, forced_alignment, tokens_with_gaps
-from aligner.search.gaps import GapPlace, _losing, _medians
+from aligner.search import Gaps, TokenDurations, align_with_gaps, find_gaps, forced_alignment
+from aligner.search.gap_alignment import Stretch, stretches_around
+from aligner.search.gaps import GapPlace, _around_gaps, _losing, _medians
 from aligner.text.packed import PackedTokens
+from aligner.text.transcript import Transcript
 from aligner.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(["sil", *"abcdefgh"])
@@ -26,14 +28,19 @@ def gaps_in(
     """After a search that takes the texts as said."""
     joint = Emissions(emissions[None])
     durations = forced_alignment(StubEncoder(), joint, features, tokens, edges=False)
-    return find_gaps(StubEncoder(), emissions, features, tokens, durations, wanted)
+    return find_gaps(StubEncoder(), emissions, features, tokens, durations, wanted, len(VOCABULARY))
+
+
+def text_of(words: str) -> Transcript:
+    """Words in which every letter is two phones: a word that is not said needs some frames to be missed."""
+    return transcript_of(*("".join(2 * letter for letter in word) for word in words.split()))
 
 
 def found(*spoken_and_words: tuple[str, str]) -> dict[int, Gaps]:
     """The gaps of utterances in which a letter a frame is spoken, and whose texts have these words."""
     spoken, words = zip(*spoken_and_words, strict=True)
     emissions = torch.cat([emissions_of(VOCABULARY, own, UNLIKELY) for own in spoken])
-    tokens = tokens_of(VOCABULARY, *(transcript_of(*own.split()) for own in words))
+    tokens = tokens_of(VOCABULARY, *map(text_of, words))
     return gaps_in(emissions, features_of(*map(len, spoken)), tokens, range(len(spoken_and_words)))
 
 
@@ -84,7 +91,7 @@ def test_each_utterance_of_a_batch_has_its_own_and_the_others_have_none() -> Non
 
 def test_only_wanted_utterances_are_looked_at() -> None:
     emissions = emissions_of(VOCABULARY, 2 * long("abef"), UNLIKELY)
-    tokens = tokens_of(VOCABULARY, *2 * [transcript_of("ab", "cd", "ef")])
+    tokens = tokens_of(VOCABULARY, *2 * [text_of("ab cd ef")])
     features = features_of(32, 32)
     assert sorted(gaps_in(emissions, features, tokens, [1])) == [1]
     assert gaps_in(emissions, features, tokens, []) == {}
@@ -98,12 +105,19 @@ def test_in_a_voice_that_is_not_known_more_must_differ() -> None:
     """Where all phones are far from the likeliest states, a word that is as far is there."""
     worse = emissions_of(VOCABULARY, long("abcdef"), UNLIKELY)
     worse[:, -1] = 11.0  # what nobody says is likelier throughout
-    tokens = tokens_of(VOCABULARY, transcript_of("ab", "cd", "ef"))
+    tokens = tokens_of(VOCABULARY, text_of("ab cd ef"))
     assert gaps_in(worse, features_of(48), tokens, [0]) == {}
 
 
+def test_a_phone_that_is_said_otherwise_however_badly_is_no_word_that_is_not_said() -> None:
+    """A few frames of another phone: what each of them says against a state has its limit."""
+    emissions = 20 * emissions_of(VOCABULARY, long("ab") + "cccg" + long("ef"), UNLIKELY)
+    tokens = tokens_of(VOCABULARY, transcript_of("ab", "cd", "ef"))
+    assert gaps_in(emissions, features_of(len(emissions)), tokens, [0]) == {}
+
+
 def test_places_of_gaps_are_counted_in_the_words_that_are_said() -> None:
-    gaps = Gaps(frozenset({1, 2, 4}), frozenset({0, 3}), 6.0)
+    gaps = Gaps(frozenset({1, 2, 4}), frozenset({0, 3}), 6.0, ((0, 5),))
     assert list(gaps.places(5)) == [
         GapPlace(0, (), True),
         GapPlace(1, (1, 2), True),
@@ -112,29 +126,61 @@ def test_places_of_gaps_are_counted_in_the_words_that_are_said() -> None:
     assert gaps.said(list("abcde")) == ["a", "d"]
 
 
+def aligned(
+    spoken: Sequence[str], texts: Sequence[str], gaps: dict[int, Gaps]
+) -> tuple[PackedTokens, TokenDurations, PackedTokens, TokenDurations]:
+    """Tokens and durations of utterances with these gaps, before they were looked for and after."""
+    emissions = Emissions(torch.cat([emissions_of(VOCABULARY, own, UNLIKELY) for own in spoken])[None])
+    features = features_of(*map(len, spoken))
+    tokens = tokens_of(VOCABULARY, *(transcript_of(*own.split()) for own in texts))
+    durations = forced_alignment(StubEncoder(), emissions, features, tokens)
+    found = align_with_gaps(StubEncoder(), emissions, features, tokens, durations, gaps, GAP)
+    return tokens, durations, *found
+
+
 def test_tokens_are_those_of_the_words_that_are_said_and_one_for_speech_the_text_lacks() -> None:
-    tokens = tokens_of(VOCABULARY, transcript_of("ab"), transcript_of("ab", "c", "de", "f"))
-    own = tokens_with_gaps(tokens, {1: Gaps(frozenset({1}), frozenset({3}), 6.0)}, GAP)
-    assert own.ids == ("u2",)
-    (spoken,) = own.unpack((*VOCABULARY.symbols, "spn"))
+    gaps = {1: Gaps(frozenset({1}), frozenset({3}), 6.0, ((0, 4),))}
+    before, _, tokens, durations = aligned([long("ab"), long("abde.gh.f")], ["ab", "ab c de f"], gaps)
+    assert tokens.ids == ("u1", "u2")
+    other, spoken = tokens.unpack((*VOCABULARY.symbols, "spn"))
+    assert other == before.unpack(VOCABULARY.symbols)[0]
     assert spoken.symbols == ("sil", "a", "b", "sil", "d", "e", "sil", "spn", "sil", "f", "sil")
     assert spoken.words == (-1, 0, 0, -1, 1, 1, -1, -1, -1, 2, -1)
     assert [s for s, skippable in zip(spoken.symbols, spoken.skippable, strict=True) if not skippable] == [
         "a", "b", "d", "e", "spn", "f",
     ]  # fmt: skip
+    assert durations.joint.tolist() == [0, 8, 8, 0, 0, 8, 8, 0, 8, 8, 8, 16, 8, 8, 0]
+    assert durations.edges[0][5:].tolist() == [0, 0, 8, 16, 16, 24, 32, 40, 56, 64, 72, 72]
 
 
-def test_speech_that_the_text_lacks_gets_its_frames_and_pauses_beside_it_theirs() -> None:
-    spoken = long("ab.gh..ef")
-    emissions = emissions_of(VOCABULARY, long("abef") + spoken, UNLIKELY)
-    tokens = tokens_of(VOCABULARY, *2 * [transcript_of("ab", "ef")])
-    gaps = {1: Gaps(frozenset(), frozenset({1}), 6.0)}
-    own = tokens_with_gaps(tokens, gaps, GAP)
-    durations, frames = align_with_gaps(
-        StubEncoder(), Emissions(emissions[None]), features_of(32, len(spoken)), own, gaps, GAP
-    )
-    assert durations.joint.tolist() == [0, 8, 8, 8, 16, 16, 8, 8, 0]
-    assert frames.tolist() == list(range(32, 32 + len(spoken)))
+def test_only_what_is_near_a_gap_is_aligned_anew() -> None:
+    """A word that is not said, and long pauses around it: what is beyond these is as it was."""
+    spoken = "".join(n * letter for n, letter in zip(_FRAMES, "a.b.cd.e.f", strict=True))
+    gaps = {0: Gaps(frozenset({3}), frozenset(), 6.0, ((2, 4),))}
+    before, was, tokens, durations = aligned([spoken], ["a b cd gh e f"], gaps)
+    assert stretches_around(gaps, before, was) == {0: [Stretch(1, 5, 2, 13, 230, 1821)]}
+    assert tokens.words.tolist() == [-1, 0, -1, 1, -1, 2, 2, -1, 3, -1, 4, -1]
+    assert durations.joint.tolist() == [0, *_FRAMES, 0]
+    (edges,), (old,) = durations.edges, was.edges
+    assert edges[:3].tolist() == old[:3].tolist()
+    assert edges[-3:].tolist() == old[-3:].tolist()
+
+
+@pytest.mark.parametrize("pause", [0, 1, 40])
+def test_what_is_aligned_anew_and_what_is_not_meet_in_order(pause: int) -> None:
+    """Whether there are pauses to cut in or none, everything is as if all had been aligned anew."""
+    words = 12 * "abcdefgh"
+    spoken = ("." * pause).join(15 * letter for letter in words[:50] + words[51:])
+    gaps = {0: Gaps(frozenset({50}), frozenset(), 6.0, ((47, 54),))}
+    before, was, tokens, durations = aligned([spoken], [" ".join(words)], gaps)
+    ((stretch,),) = stretches_around(gaps, before, was).values()
+    assert 0 < stretch.first_frame < stretch.end_frame < len(spoken)
+    assert durations.joint[tokens.words >= 0].tolist() == 95 * [15]
+    assert durations.joint[tokens.words < 0].tolist() == [0, *94 * [pause], 0]
+    assert all((np.diff(own) >= 0).all() for own in durations.edges)
+
+
+_FRAMES = [30, 400, 30, 510, 30, 30, 601, 40, 300, 700]
 
 
 @pytest.mark.parametrize(("least", "stretches"), [(12.0, [[3, 5], [8, 9]]), (16.0, [[8, 9]]), (40.0, [])])
@@ -155,3 +201,19 @@ def test_a_stretch_that_lost_much_does_not_last_until_it_is_all_won_back() -> No
 def test_the_median_of_each_row_is_the_lower_one_and_of_none_0() -> None:
     values = np.array([3.0, 1.0, 2.0, 9.0, 4.0])
     assert _medians(values, np.array([3, 0, 2])).tolist() == [2.0, 0.0, 4.0]
+
+
+def test_speech_that_the_text_lacks_goes_from_pause_to_pause_if_a_word_may_stand_on_either_side() -> None:
+    """What is said: ab, cd ef, cd gh. What is written: ab, cd gh. Both "cd" are as good."""
+    pause = 12 * "."
+    gaps = found((long("ab") + pause + long("cdef") + pause + long("cdgh"), "ab cd gh"))
+    assert gaps[0].extra == {1}
+    assert not gaps[0].unsaid
+
+
+def test_what_is_around_a_gap_has_the_words_that_moved_and_one_more() -> None:
+    flags = np.arange(9)
+    unsaid, extra, moved = flags == 2, np.arange(10) == 9, (flags == 3) | (flags == 6)
+    assert list(_around_gaps(unsaid, extra, moved)) == [(1, 9)]
+    assert list(_around_gaps(unsaid, extra, flags == 3)) == [(1, 5), (7, 9)]
+    assert list(_around_gaps(unsaid & False, np.arange(10) == 0, flags == 6)) == [(0, 2)]
