@@ -65,10 +65,10 @@ class Decoded:
             log_posteriors: `[F, V]`.
             wanted: Which are looked at, by their place in the batch.
         """
-        gaps = find_gaps(encoder, emissions.joint, features, self.tokens, self.durations, wanted)
+        gap_id = n_symbols = log_posteriors.shape[1]
+        gaps = find_gaps(encoder, emissions.joint, features, self.tokens, self.durations, wanted, n_symbols)
         if not gaps:
             return self
-        gap_id = log_posteriors.shape[1]
         tokens, durations = align_with_gaps(
             encoder, emissions, features, self.tokens, self.durations, gaps, gap_id
         )

@@ -24,7 +24,10 @@ def search_gaps(
     gap: NDArray[np.float64],
     states: Indices,
     first: Indices,
-    costs: NDArray[np.float64],
+    begin: NDArray[np.float64],
+    end: NDArray[np.float64],
+    unsaid_cost: float,
+    word_costs: NDArray[np.float64],
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which words are not said, and at which junctions something is said that the text lacks.
 
@@ -34,7 +37,10 @@ def search_gaps(
         gap: `[S]`, that of speech that the text lacks.
         states: `[T]`, the model's states of all words, in order; each takes a frame or more.
         first: `[W + 1]`, the first state of each word, and T.
-        costs: Of speech that the text lacks; of words that are not said; of each of these words.
+        begin: `[S]`, what it costs where speech that the text lacks begins with this frame.
+        end: `[S + 1]`, what it costs where such speech ends before this frame.
+        unsaid_cost: Of words that are not said.
+        word_costs: `[W]`, of each of these words, besides.
 
     Returns:
         `[W]` and `[W + 1]`.
@@ -54,7 +60,7 @@ def search_gaps(
     from_unsaid = np.zeros((n_frames + 1, n_words + 1), np.uint8)
     ended[0] = 0.0
     for frame in range(n_frames):
-        _pass_over(ended, at_pause, in_gap, unsaid, costs, from_unsaid[frame])
+        _pass_over(ended, at_pause, in_gap, unsaid, end[frame], unsaid_cost, word_costs, from_unsaid[frame])
         for t in range(len(states) - 1, -1, -1):  # from the end: what is before still is of the last frame
             best, came, j = score[t], _SAME, word_of[t]
             before = score[t - 1] if j < 0 else ended[j]
@@ -63,53 +69,57 @@ def search_gaps(
             if j >= 0:
                 if at_pause[j] > best:
                     best, came = at_pause[j], _PAUSE
-                if in_gap[j] > best:
-                    best, came = in_gap[j], _GAP
+                if in_gap[j] - end[frame] > best:
+                    best, came = in_gap[j] - end[frame], _GAP
                 if unsaid[j] > best:
                     best, came = unsaid[j], _UNSAID
             score[t] = best + emissions[frame, states[t]]
             from_state[frame, t] = came
-        _stay_between(ended, at_pause, in_gap, unsaid, costs, from_pause[frame], from_gap[frame])
+        _stay_between(
+            ended, at_pause, in_gap, unsaid, begin[frame], end[frame], from_pause[frame], from_gap[frame]
+        )
         at_pause += pause[frame]
         in_gap += gap[frame]
         ended[0] = _NEVER
         for j in range(1, n_words + 1):
             ended[j] = score[first[j] - 1]
-    _pass_over(ended, at_pause, in_gap, unsaid, costs, from_unsaid[n_frames])
-    ends = np.array([_NEVER, ended[n_words], at_pause[n_words], in_gap[n_words], unsaid[n_words]])
+    _pass_over(ended, at_pause, in_gap, unsaid, end[n_frames], unsaid_cost, word_costs, from_unsaid[n_frames])
+    ends = np.array(
+        [_NEVER, ended[n_words], at_pause[n_words], in_gap[n_words] - end[n_frames], unsaid[n_words]]
+    )
     return _followed_back(int(ends.argmax()), from_state, from_pause, from_gap, from_unsaid, word_of, first)
 
 
 @compiled
-def _pass_over(ended, at_pause, in_gap, unsaid, costs, came_from):  # type: ignore[no-untyped-def]
+def _pass_over(ended, at_pause, in_gap, unsaid, end, unsaid_cost, word_costs, came_from):  # type: ignore[no-untyped-def]
     """Words that are not said: they take no frame."""
     for j in range(1, len(ended)):
         best, came = ended[j - 1], _BEFORE
         if at_pause[j - 1] > best:
             best, came = at_pause[j - 1], _PAUSE
-        if in_gap[j - 1] > best:
-            best, came = in_gap[j - 1], _GAP
-        best -= costs[1]
+        if in_gap[j - 1] - end > best:
+            best, came = in_gap[j - 1] - end, _GAP
+        best -= unsaid_cost
         if unsaid[j - 1] > best:
             best, came = unsaid[j - 1], _SAME
-        unsaid[j] = best - costs[2]
+        unsaid[j] = best - word_costs[j - 1]
         came_from[j] = came
 
 
 @compiled
-def _stay_between(ended, at_pause, in_gap, unsaid, costs, from_pause, from_gap):  # type: ignore[no-untyped-def]
+def _stay_between(ended, at_pause, in_gap, unsaid, begin, end, from_pause, from_gap):  # type: ignore[no-untyped-def]
     """Pauses, and speech that the text lacks: the best way into a frame of either."""
     for j in range(len(ended)):
         best, came = ended[j], _BEFORE
         if unsaid[j] > best:
             best, came = unsaid[j], _UNSAID
         paused, pause_came = (at_pause[j], _SAME) if at_pause[j] >= best else (best, came)
-        if in_gap[j] > paused:
-            paused, pause_came = in_gap[j], _GAP
+        if in_gap[j] - end > paused:
+            paused, pause_came = in_gap[j] - end, _GAP
         if at_pause[j] > best:
             best, came = at_pause[j], _PAUSE
-        if best - costs[0] > in_gap[j]:
-            in_gap[j] = best - costs[0]
+        if best - begin > in_gap[j]:
+            in_gap[j] = best - begin
             from_gap[j] = came
         at_pause[j], from_pause[j] = paused, pause_came
 

@@ -1,11 +1,10 @@
 """Words that are not said, and speech that the text lacks, found after a search that takes a text as said.
 
 Wherever the best path fits far worse than the likeliest states, whatever they are, a part of the utterance is
-searched again (`gap_search.py`): there every word may be missing and at every junction there may be speech
-of any kind, each at a price.
+searched again (`gap_search.py`): there every word may be missing and at every junction there may be any
+phones (`any_phones.py`), each at a price that is lower between pauses.
 
-B batch, N packed tokens, F packed frames, M states. Junction j is the place
-before word j.
+B batch, N packed tokens, F packed frames, M states. Junction j is the place before word j.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,24 +20,34 @@ from aligner.devices import on_device
 from aligner.encoders.base import Encoder, PackedStates
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices, ranges, rows_of, starts_of, sums_of
+from aligner.search.any_phones import AnyPhones
 from aligner.search.forced_alignment import TokenDurations, states_of
 from aligner.search.gap_search import search_gaps
 from aligner.text.packed import PackedTokens
 from mas.backends.cpu_threads import compiled, threads
 
-# Natural logarithms of likelihoods, chosen on CMU ARCTIC prompts (scripts/bench_gaps.py), as are the others.
-_FRAME = 6.0  # what a frame of speech that the text lacks must be less likely than in its likeliest state
+# Natural logarithms of likelihoods, chosen on a half of CMU ARCTIC prompts, on TIMIT, LJSpeech and eSpeak
+# (scripts/bench_gaps.py), as are the others.
+_PHONE, _FRAME = 4.0, 2.0  # of speech that the text lacks, each phone and each frame
 _FRAME_FOUND = 2.5  # the same once it is known to be there: words beside it then begin and end best
-_EXTRA, _UNSAID, _EACH_WORD = 130.0, 70.0, 5.0  # speech that the text lacks; words that are not said
+_EXTRA, _UNSAID = 100.0, 40.0  # speech that the text lacks; words that are not said
+_EACH_WORD, _EACH_STATE = 5.0, 2.5  # of these words
+# Such speech begins after a pause and ends before one, or pays this at either end, or a part of it. Else it
+# would end after a word that begins what it says and what follows alike ("The").
+_NO_PAUSE, _BESIDE = 40.0, 10  # frames that are looked at
+# What one frame says against a state at most: a phone that is said otherwise has a few that say far more, a
+# word that is not said has more that say something.
+_MOST_OF_A_FRAME = 20.0
 # Where even the likeliest state is unlikely (a glottal stop, a creak) ratios say less.
 _UNUSUAL = 0.5
 # All of these are of a voice that the model knows: so far is a phone below its frames' likeliest states. One
 # that it does not know is further, and what says as much of it is more.
 _USUAL_DEFICIT = 1.72
 _KNOWN_VOICE = 0.5  # the part of it that is the same for all
-_ALLOWED = 0.5  # of `_FRAME`, in the first look
-# What a stretch of the best path must lose to be searched again; more where that is too much at once.
-_LOOKED_AT = (40.0, 80.0, 160.0, 320.0, 640.0)
+# What a stretch of the best path must lose to be searched again, besides so much a frame; more where that is
+# too much at once.
+_ALLOWED = 1.8
+_LOOKED_AT = (25.0, 50.0, 100.0, 200.0, 400.0, 800.0)
 _WORDS_AROUND = 3  # of which that search takes so many on both sides
 _LARGEST = 2_000_000  # of a part: words times frames, some minutes. A page of another text is no gap
 
@@ -102,6 +111,7 @@ def find_gaps(
     tokens: PackedTokens,
     durations: TokenDurations,
     wanted: Sequence[int],
+    n_symbols: int,
 ) -> dict[int, Gaps]:
     """The gaps of those of B utterances that have any, by the utterance's place in the batch.
 
@@ -113,6 +123,7 @@ def find_gaps(
         durations: Of these tokens, by the joint path.
         wanted: Which utterances are looked at, by their places in the batch, in order: those whose phones are
             all of words.
+        n_symbols: That the encoder knows, the pause among them.
     """
     if not wanted:
         return {}
@@ -132,24 +143,25 @@ def find_gaps(
     states = states_of(encoder, features, tokens)
     first_words = words[starts_of(tokens.lengths)]
     found: dict[int, Gaps] = {}
-    for part, (unsaid, extra) in zip(parts, _search_parts(parts, emissions, fit, states, words), strict=True):
+    searched = _search_parts(parts, emissions, fit, states, words, AnyPhones.of(encoder, n_symbols))
+    for part, (unsaid, extra) in zip(parts, searched, strict=True):
         if not unsaid.any() and not extra.any():
             continue
         before = part.first_word - int(first_words[part.row])
-        own = found.get(
-            part.row, Gaps(frozenset(), frozenset(), _FRAME_FOUND * float(fit.scale[part.row]), ())
-        )
+        so_far = found.get(part.row)
+        if so_far is None:
+            so_far = Gaps(frozenset(), frozenset(), _FRAME_FOUND * float(fit.scale[part.row]), ())
         found[part.row] = Gaps(
-            own.unsaid.union((before + np.flatnonzero(unsaid)).tolist()),
-            own.extra.union((before + np.flatnonzero(extra)).tolist()),
-            own.price,
-            (*own.searched, (before, before + len(unsaid))),
+            so_far.unsaid.union((before + np.flatnonzero(unsaid)).tolist()),
+            so_far.extra.union((before + np.flatnonzero(extra)).tolist()),
+            so_far.price,
+            (*so_far.searched, (before, before + len(unsaid))),
         )
     n_words = 1 + words[np.cumsum(tokens.lengths) - 1] - first_words
     return {
-        wanted[row]: own
-        for row, own in sorted(found.items())
-        if len(own.unsaid) < n_words[row]  # of another text nothing would be left
+        wanted[row]: gaps
+        for row, gaps in sorted(found.items())
+        if len(gaps.unsaid) < n_words[row]  # of another text nothing would be left
     }
 
 
@@ -225,7 +237,7 @@ def _parts(
     n_frames = sums_of(durations, tokens.lengths)
     best = np.maximum(fit.likeliest, fit.pause)
     row_of_frame = rows_of(n_frames)
-    lost = best - own - _ALLOWED * _FRAME * fit.scale[row_of_frame]
+    lost = best - own - _ALLOWED * fit.scale[row_of_frame]
     frame_word = np.repeat(words, durations)
     row_of_word = np.zeros(words[-1] + 1, np.int64)
     row_of_word[words] = rows_of(tokens.lengths)
@@ -265,7 +277,12 @@ def _around(stretches: Indices, frame_word: Indices, row_of_word: Indices) -> li
 
 
 def _search_parts(
-    parts: Sequence[_Part], emissions: Tensor, fit: _Fit, states: PackedStates, words: Indices
+    parts: Sequence[_Part],
+    emissions: Tensor,
+    fit: _Fit,
+    states: PackedStates,
+    words: Indices,
+    any_phones: AnyPhones,
 ) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
     """What `search_gaps` finds in each part."""
     n_frames = np.array([part.end_frame - part.first_frame for part in parts])
@@ -278,18 +295,34 @@ def _search_parts(
     def searched(part: _Part, own: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         its_states = slice(*np.searchsorted(state_word, [part.first_word, part.end_word]))
         chosen = is_phone[its_states]
+        first = np.searchsorted(state_word[its_states][chosen], np.arange(part.first_word, part.end_word + 1))
         frames, scale = slice(part.first_frame, part.end_frame), fit.scale[part.row]
+        likeliest, pause = fit.likeliest[frames], fit.pause[frames]
+        least = np.maximum(likeliest, pause) - _MOST_OF_A_FRAME * scale
+        own = np.maximum(own, least[:, None].astype(np.float32))
+        loud_before, loud_after = _loud_beside(own)
+        other = np.minimum(likeliest, any_phones.scores(own, _PHONE * scale)) - _FRAME * scale
         return search_gaps(
             own,
-            fit.pause[frames],
-            np.maximum(fit.likeliest[frames] - _FRAME * scale, fit.pause[frames]),
+            pause,
+            np.maximum(other, pause),
             states.states[its_states][chosen],
-            np.searchsorted(state_word[its_states][chosen], np.arange(part.first_word, part.end_word + 1)),
-            scale * np.array([_EXTRA, _UNSAID, _EACH_WORD]),
+            first,
+            scale * (_EXTRA + _NO_PAUSE * loud_before[:-1]),
+            scale * _NO_PAUSE * loud_after,
+            scale * _UNSAID,
+            scale * (_EACH_WORD + _EACH_STATE * np.diff(first)),
         )
 
     pool = threads(torch.get_num_threads())
     return list(pool.map(searched, parts, np.split(rows, np.cumsum(n_frames)[:-1])))
+
+
+def _loud_beside(emissions: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How much of the frames before, and after, each place between two frames is no pause, `[S + 1]` each."""
+    is_loud = np.pad((emissions.argmax(1) > 0).astype(np.float64), _BESIDE)
+    mean = np.convolve(is_loud, np.full(_BESIDE, 1 / _BESIDE), "valid")
+    return mean[: len(emissions) + 1], mean[_BESIDE:]
 
 
 @compiled

@@ -12,9 +12,10 @@ import pytest
 
 from aligner.search.gap_search import search_gaps
 
-COSTS = np.array(
-    [5.0, 3.0, 1.0]
-)  # of speech that the text lacks, of words that are not said, of each of these
+BEGIN = np.array([5.0, 6.0, 4.0, 5.0, 7.0, 5.0])  # where speech that the text lacks begins with a frame
+END = np.array([9.0, 0.0, 2.0, 0.0, 1.0, 3.0, 0.0])  # where it ends before one
+UNSAID = 3.0  # of words that are not said
+WORD_COSTS = np.array([1.0, 2.0, 1.0])  # of each of these
 
 
 def best_with(
@@ -45,7 +46,11 @@ def best_with(
         for a in range(start, n_frames + 1):
             ends = range(a + 1, n_frames + 1) if place in extra else (a,)
             for b in ends:
-                score = pause[start:a].sum() + gap[a:b].sum() - COSTS[0] * (place in extra)
+                score = (
+                    pause[start:a].sum()
+                    + gap[a:b].sum()
+                    - (BEGIN[a] + END[-1 - n_frames + b] if place in extra else 0.0)
+                )
                 for c in range(b, n_frames + 1):
                     if place < len(said):
                         best = max(best, score + pause[b:c].sum() + inside(place, 0, c))
@@ -67,7 +72,7 @@ def best_with(
         )
 
     runs = sum(index in unsaid and index - 1 not in unsaid for index in range(len(words)))
-    return float(between(0, 0) - COSTS[1] * runs - COSTS[2] * len(unsaid))
+    return float(between(0, 0) - UNSAID * runs - WORD_COSTS[list(unsaid)].sum())
 
 
 def subsets(of: range) -> list[frozenset[int]]:
@@ -81,7 +86,10 @@ def test_no_other_words_left_out_and_no_other_speech_put_in_score_more(seed: int
     emissions = draw.integers(-6, 3, (int(draw.integers(2, 7)), 4)).astype(np.float32)
     pause, gap = draw.integers(-6, 3, (2, len(emissions))).astype(float)
     first = np.cumsum([0, *map(len, words)])
-    dropped, speech = search_gaps(emissions, pause, gap, np.concatenate(words), first, COSTS)
+    ends = END[-1 - len(emissions) :]
+    dropped, speech = search_gaps(
+        emissions, pause, gap, np.concatenate(words), first, BEGIN, ends, UNSAID, WORD_COSTS[: len(words)]
+    )
     unsaid = frozenset(np.flatnonzero(dropped).tolist())
     extra = frozenset(int((~dropped[:junction]).sum()) for junction in np.flatnonzero(speech))
     scores = {
@@ -97,7 +105,15 @@ def test_where_nothing_is_gained_nothing_is_marked() -> None:
     emissions[[0, 1, 2, 3, 4, 5], [0, 0, 1, 1, 2, 2]] = 0.0
     likeliest = np.zeros(6) - 1.0
     dropped, speech = search_gaps(
-        emissions, np.full(6, -9.0), likeliest, np.array([0, 1, 2]), np.arange(4), COSTS
+        emissions,
+        np.full(6, -9.0),
+        likeliest,
+        np.array([0, 1, 2]),
+        np.arange(4),
+        BEGIN,
+        END,
+        UNSAID,
+        WORD_COSTS,
     )
     assert not dropped.any()
     assert not speech.any()

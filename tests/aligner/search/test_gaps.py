@@ -14,6 +14,7 @@ from aligner.search import Gaps, TokenDurations, align_with_gaps, find_gaps, for
 from aligner.search.gap_alignment import Stretch, stretches_around
 from aligner.search.gaps import GapPlace, _losing, _medians
 from aligner.text.packed import PackedTokens
+from aligner.text.transcript import Transcript
 from aligner.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(["sil", *"abcdefgh"])
@@ -27,14 +28,19 @@ def gaps_in(
     """After a search that takes the texts as said."""
     joint = Emissions(emissions[None])
     durations = forced_alignment(StubEncoder(), joint, features, tokens, edges=False)
-    return find_gaps(StubEncoder(), emissions, features, tokens, durations, wanted)
+    return find_gaps(StubEncoder(), emissions, features, tokens, durations, wanted, len(VOCABULARY))
+
+
+def text_of(words: str) -> Transcript:
+    """Words in which every letter is two phones: a word that is not said needs some frames to be missed."""
+    return transcript_of(*("".join(2 * letter for letter in word) for word in words.split()))
 
 
 def found(*spoken_and_words: tuple[str, str]) -> dict[int, Gaps]:
     """The gaps of utterances in which a letter a frame is spoken, and whose texts have these words."""
     spoken, words = zip(*spoken_and_words, strict=True)
     emissions = torch.cat([emissions_of(VOCABULARY, own, UNLIKELY) for own in spoken])
-    tokens = tokens_of(VOCABULARY, *(transcript_of(*own.split()) for own in words))
+    tokens = tokens_of(VOCABULARY, *map(text_of, words))
     return gaps_in(emissions, features_of(*map(len, spoken)), tokens, range(len(spoken_and_words)))
 
 
@@ -85,7 +91,7 @@ def test_each_utterance_of_a_batch_has_its_own_and_the_others_have_none() -> Non
 
 def test_only_wanted_utterances_are_looked_at() -> None:
     emissions = emissions_of(VOCABULARY, 2 * long("abef"), UNLIKELY)
-    tokens = tokens_of(VOCABULARY, *2 * [transcript_of("ab", "cd", "ef")])
+    tokens = tokens_of(VOCABULARY, *2 * [text_of("ab cd ef")])
     features = features_of(32, 32)
     assert sorted(gaps_in(emissions, features, tokens, [1])) == [1]
     assert gaps_in(emissions, features, tokens, []) == {}
@@ -99,8 +105,15 @@ def test_in_a_voice_that_is_not_known_more_must_differ() -> None:
     """Where all phones are far from the likeliest states, a word that is as far is there."""
     worse = emissions_of(VOCABULARY, long("abcdef"), UNLIKELY)
     worse[:, -1] = 11.0  # what nobody says is likelier throughout
-    tokens = tokens_of(VOCABULARY, transcript_of("ab", "cd", "ef"))
+    tokens = tokens_of(VOCABULARY, text_of("ab cd ef"))
     assert gaps_in(worse, features_of(48), tokens, [0]) == {}
+
+
+def test_a_phone_that_is_said_otherwise_however_badly_is_no_word_that_is_not_said() -> None:
+    """A few frames of another phone: what each of them says against a state has its limit."""
+    emissions = 20 * emissions_of(VOCABULARY, long("ab") + "cccg" + long("ef"), UNLIKELY)
+    tokens = tokens_of(VOCABULARY, transcript_of("ab", "cd", "ef"))
+    assert gaps_in(emissions, features_of(len(emissions)), tokens, [0]) == {}
 
 
 def test_places_of_gaps_are_counted_in_the_words_that_are_said() -> None:
@@ -188,3 +201,11 @@ def test_a_stretch_that_lost_much_does_not_last_until_it_is_all_won_back() -> No
 def test_the_median_of_each_row_is_the_lower_one_and_of_none_0() -> None:
     values = np.array([3.0, 1.0, 2.0, 9.0, 4.0])
     assert _medians(values, np.array([3, 0, 2])).tolist() == [2.0, 0.0, 4.0]
+
+
+def test_speech_that_the_text_lacks_goes_from_pause_to_pause_if_a_word_may_stand_on_either_side() -> None:
+    """What is said: ab, cd ef, cd gh. What is written: ab, cd gh. Both "cd" are as good."""
+    pause = 12 * "."
+    gaps = found((long("ab") + pause + long("cdef") + pause + long("cdgh"), "ab cd gh"))
+    assert gaps[0].extra == {1}
+    assert not gaps[0].unsaid
