@@ -21,7 +21,7 @@ from aligner.search.forced_alignment import TokenDurations, forced_alignment, st
 from aligner.search.gaps import Gaps
 from aligner.text.packed import PackedTokens
 
-# How far beyond the words that were searched for gaps a stretch may end: in the longest pause there, if there
+# How far beyond the words around gaps a stretch may end: in the longest pause there, if there
 # is any. Frames are 10 ms: some breaths.
 _REACH_FRAMES = 600
 _LONG_FRAMES = 20  # of a shorter one both ends depend on what is on its other side
@@ -78,7 +78,7 @@ def stretches_around(
                 last - _cut(last - first_word, merit[::-1], cuts[-1] - cuts[::-1]),
                 _cut(end_word, merit, cuts),
             )
-            for first_word, end_word in own.searched
+            for first_word, end_word in own.around
         )
         found[row] = [
             Stretch(a, b, int(pauses[a]), int(pauses[b]) + 1, int(cuts[a]), int(cuts[b])) for a, b in words

@@ -28,8 +28,8 @@ def search_gaps(
     end: NDArray[np.float64],
     unsaid_cost: float,
     word_costs: NDArray[np.float64],
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which words are not said, and at which junctions something is said that the text lacks.
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
+    """Which words are not said, at which junctions something is said that the text lacks; where words begin.
 
     Args:
         emissions: `[S, M]`, log-likelihoods.
@@ -43,7 +43,7 @@ def search_gaps(
         word_costs: `[W]`, of each of these words, besides.
 
     Returns:
-        `[W]` and `[W + 1]`.
+        Bool `[W]` and `[W + 1]`, and the first frame of each word, `[W]`; -1 of one that is not said.
     """
     n_frames, n_words = len(emissions), len(first) - 1
     word_of = np.full(len(states), -1, np.int64)  # of its first state
@@ -133,10 +133,11 @@ def _followed_back(
     from_unsaid: NDArray[np.uint8],
     word_of: Indices,
     first: Indices,
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
     """The path back from the end: `kind` is where it ended, as where it came from."""
     n_words = len(first) - 1
     dropped, extra = np.zeros(n_words, np.bool_), np.zeros(n_words + 1, np.bool_)
+    starts = np.full(n_words, -1, np.int64)
     frame, j, t = len(from_state) - 1, n_words, first[n_words] - 1
     while frame >= 0 or kind == _UNSAID:
         if kind == _UNSAID:
@@ -150,6 +151,8 @@ def _followed_back(
             came = from_state[frame, t]
             if came != _SAME:
                 j = word_of[t]
+                if j >= 0:
+                    starts[j] = frame
                 kind = _BEFORE if came == _BEFORE else came
                 t -= 1
         elif kind == _PAUSE:
@@ -160,4 +163,4 @@ def _followed_back(
             came = from_gap[frame, j]
             kind, t = kind if came == _SAME else came, first[j] - 1
         frame -= 1
-    return dropped, extra
+    return dropped, extra, starts

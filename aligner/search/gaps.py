@@ -26,11 +26,11 @@ from aligner.search.gap_search import search_gaps
 from aligner.text.packed import PackedTokens
 from mas.backends.cpu_threads import compiled, threads
 
-# Natural logarithms of likelihoods, chosen on a half of CMU ARCTIC prompts, on TIMIT, LJSpeech and eSpeak
-# (scripts/bench_gaps.py), as are the others.
+# Natural logarithms of likelihoods, chosen on CMU ARCTIC prompts, TIMIT and LJSpeech (scripts/bench_gaps.py),
+# as are the others.
 _PHONE, _FRAME = 4.0, 2.0  # of speech that the text lacks, each phone and each frame
 _FRAME_FOUND = 2.5  # the same once it is known to be there: words beside it then begin and end best
-_EXTRA, _UNSAID = 100.0, 40.0  # speech that the text lacks; words that are not said
+_EXTRA, _UNSAID = 90.0, 40.0  # speech that the text lacks; words that are not said
 _EACH_WORD, _EACH_STATE = 5.0, 2.5  # of these words
 # Such speech begins after a pause and ends before one, or pays this at either end, or a part of it. Else it
 # would end after a word that begins what it says and what follows alike ("The").
@@ -47,7 +47,8 @@ _KNOWN_VOICE = 0.5  # the part of it that is the same for all
 # What a stretch of the best path must lose to be searched again, besides so much a frame; more where that is
 # too much at once.
 _ALLOWED = 1.8
-_LOOKED_AT = (25.0, 50.0, 100.0, 200.0, 400.0, 800.0)
+_LOOKED_AT = (40.0, 80.0, 160.0, 320.0, 640.0)
+_MOVED_FRAMES = 2  # of a word that is where it would be if all were said
 _WORDS_AROUND = 3  # of which that search takes so many on both sides
 _LARGEST = 2_000_000  # of a part: words times frames, some minutes. A page of another text is no gap
 
@@ -60,13 +61,14 @@ class Gaps:
         unsaid: The words, by their index in the utterance.
         extra: The junctions, by the index of the word that follows.
         price: What a frame of such speech must be less likely than in its likeliest state.
-        searched: First and last word, and one more, of each part of the text that was searched and has any.
+        around: First and last word, and one more, of each part of the text that has any and whose words are
+            elsewhere than if all were said.
     """
 
     unsaid: frozenset[int]
     extra: frozenset[int]
     price: float
-    searched: tuple[tuple[int, int], ...]
+    around: tuple[tuple[int, int], ...]
 
     def said(self, words: Sequence[str]) -> list[str]:
         """Those of the utterance's words that are said."""
@@ -144,10 +146,12 @@ def find_gaps(
     first_words = words[starts_of(tokens.lengths)]
     found: dict[int, Gaps] = {}
     searched = _search_parts(parts, emissions, fit, states, words, AnyPhones.of(encoder, n_symbols))
-    for part, (unsaid, extra) in zip(parts, searched, strict=True):
+    word_starts = _word_starts(joint, words, tokens)
+    for part, (unsaid, extra, starts) in zip(parts, searched, strict=True):
         if not unsaid.any() and not extra.any():
             continue
         before = part.first_word - int(first_words[part.row])
+        moved = abs(part.first_frame + starts - word_starts[part.first_word : part.end_word]) > _MOVED_FRAMES
         so_far = found.get(part.row)
         if so_far is None:
             so_far = Gaps(frozenset(), frozenset(), _FRAME_FOUND * float(fit.scale[part.row]), ())
@@ -155,7 +159,7 @@ def find_gaps(
             so_far.unsaid.union((before + np.flatnonzero(unsaid)).tolist()),
             so_far.extra.union((before + np.flatnonzero(extra)).tolist()),
             so_far.price,
-            (*so_far.searched, (before, before + len(unsaid))),
+            (*so_far.around, *((before + a, before + b) for a, b in _around_gaps(unsaid, extra, moved))),
         )
     n_words = 1 + words[np.cumsum(tokens.lengths) - 1] - first_words
     return {
@@ -172,11 +176,13 @@ class _Fit:
     Args:
         pause: `[F]`, the log-likelihood of a pause.
         likeliest: `[F]`, that of the likeliest state of all phones, less where it is unusually low.
+        is_loud: Bool `[F]`, where a phone is likelier than a pause.
         scale: `[B]`, how much more than of a known voice a difference must be to say as much.
     """
 
     pause: NDArray[np.float64]
     likeliest: NDArray[np.float64]
+    is_loud: NDArray[np.bool_]
     scale: NDArray[np.float64]
 
 
@@ -199,7 +205,7 @@ def _fit_of(
     level = of_speech / np.maximum(sums_of(spoken, tokens.lengths), 1)
     unusual = np.maximum(0.0, level[row[token]] - likeliest)
     pause = emissions[:, 0].double().cpu().numpy()
-    return _Fit(pause, likeliest - _UNUSUAL * unusual, np.maximum(1.0, scale))
+    return _Fit(pause, likeliest - _UNUSUAL * unusual, likeliest > pause, np.maximum(1.0, scale))
 
 
 def _words_of(tokens: PackedTokens) -> Indices:
@@ -209,6 +215,27 @@ def _words_of(tokens: PackedTokens) -> Indices:
     counted = np.where(tokens.words >= 0, first + tokens.words, n_words.sum())
     following = np.minimum.accumulate(counted[::-1])[::-1]
     return np.minimum(following, first + np.repeat(n_words, tokens.lengths) - 1)
+
+
+def _word_starts(durations: Indices, words: Indices, tokens: PackedTokens) -> Indices:
+    """The first frame of each word, counted over the batch."""
+    phones = np.flatnonzero(tokens.words >= 0)
+    first = phones[np.flatnonzero(np.diff(words[phones], prepend=-1))]
+    return (np.cumsum(durations) - durations)[first]
+
+
+def _around_gaps(
+    unsaid: NDArray[np.bool_], extra: NDArray[np.bool_], moved: NDArray[np.bool_]
+) -> Iterator[tuple[int, int]]:
+    """First and last word, and one more, of what is around gaps: `[W]`, `[W + 1]`, and which words moved."""
+    touched = unsaid | moved | extra[1:] | extra[:-1]
+    near = touched.copy()  # and a word on either side
+    near[1:] |= touched[:-1]
+    near[:-1] |= touched[1:]
+    changes = np.flatnonzero(np.diff(near, prepend=False, append=False))
+    for first, end in changes.reshape(-1, 2).tolist():
+        if unsaid[first:end].any() or extra[first : end + 1].any():
+            yield first, end
 
 
 @dataclass(frozen=True)
@@ -283,7 +310,7 @@ def _search_parts(
     states: PackedStates,
     words: Indices,
     any_phones: AnyPhones,
-) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]]:
     """What `search_gaps` finds in each part."""
     n_frames = np.array([part.end_frame - part.first_frame for part in parts])
     places = ranges(np.array([part.first_frame for part in parts]), n_frames)
@@ -292,7 +319,9 @@ def _search_parts(
     state_word = words[states.token]
     is_phone = ~states.skippable
 
-    def searched(part: _Part, own: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def searched(
+        part: _Part, own: NDArray[np.float32]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
         its_states = slice(*np.searchsorted(state_word, [part.first_word, part.end_word]))
         chosen = is_phone[its_states]
         first = np.searchsorted(state_word[its_states][chosen], np.arange(part.first_word, part.end_word + 1))
@@ -300,7 +329,7 @@ def _search_parts(
         likeliest, pause = fit.likeliest[frames], fit.pause[frames]
         least = np.maximum(likeliest, pause) - _MOST_OF_A_FRAME * scale
         own = np.maximum(own, least[:, None].astype(np.float32))
-        loud_before, loud_after = _loud_beside(own)
+        loud_before, loud_after = _loud_beside(fit.is_loud[frames])
         other = np.minimum(likeliest, any_phones.scores(own, _PHONE * scale)) - _FRAME * scale
         return search_gaps(
             own,
@@ -318,11 +347,10 @@ def _search_parts(
     return list(pool.map(searched, parts, np.split(rows, np.cumsum(n_frames)[:-1])))
 
 
-def _loud_beside(emissions: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How much of the frames before, and after, each place between two frames is no pause, `[S + 1]` each."""
-    is_loud = np.pad((emissions.argmax(1) > 0).astype(np.float64), _BESIDE)
-    mean = np.convolve(is_loud, np.full(_BESIDE, 1 / _BESIDE), "valid")
-    return mean[: len(emissions) + 1], mean[_BESIDE:]
+def _loud_beside(is_loud: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How much of the frames before, and after, each place between two frames is loud, `[S + 1]` each."""
+    mean = np.convolve(np.pad(is_loud, _BESIDE), np.full(_BESIDE, 1 / _BESIDE), "valid")
+    return mean[: len(is_loud) + 1], mean[_BESIDE:]
 
 
 @compiled

@@ -87,9 +87,11 @@ def test_no_other_words_left_out_and_no_other_speech_put_in_score_more(seed: int
     pause, gap = draw.integers(-6, 3, (2, len(emissions))).astype(float)
     first = np.cumsum([0, *map(len, words)])
     ends = END[-1 - len(emissions) :]
-    dropped, speech = search_gaps(
+    dropped, speech, starts = search_gaps(
         emissions, pause, gap, np.concatenate(words), first, BEGIN, ends, UNSAID, WORD_COSTS[: len(words)]
     )
+    assert (starts < 0).tolist() == dropped.tolist()
+    assert (np.diff(starts[~dropped]) > 0).all()
     unsaid = frozenset(np.flatnonzero(dropped).tolist())
     extra = frozenset(int((~dropped[:junction]).sum()) for junction in np.flatnonzero(speech))
     scores = {
@@ -104,7 +106,7 @@ def test_where_nothing_is_gained_nothing_is_marked() -> None:
     emissions = np.full((6, 3), -9.0, np.float32)
     emissions[[0, 1, 2, 3, 4, 5], [0, 0, 1, 1, 2, 2]] = 0.0
     likeliest = np.zeros(6) - 1.0
-    dropped, speech = search_gaps(
+    dropped, speech, starts = search_gaps(
         emissions,
         np.full(6, -9.0),
         likeliest,
@@ -117,3 +119,4 @@ def test_where_nothing_is_gained_nothing_is_marked() -> None:
     )
     assert not dropped.any()
     assert not speech.any()
+    assert starts.tolist() == [0, 2, 4]

@@ -12,7 +12,7 @@ from aligner.encoders.base import Emissions
 from aligner.frontends.packed import PackedFeatures
 from aligner.search import Gaps, TokenDurations, align_with_gaps, find_gaps, forced_alignment
 from aligner.search.gap_alignment import Stretch, stretches_around
-from aligner.search.gaps import GapPlace, _losing, _medians
+from aligner.search.gaps import GapPlace, _around_gaps, _losing, _medians
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import Transcript
 from aligner.text.vocabulary import Vocabulary
@@ -209,3 +209,11 @@ def test_speech_that_the_text_lacks_goes_from_pause_to_pause_if_a_word_may_stand
     gaps = found((long("ab") + pause + long("cdef") + pause + long("cdgh"), "ab cd gh"))
     assert gaps[0].extra == {1}
     assert not gaps[0].unsaid
+
+
+def test_what_is_around_a_gap_has_the_words_that_moved_and_one_more() -> None:
+    flags = np.arange(9)
+    unsaid, extra, moved = flags == 2, np.arange(10) == 9, (flags == 3) | (flags == 6)
+    assert list(_around_gaps(unsaid, extra, moved)) == [(1, 9)]
+    assert list(_around_gaps(unsaid, extra, flags == 3)) == [(1, 5), (7, 9)]
+    assert list(_around_gaps(unsaid & False, np.arange(10) == 0, flags == 6)) == [(0, 2)]
