@@ -2,7 +2,8 @@
 
 Wherever the best path fits far worse than the likeliest states, whatever they are, a part of the utterance is
 searched again (`gap_search.py`): there every word may be missing and at every junction there may be any
-phones (`any_phones.py`), each at a price that is lower between pauses.
+phones (`any_phones.py`), each at a price. Where there are such phones, a second search decides between which
+words they stand: it prefers pauses beside them.
 
 B batch, N packed tokens, F packed frames, M states. Junction j is the place before word j.
 """
@@ -30,10 +31,10 @@ from mas.backends.cpu_threads import compiled, threads
 # as are the others.
 _PHONE, _FRAME = 4.0, 2.0  # of speech that the text lacks, each phone and each frame
 _FRAME_FOUND = 2.5  # the same once it is known to be there: words beside it then begin and end best
-_EXTRA, _UNSAID = 90.0, 40.0  # speech that the text lacks; words that are not said
+_EXTRA, _UNSAID = 160.0, 40.0  # speech that the text lacks; words that are not said
 _EACH_WORD, _EACH_STATE = 5.0, 2.5  # of these words
-# Such speech begins after a pause and ends before one, or pays this at either end, or a part of it. Else it
-# would end after a word that begins what it says and what follows alike ("The").
+# Once such speech is found, where it is: so much less at either end where a pause is beside it. Else it would
+# begin after a word that begins what it says and what follows alike ("The").
 _NO_PAUSE, _BESIDE = 40.0, 10  # frames that are looked at
 # What one frame says against a state at most: a phone that is said otherwise has a few that say far more, a
 # word that is not said has more that say something.
@@ -331,17 +332,22 @@ def _search_parts(
         own = np.maximum(own, least[:, None].astype(np.float32))
         loud_before, loud_after = _loud_beside(fit.is_loud[frames])
         other = np.minimum(likeliest, any_phones.scores(own, _PHONE * scale)) - _FRAME * scale
-        return search_gaps(
-            own,
-            pause,
-            np.maximum(other, pause),
-            states.states[its_states][chosen],
-            first,
-            scale * (_EXTRA + _NO_PAUSE * loud_before[:-1]),
-            scale * _NO_PAUSE * loud_after,
-            scale * _UNSAID,
-            scale * (_EACH_WORD + _EACH_STATE * np.diff(first)),
-        )
+
+        def found(no_pause: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
+            return search_gaps(
+                own,
+                pause,
+                np.maximum(other, pause),
+                states.states[its_states][chosen],
+                first,
+                scale * (_EXTRA - no_pause * (2 - loud_before[:-1])),
+                scale * no_pause * loud_after,
+                scale * _UNSAID,
+                scale * (_EACH_WORD + _EACH_STATE * np.diff(first)),
+            )
+
+        unsaid, extra, starts = found(0.0)
+        return found(_NO_PAUSE) if extra.any() else (unsaid, extra, starts)
 
     pool = threads(torch.get_num_threads())
     return list(pool.map(searched, parts, np.split(rows, np.cumsum(n_frames)[:-1])))
