@@ -52,6 +52,17 @@ def sums_of(values: NDArray[Any], lengths: Indices) -> NDArray[Any]:
     return sums if np.issubdtype(values.dtype, np.floating) else sums.astype(np.int64)
 
 
+def medians_of(values: NDArray[np.float64], lengths: Indices) -> NDArray[np.float64]:
+    """The lower median of each row, 0 of an empty one.
+
+    Args:
+        values: Of the items.
+        lengths: Items of each row.
+    """
+    ordered = np.append(values[np.lexsort((values, rows_of(lengths)))], 0.0)
+    return np.where(lengths > 0, ordered[starts_of(lengths) + np.maximum(lengths - 1, 0) // 2], 0.0)
+
+
 def first_largest(values: NDArray[Any], lengths: Indices) -> Indices:
     """The item of each row that is the largest, counted over all rows; of equal ones the first.
 

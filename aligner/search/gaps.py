@@ -20,7 +20,7 @@ from torch import Tensor
 from aligner.devices import on_device
 from aligner.encoders.base import Encoder, PackedStates
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, ranges, rows_of, starts_of, sums_of
+from aligner.ragged import Indices, medians_of, ranges, rows_of, starts_of, sums_of
 from aligner.search.any_phones import AnyPhones
 from aligner.search.forced_alignment import TokenDurations, states_of
 from aligner.search.gap_search import search_gaps
@@ -33,8 +33,8 @@ _PHONE, _FRAME = 4.0, 2.0  # of speech that the text lacks, each phone and each 
 _FRAME_FOUND = 2.5  # the same once it is known to be there: words beside it then begin and end best
 _EXTRA, _UNSAID = 160.0, 40.0  # speech that the text lacks; words that are not said
 _EACH_WORD, _EACH_STATE = 5.0, 2.5  # of these words
-# Once such speech is found, where it is: so much less at either end where a pause is beside it. Else it would
-# begin after a word that begins what it says and what follows alike ("The").
+# Once such speech is found, where it is: so much less at either end where a pause is beside it, if that puts
+# a pause behind it. Else it would begin after a word that begins what it says and what follows alike ("The").
 _NO_PAUSE, _BESIDE = 40.0, 10  # frames that are looked at
 # What one frame says against a state at most: a phone that is said otherwise has a few that say far more, a
 # word that is not said has more that say something.
@@ -128,9 +128,9 @@ def find_gaps(
             all of words.
         n_symbols: That the encoder knows, the pause among them.
     """
+    joint, log_likelihood = durations.joint, durations.log_likelihood
     if not wanted:
         return {}
-    joint, log_likelihood = durations.joint, durations.log_likelihood
     assert log_likelihood is not None
     if len(wanted) < len(tokens.ids):
         is_wanted = np.isin(np.arange(len(tokens.ids)), wanted)
@@ -153,9 +153,8 @@ def find_gaps(
             continue
         before = part.first_word - int(first_words[part.row])
         moved = abs(part.first_frame + starts - word_starts[part.first_word : part.end_word]) > _MOVED_FRAMES
-        so_far = found.get(part.row)
-        if so_far is None:
-            so_far = Gaps(frozenset(), frozenset(), _FRAME_FOUND * float(fit.scale[part.row]), ())
+        none = Gaps(frozenset(), frozenset(), _FRAME_FOUND * float(fit.scale[part.row]), ())
+        so_far = found.get(part.row, none)
         found[part.row] = Gaps(
             so_far.unsaid.union((before + np.flatnonzero(unsaid)).tolist()),
             so_far.extra.union((before + np.flatnonzero(extra)).tolist()),
@@ -200,7 +199,7 @@ def _fit_of(
     spoken = np.where(tokens.is_phone & (durations > 0), durations, 0)
     deficit = sums_of(likeliest - own, durations) / np.maximum(durations, 1)
     row = rows_of(tokens.lengths)
-    usual = _medians(deficit[spoken > 0], sums_of(spoken > 0, tokens.lengths))
+    usual = medians_of(deficit[spoken > 0], sums_of(spoken > 0, tokens.lengths))
     scale = (usual + _KNOWN_VOICE * _USUAL_DEFICIT) / ((1 + _KNOWN_VOICE) * _USUAL_DEFICIT)
     of_speech = np.bincount(row, sums_of(likeliest, durations) * (spoken > 0), minlength=len(tokens.ids))
     level = of_speech / np.maximum(sums_of(spoken, tokens.lengths), 1)
@@ -347,10 +346,24 @@ def _search_parts(
             )
 
         unsaid, extra, starts = found(0.0)
-        return found(_NO_PAUSE) if extra.any() else (unsaid, extra, starts)
+        if extra.any():
+            placed = found(_NO_PAUSE)
+            if _before_pauses(placed[1], placed[2], fit.is_loud[frames]):
+                return placed
+        return unsaid, extra, starts
 
     pool = threads(torch.get_num_threads())
     return list(pool.map(searched, parts, np.split(rows, np.cumsum(n_frames)[:-1])))
+
+
+def _before_pauses(extra: NDArray[np.bool_], starts: Indices, is_loud: NDArray[np.bool_]) -> bool:
+    """Whether each word that follows speech that the text lacks begins after a pause."""
+    said = starts[starts >= 0]
+    following = np.searchsorted(np.flatnonzero(starts >= 0), np.flatnonzero(extra))
+    return all(
+        place < len(said) and is_loud[max(0, said[place] - _BESIDE) : said[place]].sum() <= 0.7 * _BESIDE
+        for place in following
+    )
 
 
 def _loud_beside(is_loud: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -384,14 +397,3 @@ def _losing(lost: NDArray[np.float64], row: Indices, least: NDArray[np.float64])
             if total > most:
                 most, last = total, frame
     return found[:n]
-
-
-def _medians(values: NDArray[np.float64], lengths: Indices) -> NDArray[np.float64]:
-    """The lower median of each row, 0 of an empty one.
-
-    Args:
-        values: Of the items.
-        lengths: Items of each row.
-    """
-    ordered = np.append(values[np.lexsort((values, rows_of(lengths)))], 0.0)
-    return np.where(lengths > 0, ordered[starts_of(lengths) + np.maximum(lengths - 1, 0) // 2], 0.0)

@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aligner.ragged import edges_of, first_largest, inside, padded, ranges, rows_of, starts_of, sums_of
+from aligner.ragged import (
+    edges_of,
+    first_largest,
+    inside,
+    medians_of,
+    padded,
+    ranges,
+    rows_of,
+    starts_of,
+    sums_of,
+)
 
 Rows = list[list[int]]
 
@@ -67,3 +77,8 @@ def test_padding_keeps_the_type() -> None:
     assert flags.dtype == np.bool_
     assert flags.tolist() == [[False, False], [True, True]]
     assert padded(np.array([0.5]), np.array([1])).tolist() == [[pytest.approx(0.5)]]
+
+
+def test_the_median_of_each_row_is_the_lower_one_and_of_none_0() -> None:
+    values = np.array([3.0, 1.0, 2.0, 9.0, 4.0])
+    assert medians_of(values, np.array([3, 0, 2])).tolist() == [2.0, 0.0, 4.0]

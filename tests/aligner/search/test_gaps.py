@@ -12,7 +12,7 @@ from aligner.encoders.base import Emissions
 from aligner.frontends.packed import PackedFeatures
 from aligner.search import Gaps, TokenDurations, align_with_gaps, find_gaps, forced_alignment
 from aligner.search.gap_alignment import Stretch, stretches_around
-from aligner.search.gaps import GapPlace, _around_gaps, _losing, _medians
+from aligner.search.gaps import GapPlace, _around_gaps, _losing
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import Transcript
 from aligner.text.vocabulary import Vocabulary
@@ -196,11 +196,6 @@ def test_a_stretch_that_lost_much_does_not_last_until_it_is_all_won_back() -> No
     lost = np.concatenate([np.full(10, 100.0), np.full(300, -1.0), np.full(5, 10.0), np.full(9, -1.0)])
     stretches = _losing(lost, np.zeros(len(lost), np.int64), np.array([40.0]))
     assert stretches.tolist() == [[0, 9], [310, 314]]
-
-
-def test_the_median_of_each_row_is_the_lower_one_and_of_none_0() -> None:
-    values = np.array([3.0, 1.0, 2.0, 9.0, 4.0])
-    assert _medians(values, np.array([3, 0, 2])).tolist() == [2.0, 0.0, 4.0]
 
 
 def test_speech_that_the_text_lacks_goes_from_pause_to_pause_if_a_word_may_stand_on_either_side() -> None:
