@@ -93,7 +93,7 @@ class Trainer:
             self.steps += 1
             if self.steps % CURVE_EVERY == 0:
                 held_out = self.losses(self.held_out[:BATCH])
-                self.curve.append([self.steps, *(float(loss) for loss in losses), *held_out])
+                self.curve.append([self.steps, *(loss.item() for loss in losses), *held_out])
 
     def losses(self, utterances: NDArray) -> list[float]:
         """FastSpeech2's losses of some utterances, with their own durations, pitch and energy."""
