@@ -20,7 +20,7 @@ STEPS = Path(__file__).resolve().parents[1] / "scripts" / "compare_durations"
 def steps() -> dict[str, ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(STEPS))
-        names = ("texts", "features", "durations", "voice", "measures", "table")
+        names = ("texts", "features", "durations", "voice", "measures", "recogniser", "table")
         return {name: importlib.import_module(name) for name in names}
 
 
@@ -54,7 +54,8 @@ def test_another_aligners_times_go_to_the_tokens_and_stray_pauses_to_the_phone_b
 def corpus(steps: Any) -> Any:
     """Two utterances of 5 and 4 frames; the second is held out."""
     return steps["features"].Features(
-        ids=np.array(["a", "b"]), frames=np.array([5, 4]), mel=np.zeros((9, 80), np.float16),
+        ids=np.array(["a", "b"]), texts=np.array(["tea", "a"]), frames=np.array([5, 4]),
+        mel=np.zeros((9, 80), np.float16),
         energy=np.arange(9, dtype=np.float32), f0_hz=np.arange(9, dtype=np.float32) * 10,
         held_out=np.array([False, True]), heard_f0_hz=np.zeros(4, np.float32),
     )  # fmt: skip
@@ -137,9 +138,20 @@ def test_distortion_is_in_decibels_and_warping_costs_nothing(steps: Any) -> None
     np.testing.assert_allclose(measures.cepstra(flat + 3.0), measures.cepstra(flat), atol=1e-9)  # louder
     mel = np.random.default_rng(0).normal(size=(40, 80))
     slower = np.repeat(mel, 2, axis=0)
-    found = measures.compare(mel, np.zeros(40), slower)
+    f0_hz = np.where(np.arange(40) < 20, 100.0, 0.0)
+    found = measures.compare(mel, f0_hz, slower, np.repeat(f0_hz, 2) * 2 ** (1 / 12))
     assert found["mcd_db"] == pytest.approx(0.0, abs=1e-6)
     assert found["length_percent"] == pytest.approx(100.0)
+    assert found["f0_cents"] == pytest.approx(100.0)
+    assert found["voicing_percent"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("heard", "errors"),
+    [("his face was streaming", 0), ("face was streaming with", 2), ("", 4), ("his phase was screaming", 2)],
+)
+def test_word_errors_are_as_few_as_explain_what_was_heard(steps: Any, heard: str, errors: int) -> None:
+    assert steps["recogniser"].word_errors(["his", "face", "was", "streaming"], heard.split()) == errors
 
 
 def test_intervals_are_of_seeds_and_utterances(steps: Any) -> None:

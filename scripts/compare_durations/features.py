@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from aligner.alignment import FrameGrid
-from aligner.corpus.prepared import load_audio, load_utterances
+from aligner.corpus.prepared import Utterance, load_audio, load_utterances
 from aligner.errors import AlignerError
 from aligner.formats.tts import PRESETS
 from aligner.frontends import Mel
@@ -29,6 +29,7 @@ class Features:
 
     Args:
         ids: `[U]`.
+        texts: Words of each utterance in small letters, `[U]`.
         frames: Frames of each utterance, `[U]`.
         mel: Natural logarithm of mel amplitudes, `[ΣS, 80]`.
         energy: Norm of each frame's amplitudes, `[ΣS]`.
@@ -38,6 +39,7 @@ class Features:
     """
 
     ids: NDArray[np.str_]
+    texts: NDArray[np.str_]
     frames: NDArray[np.int64]
     mel: NDArray[np.float16]
     energy: NDArray[np.float32]
@@ -118,10 +120,14 @@ def gather(prepared: Path, n_held_out: int, n_utterances: int | None) -> Feature
         if held:
             heard.append(pitch_of(audio.numpy(), len(rows[-1][0])))
     mel, energy, f0_hz = (np.concatenate(column) for column in zip(*rows, strict=True))
-    ids = np.array([utterance.id for utterance in utterances])
-    return Features(
-        ids, np.array([len(row[0]) for row in rows]), mel, energy, f0_hz, held_out, np.concatenate(heard)
-    )
+    frames = np.array([len(row[0]) for row in rows])
+    ids, texts = (np.array(list(column)) for column in zip(*map(id_and_text, utterances), strict=True))
+    return Features(ids, texts, frames, mel, energy, f0_hz, held_out, np.concatenate(heard))
+
+
+def id_and_text(utterance: Utterance) -> tuple[str, str]:
+    """An utterance's name, and its words in small letters."""
+    return utterance.id, " ".join(word.text for word in utterance.transcript.words).lower()
 
 
 def run(args: argparse.Namespace) -> None:

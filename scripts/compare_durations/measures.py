@@ -1,4 +1,4 @@
-"""How far synthesised held-out texts are from their recordings: spectrum and pitch, after time warping.
+"""How far synthesised held-out texts are from their recordings: spectrum, pitch and words understood.
 
 S speech frames.
 """
@@ -18,11 +18,12 @@ import scipy.fft
 import soundfile
 from features import GRID, N_FFT, Features, pitch_of
 from numpy.typing import NDArray
+from recogniser import word_errors, words_heard
 
 from aligner.errors import AlignerError
 
 CEPSTRA = 24  # without the first, which is the level
-MEASURES = ("mcd_db", "f0_cents", "voicing_percent", "length_percent")
+MEASURES = ("mcd_db", "f0_cents", "voicing_percent", "length_percent", "words_percent")
 RECORDINGS = "recordings"  # their own mels through the same Griffin-Lim: what the measures give at best
 GRIFFIN_LIM_ITERATIONS = 60  # FastSpeech2's audio/tools.py
 
@@ -49,8 +50,10 @@ def sound_of(log_mel: NDArray) -> NDArray[np.float32]:
     )
 
 
-def compare(recorded_mel: NDArray, recorded_f0_hz: NDArray, spoken_mel: NDArray) -> dict[str, float]:
-    """The measures of one utterance.
+def compare(
+    recorded_mel: NDArray, recorded_f0_hz: NDArray, spoken_mel: NDArray, spoken_f0_hz: NDArray
+) -> dict[str, float]:
+    """The distances of one utterance.
 
     mcd_db: mel-cepstral distortion along the best time warping. f0_cents: root mean square of the pitch
     difference along it where both are voiced. voicing_percent: frames along it where only one is voiced.
@@ -60,19 +63,39 @@ def compare(recorded_mel: NDArray, recorded_f0_hz: NDArray, spoken_mel: NDArray)
         recorded_mel: Of the recording, `[S, 80]`.
         recorded_f0_hz: Likewise, `[S]`.
         spoken_mel: Of the voice, with another S.
+        spoken_f0_hz: Likewise.
     """
     ours, theirs = cepstra(recorded_mel), cepstra(spoken_mel)
     cost = np.sqrt(((ours[:, None] - theirs[None]) ** 2).sum(-1))
     _, path = librosa.sequence.dtw(C=cost)
     at, other = path.T
-    f0_hz = pitch_of(sound_of(spoken_mel), len(spoken_mel))
-    both = (recorded_f0_hz[at] > 0) & (f0_hz[other] > 0)
-    cents = 1200 * np.log2(recorded_f0_hz[at][both] / f0_hz[other][both])
+    voiced, other_voiced = recorded_f0_hz[at] > 0, spoken_f0_hz[other] > 0
+    both = voiced & other_voiced
+    cents = 1200 * np.log2(recorded_f0_hz[at][both] / spoken_f0_hz[other][both])
     return {
         "mcd_db": float(cost[at, other].mean()),
         "f0_cents": float(np.sqrt(np.mean(cents**2))) if both.any() else float("nan"),
-        "voicing_percent": 100 * float(np.mean((recorded_f0_hz[at] > 0) != (f0_hz[other] > 0))),
+        "voicing_percent": 100 * float(np.mean(voiced != other_voiced)),
         "length_percent": 100 * abs(len(spoken_mel) / len(recorded_mel) - 1),
+    }
+
+
+def measures_of(
+    recorded_mel: NDArray, recorded_f0_hz: NDArray, text: str, spoken_mel: NDArray
+) -> dict[str, float]:
+    """`MEASURES` of one utterance: those of `compare`, and wrongly understood words in percent of the text's.
+
+    Args:
+        recorded_mel: As in `compare`.
+        recorded_f0_hz: As in `compare`.
+        text: Its words.
+        spoken_mel: As in `compare`.
+    """
+    sound = sound_of(spoken_mel)
+    said = text.split()
+    errors = word_errors(said, words_heard(sound, GRID.sample_rate_hz))
+    return compare(recorded_mel, recorded_f0_hz, spoken_mel, pitch_of(sound, len(spoken_mel))) | {
+        "words_percent": 100 * errors / len(said)
     }
 
 
@@ -92,8 +115,9 @@ def measure(features: Features, runs: Path, samples: int, processes: int | None)
     ends = np.cumsum(features.frames)
     mels = np.split(features.mel, ends[:-1])
     heard = np.split(features.heard_f0_hz, np.cumsum(features.frames[held_out])[:-1])
-    recorded = [(mels[index], f0_hz) for index, f0_hz in zip(held_out, heard, strict=True)]
-    voices = {RECORDINGS: [mel for mel, _ in recorded]}
+    texts = [str(text) for text in features.texts[held_out]]
+    recorded = [(mels[index], f0_hz, text) for index, f0_hz, text in zip(held_out, heard, texts, strict=True)]
+    voices = {RECORDINGS: [mel for mel, _, _ in recorded]}
     results: dict[str, Any] = {}
     for path in sorted(runs.glob("*.npz")):
         with np.load(path, allow_pickle=False) as file:
@@ -103,10 +127,10 @@ def measure(features: Features, runs: Path, samples: int, processes: int | None)
             results[path.stem] = {name: file[name] for name in ("losses", "curve", "steps", "seconds")}
     if not results:
         raise AlignerError(f"{runs}: no voices; the step `train` writes them")
-    jobs = [(*pair, mel) for voice in voices.values() for pair, mel in zip(recorded, voice, strict=True)]
+    jobs = [(*row, mel) for voice in voices.values() for row, mel in zip(recorded, voice, strict=True)]
     # Each process has one thread, set before it loads numpy.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        found = list(pool.map(compare, *zip(*jobs, strict=True), chunksize=8))
+        found = list(pool.map(measures_of, *zip(*jobs, strict=True), chunksize=8))
     for number, name in enumerate(voices):
         rows = found[number * len(held_out) : (number + 1) * len(held_out)]
         results.setdefault(name, {})["measures"] = np.array([[row[m] for m in MEASURES] for row in rows])

@@ -23,6 +23,7 @@ COLUMNS = {
     "f0_cents": "F0, cents",
     "voicing_percent": "voicing, %",
     "length_percent": "length, %",
+    "words_percent": "words, %",
 }
 Values = dict[str, dict[str, NDArray[np.float64]]]  # [V, U] of each column of each aligner
 

@@ -93,7 +93,7 @@ class Trainer:
             self.steps += 1
             if self.steps % CURVE_EVERY == 0:
                 held_out = self.losses(self.held_out[:BATCH])
-                self.curve.append([self.steps, *(float(loss) for loss in losses), *held_out])
+                self.curve.append([self.steps, *(loss.item() for loss in losses), *held_out])
 
     def losses(self, utterances: NDArray) -> list[float]:
         """FastSpeech2's losses of some utterances, with their own durations, pitch and energy."""
@@ -139,7 +139,7 @@ def _batches(group: NDArray) -> list[NDArray]:
 
 
 def train_one(args: argparse.Namespace) -> None:
-    """Train one voice, measure it, write `{aligner}-{seed}.npz`."""
+    """Train one voice; write `{steps}/{aligner}-{seed}.npz` after equal parts of its steps."""
     if args.threads:
         torch.set_num_threads(args.threads)
     name = f"{args.aligner}-{args.seed}"
@@ -155,8 +155,19 @@ def train_one(args: argparse.Namespace) -> None:
         left = args.seconds - (now - begin)
         steps = UNTIMED_STEPS + TIMED_STEPS + int(SHARE * left / slowest) // 100 * 100
         print(f"{name}: {1000 * slowest:.0f} ms a step, {steps} steps", flush=True)
-    trainer.train(steps)
-    seconds = trainer.wait() - begin
+    for part in range(1, args.snapshots + 1):
+        trainer.train(steps * part // args.snapshots)
+        write_voice(trainer, args.out / str(trainer.steps) / f"{name}.npz", trainer.wait() - begin)
+
+
+def write_voice(trainer: Trainer, path: Path, seconds: float) -> None:
+    """Write a voice's losses and its speech on held-out texts, which the step `measure` reads.
+
+    Args:
+        trainer: The voice.
+        path: An .npz file.
+        seconds: How long it has trained.
+    """
     speech = [trainer.speak(utterance) for utterance in trainer.held_out]
     results: dict[str, Any] = {
         "ids": trainer.features.ids[trainer.held_out],
@@ -167,18 +178,22 @@ def train_one(args: argparse.Namespace) -> None:
         "steps": np.array(trainer.steps),
         "seconds": np.array(seconds),
     }
-    np.savez_compressed(args.out / f"{name}.npz", **results)
+    path.parent.mkdir(exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    with unfinished.open("wb") as file:
+        np.savez_compressed(file, **results)
+    unfinished.rename(path)
     last = ", ".join(
         f"{loss} {value:.3f}" for loss, value in zip(LOSSES, results["losses"].mean(0), strict=True)
     )
-    print(f"{name}: {trainer.steps} steps in {seconds:.0f} s; held out: {last}", flush=True)
+    print(f"{path.stem}: {trainer.steps} steps in {seconds:.0f} s; held out: {last}", flush=True)
 
 
 def train_all(args: argparse.Namespace) -> None:
     """Train a voice for each aligner and seed, all at once on one device."""
     aligners = list(Durations.read(Features.load(args.features), args.durations).frames)
     args.out.mkdir(parents=True, exist_ok=True)
-    for left in (*args.out.glob("*.ready"), *args.out.glob("*.seconds"), *args.out.glob("*.npz")):
+    for left in (*args.out.glob("*.ready"), *args.out.glob("*.seconds"), *args.out.glob("*/*.npz")):
         left.unlink()  # of a run before
     pace = ["--steps", str(args.steps)] if args.steps else ["--seconds", str(args.seconds)]
     processes = []
@@ -187,7 +202,7 @@ def train_all(args: argparse.Namespace) -> None:
             [sys.executable, str(Path(__file__).parent), "train-one", str(args.features), *pace]
             + ["--code", str(args.code), "--out", str(args.out), "--aligner", aligner, "--seed", str(seed)]
             + ["--together", str(len(aligners) * args.seeds), "--warm-up", str(args.warm_up)]
-            + ["--threads", "1", "--durations", *map(str, args.durations)]
+            + ["--snapshots", str(args.snapshots), "--threads", "1", "--durations", *map(str, args.durations)]
             + ["--smaller"] * args.smaller
         )
         processes.append(process)
@@ -221,6 +236,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         length.add_argument("--steps", type=int)
         length.add_argument("--seconds", type=float, help="as many steps as all can take in this time")
         parser.add_argument("--warm-up", type=int, default=WARM_UP_STEPS, help="steps up to the highest rate")
+        parser.add_argument(
+            "--snapshots", type=int, default=2, help="how often a voice is written, after equal parts of it"
+        )
         parser.add_argument("--smaller", action="store_true", help="a quarter of the width, to try the steps")
         parser.set_defaults(run=run)
         if run is train_all:
