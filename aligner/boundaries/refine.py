@@ -20,7 +20,7 @@ _WINDOW_S = 0.016  # of the fine frames: short, since a change is looked for
 _FFT_S = 0.032
 _LOWEST_HZ, _HIGHEST_HZ = 50.0, 7600.0
 _BANDS = (6, 6, 7, 7)  # mel bands in each of four
-_SIDES = 8, 3  # 20 and 7.5 ms either side are compared
+_WIDE, _NARROW = 8, 3  # fine frames either side are compared: 20 and 7.5 ms
 _REACH, _EVERY = 24, 2  # fine frames either side of what was found: 60 ms, and each second one
 _UNIT_S = 0.015  # of distances, which keeps all features of one size
 _UNIT_LOG = 3.0  # of logarithms of power
@@ -68,19 +68,19 @@ class BoundaryRefiner:
         """
         with torch.inference_mode():
             mels, lengths = self._mel.to(audio.device)(audio, audio_lengths)
-        wide, narrow = _SIDES
-        frame = torch.arange(-wide, mels.shape[1] + wide, device=mels.device).clamp(min=0)
+        frame = torch.arange(-_WIDE, mels.shape[1] + _WIDE, device=mels.device).clamp(min=0)
         frame = torch.minimum(frame, (lengths - 1)[:, None])
-        sums = torch.nn.functional.pad(
-            mels.gather(1, frame[:, :, None].expand(-1, -1, mels.shape[2])).double().cumsum_(1),
-            (0, 0, 1, 0),
-        )
-        features = [_log_size(_difference(sums, side)) for side in _SIDES]
-        bands = torch.stack([band.mean(2) for band in sums.split(_BANDS, 2)], 2) / _UNIT_LOG
-        at = bands[:, wide:-wide]
-        after = (bands[:, wide + narrow : narrow - wide] - at) / narrow
-        before = (at - bands[:, wide - narrow : -wide - narrow]) / narrow
-        return torch.cat([*features, _difference(bands, wide).float(), after.float(), before.float()], 2)
+        mels = mels.gather(1, frame[:, :, None].expand(-1, -1, mels.shape[2])).float()
+        # Sums of neighbours, each of twice as many as the last: running sums of hours need twice the bits.
+        two = mels[:, 1:] + mels[:, :-1]
+        narrow = two[:, :-1] + mels[:, 2:]
+        four = two[:, 2:] + two[:, :-2]
+        wide = four[:, 4:] + four[:, :-4]
+        wide = (wide[:, _WIDE:] - wide[:, :-_WIDE]).div_(_WIDE)
+        n_times = wide.shape[1]
+        after, before = (narrow[:, at : at + n_times] / _NARROW for at in (_WIDE, _WIDE - _NARROW))
+        bands = [_band_means(own) / _UNIT_LOG for own in (wide, after, before)]
+        return torch.cat([_log_size(wide), _log_size(after - before), *bands], 2)
 
     def candidates(
         self,
@@ -139,19 +139,11 @@ class BoundaryRefiner:
         return candidates.meetings.moved(boundaries_s, self.placement.expected_s(candidates))
 
 
-def _difference(sums: Tensor, side: int) -> Tensor:
-    """The mean of so many frames after each boundary less the mean of those before it, `[B, S + 1, Q]`.
-
-    Args:
-        sums: `[B, S + 17, Q]`, running sums with 8 frames more at either end.
-        side: How many frames.
-    """
-    wide = _SIDES[0]
-    end = sums.shape[1] - wide
-    after, before = sums[:, wide + side : end + side], sums[:, wide - side : end - side]
-    return (after + before - 2 * sums[:, wide:end]) / side
+def _band_means(frames: Tensor) -> Tensor:
+    """`[B, S, 4]` of `[B, S, 26]`."""
+    return torch.stack([band.mean(2) for band in frames.split(_BANDS, 2)], 2)
 
 
 def _log_size(difference: Tensor) -> Tensor:
-    """The logarithm of the root mean square over the bands, float32 `[B, S + 1, 1]`."""
-    return difference.square_().mean(2, keepdim=True).sqrt_().add_(_LEAST_CHANGE).log_().float()
+    """The logarithm of the root mean square over the bands, `[B, S + 1, 1]`."""
+    return difference.square().mean(2, keepdim=True).sqrt_().add_(_LEAST_CHANGE).log_()
