@@ -17,7 +17,6 @@ _NEVER = -1e30
 _SAME, _BEFORE, _PAUSE, _GAP, _UNSAID = 0, 1, 2, 3, 4
 
 
-@compiled
 def search_gaps(
     emissions: NDArray[np.float32],
     pause: NDArray[np.float64],
@@ -45,6 +44,31 @@ def search_gaps(
     Returns:
         Bool `[W]` and `[W + 1]`, and the first frame of each word, `[W]`; -1 of one that is not said.
     """
+    unsaid, extra, starts = _search(emissions, pause, gap, states, first, begin, end, unsaid_cost, word_costs)
+    left_over = _left_over(unsaid, extra)
+    return unsaid | left_over, extra, np.where(left_over, -1, starts)
+
+
+def _left_over(unsaid: NDArray[np.bool_], extra: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Words, `[W]`, that are said between words that are not, twice as many or more on either side.
+
+    Of a missing sentence "the" is taken for any sound at its place.
+    """
+    result = np.zeros_like(unsaid)
+    edges = np.flatnonzero(np.diff(unsaid, prepend=~unsaid[:1], append=~unsaid[-1:]))
+    lengths = np.diff(edges)
+    for run in range(1, len(lengths) - 1):
+        start, end = edges[run], edges[run + 1]
+        few = 2 * lengths[run] <= min(lengths[run - 1], lengths[run + 1])
+        result[start:end] = few and not unsaid[start] and not extra[start : end + 1].any()
+    return result
+
+
+@compiled
+def _search(  # type: ignore[no-untyped-def]
+    emissions, pause, gap, states, first, begin, end, unsaid_cost, word_costs
+):
+    """As `search_gaps`, with words that are left over."""
     n_frames, n_words = len(emissions), len(first) - 1
     word_of = np.full(len(states), -1, np.int64)  # of its first state
     for word in range(n_words):

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from aligner.search.gap_search import search_gaps
+from aligner.search.gap_search import _left_over, search_gaps
 
 BEGIN = np.array([5.0, 6.0, 4.0, 5.0, 7.0, 5.0])  # where speech that the text lacks begins with a frame
 END = np.array([9.0, 0.0, 2.0, 0.0, 1.0, 3.0, 0.0])  # where it ends before one
@@ -120,3 +120,25 @@ def test_where_nothing_is_gained_nothing_is_marked() -> None:
     assert not dropped.any()
     assert not speech.any()
     assert starts.tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("unsaid", "extra", "left_over"),
+    [
+        ("110110", "", "001000"),
+        ("11110011110", "", "00001100000"),
+        ("10100", "", "00000"),  # one word, said between two that are not
+        ("1100110", "", "0000000"),  # as many on either side
+        ("0110", "", "0000"),
+        ("110110", "2", "000000"),  # speech that the text lacks begins there
+        ("110110", "3", "000000"),
+        ("110110", "5", "001000"),
+        ("11", "", "00"),
+        ("0", "", "0"),
+    ],
+)
+def test_words_left_over_of_a_sentence_that_is_not_said(unsaid: str, extra: str, left_over: str) -> None:
+    is_extra = np.zeros(len(unsaid) + 1, bool)
+    is_extra[[int(place) for place in extra]] = True
+    found = _left_over(np.array([letter == "1" for letter in unsaid]), is_extra)
+    assert "".join("01"[own] for own in found.astype(int)) == left_over
