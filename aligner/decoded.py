@@ -72,12 +72,16 @@ class Decoded:
         tokens, durations = align_with_gaps(
             encoder, emissions, features, self.tokens, self.durations, gaps, gap_id
         )
-        is_gap = tokens.token_ids == gap_id
-        goodness = goodness_of_pronunciation(
+        has_gaps = np.isin(np.arange(len(tokens.ids)), list(gaps))
+        anew, as_it_was = has_gaps.repeat(tokens.lengths), ~has_gaps.repeat(self.tokens.lengths)
+        own, is_gap = tokens.only(list(gaps)), tokens.token_ids == gap_id
+        goodness = np.empty(len(tokens))
+        goodness[~anew] = self.goodness[as_it_was]
+        goodness[anew] = goodness_of_pronunciation(
             log_posteriors,
-            starts_of(features.n_frames),
-            durations.joint,
-            replace(tokens, token_ids=np.where(is_gap, 0, tokens.token_ids)),
+            starts_of(features.n_frames)[has_gaps],
+            durations.joint[anew],
+            replace(own, token_ids=np.where(is_gap[anew], 0, own.token_ids)),
         )
         goodness[is_gap] = _NOTHING
         return Decoded(tokens, durations, goodness, self.evidence, gaps)
