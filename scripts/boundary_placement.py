@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from bench_silence import known_utterances
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -29,7 +30,7 @@ from aligner.align_batches import batches
 from aligner.boundaries.correction import convention
 from aligner.boundaries.placement import Candidates, Placement
 from aligner.commands.output import progress
-from aligner.corpus.prepared import Utterance, load_utterances
+from aligner.corpus.prepared import Utterance
 from aligner.corpus.recording import load_recording
 from aligner.errors import AlignerError
 from aligner.evaluate import Comparison, boundary_figures, compare, compared_times_s, summarise
@@ -233,7 +234,7 @@ def collected(argument: str) -> Corpus:
         for given, usual in zip([*numbers, "", ""][:2], (0.45, 1.0), strict=True)
     )
     aligner = with_decay(Aligner.load(checkpoint), decay_fraction)
-    utterances = {u.id: u for u in load_utterances(data) if u.reference is not None}
+    utterances = {u.id: u for u in known_utterances(Path(data))}
     speakers = sorted({u.speaker for u in utterances.values()})
     fold = {
         id: (speakers.index(u.speaker) if len(speakers) > 1 else number) % FOLDS

@@ -19,15 +19,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from bench_silence import known_utterances
 from numpy.typing import NDArray
 
 from aligner import Aligner
 from aligner.align_batches import batches
 from aligner.boundaries.spread import EVIDENCE, WEIGHTS, boundary_evidence
 from aligner.commands.output import print_table, progress
-from aligner.corpus.prepared import load_utterances
 from aligner.corpus.recording import load_recording
 from aligner.errors import AlignerError
 from aligner.evaluate import compared_times_s
@@ -113,9 +114,7 @@ def collected(pair: str) -> Boundaries:
     if not found:
         raise AlignerError(f"{pair!r}: give CHECKPOINT=DATA")
     aligner = Aligner.load(checkpoint)
-    utterances = {u.id: u for u in load_utterances(data) if u.reference is not None}
-    if not utterances:
-        raise AlignerError(f"{data} has no utterance with known times")
+    utterances = {u.id: u for u in known_utterances(Path(data))}
     speakers = sorted({u.speaker for u in utterances.values()})
     order = {id: number for number, id in enumerate(sorted(utterances))}
     evidence, errors_s, fold = [], [], []

@@ -4,13 +4,15 @@ N samples.
 """
 
 import re
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import librosa
 import numpy as np
 from numpy.typing import NDArray
+from torchaudio.functional import edit_distance as word_errors
+
+__all__ = ["word_errors", "words_heard"]
 
 RATE_HZ = 16000  # the model's
 LEVEL = 0.5  # of full scale, the loudest sample of every sound
@@ -33,21 +35,6 @@ def words_heard(sound: NDArray[np.float32], rate_hz: int) -> list[str]:
     decoder.end_utt()
     words = [segment.word for segment in decoder.seg() or ()]
     return [VARIANT.sub("", word) for word in words if not NO_WORD.match(word)]
-
-
-def word_errors(said: Sequence[str], heard: Sequence[str]) -> int:
-    """Words put in, left out or heard as others, as few as explain what was heard.
-
-    Args:
-        said: The words of the text.
-        heard: Those understood.
-    """
-    errors = list(range(len(heard) + 1))
-    for n_said, word in enumerate(said, 1):
-        before, errors = errors, [n_said]
-        for n_heard, other in enumerate(heard, 1):
-            errors.append(min(before[n_heard] + 1, errors[-1] + 1, before[n_heard - 1] + (word != other)))
-    return errors[-1]
 
 
 @cache
