@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.alignment import FrameGrid
-from aligner.boundaries.loudness import loudness_db, typical_levels_db, without_surplus
+from aligner.boundaries.loudness import Levels, loudness_db, typical_levels_db, without_surplus
 from aligner.boundaries.pause_edges import PauseEdges
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.boundaries.refine import BoundaryRefiner
 from aligner.ragged import starts_of
-from aligner.text.manners import manners
+from aligner.text.manners import SymbolManners
 from aligner.text.packed import PackedTokens
 
 # What suits most corpora: shorter pauses are mostly closures of stops; the fraction was chosen on TIMIT.
@@ -56,9 +56,9 @@ class BoundaryCorrection:
         self._pause_fraction = pause_fraction
         self._decay_fraction = decay_fraction
         self._convention = convention(decay_fraction)
-        begins, ends = manners(symbols)
-        self._refiner = BoundaryRefiner(grid.sample_rate_hz, begins, ends) if refine else None
-        self._pause_edges = PauseEdges(begins, ends)
+        manners = SymbolManners(symbols)
+        self._refiner = BoundaryRefiner(grid.sample_rate_hz, manners) if refine else None
+        self._pause_edges = PauseEdges(manners)
 
     def correct(
         self,
@@ -90,7 +90,7 @@ class BoundaryCorrection:
             n_frames = self._grid.frame_count(audio_lengths)
             counted = without_surplus(loudness, n_values, surplus, n_frames, self._grid.hop_s)
             quiet_db, loud_db = typical_levels_db(loudness, counted)
-            levels = (
+            levels = Levels(
                 loudness.cpu().numpy(),
                 n_values.numpy(),
                 quiet_db[:, 0].cpu().numpy(),
@@ -98,9 +98,9 @@ class BoundaryCorrection:
             )
             found_s = boundaries_s
             boundaries_s = fit_pauses_to_loudness(
-                tokens, found_s, *levels, self._pause_fraction, self._decay_fraction
+                tokens, found_s, levels, self._pause_fraction, self._decay_fraction
             )
-            boundaries_s = self._pause_edges.place(tokens, found_s, boundaries_s, *levels, self._convention)
+            boundaries_s = self._pause_edges.place(tokens, found_s, boundaries_s, levels, self._convention)
         return boundaries_s
 
 

@@ -3,6 +3,8 @@
 B batch, N samples, P loudness values, F packed frames.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +19,28 @@ _PRE_EMPHASIS = 0.97  # without it a hiss is drowned by hum; the usual value of 
 _QUIETEST, _LOUDEST = 0.05, 0.95
 _QUIET_IN_PAUSE = 0.2
 _DEEPEST_DB = 50.0  # recordings with less noise sound no different from digital silence
+
+
+@dataclass(frozen=True)
+class Levels:
+    """How loud B utterances are.
+
+    Args:
+        level_db: Loudness `[B, P]`, one value a millisecond.
+        n_values: `[B]`, how many of them each utterance has.
+        quiet_db: `[B]`, the level of the quiet parts of each utterance (`typical_levels_db`).
+        loud_db: `[B]`, that of the loud parts.
+    """
+
+    level_db: NDArray[np.float32]
+    n_values: Indices
+    quiet_db: NDArray[np.float64]
+    loud_db: NDArray[np.float64]
+
+
+def milliseconds(time_s: NDArray[np.float64]) -> Indices:
+    """The place of times among values a millisecond."""
+    return np.round(time_s / STEP_S).astype(np.int64)
 
 
 def loudness_db(audio: Tensor, audio_lengths: Tensor, sample_rate_hz: int) -> tuple[Tensor, Tensor]:

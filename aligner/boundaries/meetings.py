@@ -61,6 +61,21 @@ class Meetings:
             start[after],
         )
 
+    @property
+    def before(self) -> Indices:
+        """`[n]`, the first token of each pair, counted over the batch."""
+        return self.first - self.utterance - 1
+
+    @property
+    def after(self) -> Indices:
+        """`[n]`, the second token of each pair, counted over the batch."""
+        return self.last - self.utterance
+
+    def in_the_middle(self, times_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which times `[n, K]` lie between the middles of the two tokens."""
+        low, high = (self.start_s + self.edge_s) / 2, (self.edge_s + self.end_s) / 2
+        return (times_s >= low[:, None]) & (times_s <= high[:, None])
+
     def where(self, wanted: NDArray[np.bool_]) -> "Meetings":
         """Some of them.
 

@@ -1,17 +1,18 @@
 """Boundaries at pauses, finer than the rule of `pauses`: by the loudness on either side, and by the phone.
 
-B batch, N tokens, P loudness values, n boundaries, K times near each, V symbols.
+B batch, N tokens, P loudness values, n boundaries, K times near each.
 """
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aligner.boundaries.loudness import STEP_S
+from aligner.boundaries.loudness import STEP_S, Levels, milliseconds
 from aligner.boundaries.meetings import Meetings
 from aligner.boundaries.pauses import quiet_beside_db
 from aligner.boundaries.placement import Candidates, Placement, fitted_placement
 from aligner.ragged import Indices
+from aligner.text.manners import SymbolManners
 from aligner.text.packed import PackedTokens
 
 _REACH, _EVERY = 120, 5  # milliseconds either side of what the rule found
@@ -27,12 +28,11 @@ class PauseEdges:
     """Moves boundaries at pauses.
 
     Args:
-        begins: `[V]`, how each symbol begins, as `text.manners` has it; further ones are unknown.
-        ends: `[V]`, how it ends.
+        manners: Of the vocabulary.
     """
 
-    def __init__(self, begins: Indices, ends: Indices) -> None:
-        self._begins, self._ends = np.append(begins, 0), np.append(ends, 0)
+    def __init__(self, manners: SymbolManners) -> None:
+        self._manners = manners
         self.placements: tuple[Placement, Placement] = (
             fitted_placement("after a pause"),
             fitted_placement("before a pause"),
@@ -43,10 +43,7 @@ class PauseEdges:
         tokens: PackedTokens,
         found_s: NDArray[np.float64],
         boundaries_s: NDArray[np.float64],
-        level_db: NDArray[np.float32],
-        n_values: Indices,
-        quiet_db: NDArray[np.float64],
-        loud_db: NDArray[np.float64],
+        levels: Levels,
         convention: float,
     ) -> NDArray[np.float64]:
         """The boundaries with those at pauses moved to where they are expected, at most 120 ms.
@@ -55,78 +52,67 @@ class PauseEdges:
             tokens: N tokens of B utterances.
             found_s: `[N + B]`, around the tokens of each, as the search has them.
             boundaries_s: `[N + B]`, as the rule has them.
-            level_db: Loudness `[B, P]`, one value a millisecond.
-            n_values: `[B]`, how many of them each utterance has.
-            quiet_db: `[B]`, the level of the quiet parts of each utterance.
-            loud_db: `[B]`, that of the loud parts.
+            levels: Of the utterances.
             convention: As `correction.convention` has it.
         """
-        moved = boundaries_s
-        for starts, placement in zip((True, False), self.placements, strict=True):
-            candidates = self.candidates(
-                tokens, found_s, boundaries_s, level_db, n_values, quiet_db, loud_db, starts
+        meetings, moved = Meetings.of(tokens, boundaries_s), boundaries_s
+        after, before = (
+            meetings.where(here & ~there)
+            for here, there in (
+                (meetings.before_is_pause, meetings.after_is_pause),
+                (meetings.after_is_pause, meetings.before_is_pause),
             )
-            moved = candidates.meetings.moved(moved, placement.expected_s(candidates, convention))
+        )
+        for own, placement in zip((after, before), self.placements, strict=True):
+            candidates = self._candidates(tokens, found_s, own, levels, starts=own is after)
+            moved = own.moved(moved, placement.expected_s(candidates, convention))
         return moved
 
-    def candidates(
+    def _candidates(
         self,
         tokens: PackedTokens,
         found_s: NDArray[np.float64],
-        boundaries_s: NDArray[np.float64],
-        level_db: NDArray[np.float32],
-        n_values: Indices,
-        quiet_db: NDArray[np.float64],
-        loud_db: NDArray[np.float64],
+        meetings: Meetings,
+        levels: Levels,
         starts: bool,
     ) -> Candidates:
-        """Where boundaries at pauses may be, never past the middle of the phone or of the pause.
+        """Where boundaries after pauses (`starts`) or before them may be, never past the middle of either.
 
-        Args:
-            tokens: As of `place`, like all but `starts`.
-            found_s: `[N + B]`.
-            boundaries_s: `[N + B]`.
-            level_db: `[B, P]`.
-            n_values: `[B]`.
-            quiet_db: `[B]`.
-            loud_db: `[B]`.
-            starts: Those after a pause; else those before one.
+        Other arguments as of `place`.
         """
-        meetings = Meetings.of(tokens, boundaries_s)
-        at_pause = meetings.before_is_pause != meetings.after_is_pause
-        meetings = meetings.where(at_pause & (meetings.before_is_pause == starts))
         row, edge = meetings.utterance, meetings.edge_s
-        quiet = quiet_beside_db(meetings, level_db, n_values, quiet_db)[:, None]
+        quiet = quiet_beside_db(meetings, levels)[:, None]
         # Seen from the phone: the pause lies ahead.
         ahead = -1 if starts else 1
         far = _REACH + _WIDE
-        near_ms = np.round(edge / STEP_S).astype(np.int64)
+        near_ms = milliseconds(edge)
         place = near_ms[:, None] + ahead * np.arange(-far, far + 1)
         # Beyond the phone or the pause lies something else.
         first, last = (
-            np.clip(np.round(limit / STEP_S).astype(np.int64), 0, n_values[row] - 1)[:, None]
+            np.clip(milliseconds(limit), 0, levels.n_values[row] - 1)[:, None]
             for limit in (meetings.start_s, meetings.end_s)
         )
-        levels = level_db[row[:, None], place.clip(first, last)]
-        range_db = np.maximum(loud_db[row][:, None] - quiet, _LEAST_RANGE_DB)
-        loudness = ((levels - quiet) / range_db).clip(_LEAST, _MOST)
+        level_db = levels.level_db[row[:, None], place.clip(first, last)]
+        range_db = np.maximum(levels.loud_db[row][:, None] - quiet, _LEAST_RANGE_DB)
+        loudness = ((level_db - quiet) / range_db).clip(_LEAST, _MOST)
         away = np.arange(-_REACH, _REACH + 1, _EVERY)
         times_s = (near_ms[:, None] + ahead * away) * STEP_S
-        low, high = (meetings.start_s + edge) / 2, (edge + meetings.end_s) / 2
         from_found = np.abs(times_s - found_s[meetings.first][:, None]) / _UNIT_S
         distance = np.broadcast_to(away * STEP_S / _UNIT_S, times_s.shape)
         features = [
             *(distance, -(distance**2), -np.abs(distance), -from_found.clip(max=_FURTHEST)),
             *_heard(loudness, away + far),
         ]
-        spoken = tokens.token_ids[meetings.last - row if starts else meetings.first - row - 1]
-        manner = self._begins if starts else self._ends
-        own, pause = manner[np.minimum(spoken, len(manner) - 1)], np.zeros_like(spoken)
+        pause = np.zeros_like(row)
+        if starts:
+            manners = pause, self._manners.begins(tokens.token_ids[meetings.after])
+        else:
+            manners = self._manners.ends(tokens.token_ids[meetings.before]), pause
         return Candidates(
             meetings,
-            *((pause, own) if starts else (own, pause)),
+            *manners,
             times_s,
-            (times_s >= low[:, None]) & (times_s <= high[:, None]),
+            meetings.in_the_middle(times_s),
             torch.from_numpy(np.stack(features, 2).astype(np.float32)),
         )
 

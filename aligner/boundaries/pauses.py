@@ -7,7 +7,7 @@ it has tokens, the first and the last its own.
 import numpy as np
 from numpy.typing import NDArray
 
-from aligner.boundaries.loudness import STEP_S, pause_levels_db
+from aligner.boundaries.loudness import STEP_S, Levels, milliseconds, pause_levels_db
 from aligner.boundaries.meetings import Meetings
 from aligner.ragged import Indices, ranges, rows_of, starts_of
 from aligner.text.packed import PackedTokens
@@ -44,10 +44,7 @@ def drop_short_pauses(
 def fit_pauses_to_loudness(
     tokens: PackedTokens,
     boundaries_s: NDArray[np.float64],
-    level_db: NDArray[np.float32],
-    n_values: Indices,
-    quiet_db: NDArray[np.float64],
-    loud_db: NDArray[np.float64],
+    levels: Levels,
     fraction: float,
     decay_fraction: float,
 ) -> NDArray[np.float64]:
@@ -62,25 +59,21 @@ def fit_pauses_to_loudness(
     Args:
         tokens: N tokens of B utterances.
         boundaries_s: `[N + B]`, around the tokens of each.
-        level_db: Loudness `[B, P]`, one value a millisecond.
-        n_values: `[B]`, how many of them each utterance has.
-        quiet_db: `[B]`, the level of the quiet parts of each utterance (`loudness.typical_levels_db`).
-        loud_db: `[B]`, that of the loud parts.
+        levels: Of the utterances.
         fraction: Quiet is what is below this part of the way from the one to the other, in dB.
         decay_fraction: What is above this part of the way belongs to a word that ends before it.
     """
     meetings = Meetings.of(tokens, boundaries_s)
     meetings = meetings.where(meetings.before_is_pause != meetings.after_is_pause)
-    low_db = quiet_beside_db(meetings, level_db, n_values, quiet_db)
-    range_db = loud_db[meetings.utterance] - low_db
+    low_db = quiet_beside_db(meetings, levels)
+    range_db = levels.loud_db[meetings.utterance] - low_db
     starts, edge = meetings.before_is_pause, meetings.edge_s
 
     into_phone = np.where(starts, 1, -1)
     limit = np.where(starts, meetings.end_s - _LEAST_PHONE_S, meetings.start_s + _LEAST_PHONE_S)
     room_s = into_phone * (limit - edge)
-    quiet_s = _until(
-        level_db, n_values, meetings.utterance, edge, into_phone, room_s, low_db + fraction * range_db, 1
-    )
+    row = meetings.utterance
+    quiet_s = _until(levels, row, edge, into_phone, room_s, low_db + fraction * range_db, 1)
     edge = edge + np.where(quiet_s <= room_s, quiet_s, 0.0) * into_phone
 
     # A pause inside stays one, whatever grows into it from both sides.
@@ -91,37 +84,30 @@ def fit_pauses_to_loudness(
     room_s = np.where(at_end, length, np.maximum(length - _LEAST_PAUSE_S, 0.0) / 2)
     room_s = np.minimum(room_s, _LONGEST_DECAY_S)
     loud_enough = np.where(starts, fraction, decay_fraction)
-    loud_s = _until(
-        level_db, n_values, meetings.utterance, edge, -into_phone, room_s, low_db + loud_enough * range_db, -1
-    )
+    loud_s = _until(levels, row, edge, -into_phone, room_s, low_db + loud_enough * range_db, -1)
     return meetings.moved(boundaries_s, edge - np.minimum(loud_s, room_s) * into_phone)
 
 
-def quiet_beside_db(
-    meetings: Meetings, level_db: NDArray[np.float32], n_values: Indices, quiet_db: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def quiet_beside_db(meetings: Meetings, levels: Levels) -> NDArray[np.float64]:
     """What is quiet beside each pause, `[n]`.
 
     Args:
         meetings: Of a pause and a phone each.
-        level_db: As of `fit_pauses_to_loudness`, like `n_values` and `quiet_db`.
-        n_values: `[B]`.
-        quiet_db: `[B]`.
+        levels: Of the utterances.
     """
     row, edge, starts = meetings.utterance, meetings.edge_s, meetings.before_is_pause
-    last = n_values[row] - 1
+    last, quiet_db = levels.n_values[row] - 1, levels.quiet_db
     pause_start = np.where(starts, np.maximum(meetings.start_s, edge - _PAUSE_BESIDE_S), edge)
     pause_end = np.where(starts, edge, np.minimum(meetings.end_s, edge + _PAUSE_BESIDE_S))
-    start = np.clip(_milliseconds(pause_start), 0, last)
-    length = np.clip(_milliseconds(pause_end), start + 1, last + 1) - start
-    pause_db = level_db[np.repeat(row, length), ranges(start, length)]
+    start = np.clip(milliseconds(pause_start), 0, last)
+    length = np.clip(milliseconds(pause_end), start + 1, last + 1) - start
+    pause_db = levels.level_db[np.repeat(row, length), ranges(start, length)]
     low_db = pause_levels_db(pause_db, length)
     return np.where(low_db > quiet_db[row] + _OTHER_KIND_DB, low_db, quiet_db[row])
 
 
 def _until(
-    level_db: NDArray[np.float32],
-    n_values: Indices,
+    levels: Levels,
     row: Indices,
     edge_s: NDArray[np.float64],
     sign: Indices,
@@ -132,8 +118,7 @@ def _until(
     """How far it is from each edge to the first level on a side of the threshold, `[n]` in seconds.
 
     Args:
-        level_db: Loudness `[B, P]`, one value a millisecond.
-        n_values: `[B]`.
+        levels: Of the utterances.
         row: `[n]`, the utterance of each edge.
         edge_s: `[n]`.
         sign: `[n]`, 1 to look at what follows the edge, -1 at what is before it.
@@ -141,21 +126,17 @@ def _until(
         threshold_db: `[n]`.
         side: 1: a level of the threshold or more, from the edge on; -1: a level below it, beyond the edge.
     """
-    last = n_values[row] - 1
-    place = np.where(sign > 0, _milliseconds(edge_s), np.minimum(_milliseconds(edge_s), last))
+    last = levels.n_values[row] - 1
+    place = np.where(sign > 0, milliseconds(edge_s), np.minimum(milliseconds(edge_s), last))
     if side < 0:  # the level at the edge itself is the phone's
         place = place + sign
     there = np.where(sign > 0, last - place, place) + 1
     looked_at = np.clip(np.ceil(room_s / STEP_S).astype(np.int64) + 1, 0, np.maximum(there, 0))
     offset = ranges(np.zeros_like(looked_at), looked_at)
-    levels = level_db[
+    level_db = levels.level_db[
         np.repeat(row, looked_at), np.repeat(place, looked_at) + np.repeat(sign, looked_at) * offset
     ]
-    stops = np.flatnonzero((levels >= np.repeat(threshold_db, looked_at)) == (side > 0))
+    stops = np.flatnonzero((level_db >= np.repeat(threshold_db, looked_at)) == (side > 0))
     first = starts_of(looked_at)
-    nearest = np.append(stops, len(levels))[np.searchsorted(stops, first)]
+    nearest = np.append(stops, len(level_db))[np.searchsorted(stops, first)]
     return np.minimum(nearest - first, looked_at) * STEP_S
-
-
-def _milliseconds(time_s: NDArray[np.float64]) -> Indices:
-    return np.round(time_s / STEP_S).astype(np.int64)

@@ -1,6 +1,6 @@
 """Boundaries between phones, finer than a frame: by how the spectrum changes near what the search found.
 
-B batch, N samples or tokens, S fine frames, n boundaries, K times near each, V symbols.
+B batch, N samples or tokens, S fine frames, n boundaries, K times near each.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from aligner.alignment import FrameGrid
 from aligner.boundaries.meetings import Meetings
 from aligner.boundaries.placement import Candidates, Placement, fitted_placement
 from aligner.frontends.mel import Mel
-from aligner.ragged import Indices
+from aligner.text.manners import SymbolManners
 from aligner.text.packed import PackedTokens
 
 _STEP_S = 0.0025  # of the fine frames
@@ -32,13 +32,12 @@ class BoundaryRefiner:
 
     Args:
         sample_rate_hz: Of the audio.
-        begins: `[V]`, how each symbol begins, as `text.manners` has it; further ones are unknown.
-        ends: `[V]`, how it ends.
+        manners: Of the vocabulary.
     """
 
-    def __init__(self, sample_rate_hz: int, begins: Indices, ends: Indices) -> None:
+    def __init__(self, sample_rate_hz: int, manners: SymbolManners) -> None:
         self.placement: Placement = fitted_placement("between phones")
-        self._begins, self._ends = np.append(begins, 0), np.append(ends, 0)
+        self._manners = manners
         self._grid = FrameGrid(round(sample_rate_hz * _STEP_S), sample_rate_hz, "center")
         self._mel = Mel(
             preset="16k-10ms",
@@ -107,16 +106,14 @@ class BoundaryRefiner:
         inside = (place >= 0) & (place < n_times[row][:, None])
         place = place.clip(0, change.shape[1] - 1)
         times_s = self._grid.boundary_s(place)
-        low, high = (meetings.start_s + edge) / 2, (edge + meetings.end_s) / 2
         distance = torch.from_numpy((times_s - edge[:, None]) / _UNIT_S).float().to(change.device)[:, :, None]
         heard = change[torch.from_numpy(row)[:, None], torch.from_numpy(place)]
-        first, last = meetings.first - row - 1, meetings.last - row
         return Candidates(
             meetings,
-            self._ends[np.minimum(tokens.token_ids[first], len(self._ends) - 1)],
-            self._begins[np.minimum(tokens.token_ids[last], len(self._begins) - 1)],
+            self._manners.ends(tokens.token_ids[meetings.before]),
+            self._manners.begins(tokens.token_ids[meetings.after]),
             times_s,
-            inside & (times_s >= low[:, None]) & (times_s <= high[:, None]),
+            inside & meetings.in_the_middle(times_s),
             torch.cat([heard, distance, -distance.square()], 2),
         )
 

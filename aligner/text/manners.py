@@ -36,5 +36,24 @@ def manners(symbols: Sequence[str]) -> tuple[Indices, Indices]:
     return begin, end
 
 
+class SymbolManners:
+    """How the symbols of a vocabulary are made; ids beyond it are unknown.
+
+    Args:
+        symbols: As of `manners`.
+    """
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self._begin, self._end = (np.append(own, 0) for own in manners(symbols))
+
+    def begins(self, token_ids: Indices) -> Indices:
+        """How each token begins."""
+        return self._begin[np.minimum(token_ids, len(self._begin) - 1)]
+
+    def ends(self, token_ids: Indices) -> Indices:
+        """How each token ends."""
+        return self._end[np.minimum(token_ids, len(self._end) - 1)]
+
+
 def _manner(letter: str) -> int:
     return _MANNER.get(letter, MANNERS.index("vowel") if is_vowel(letter) else 0)

@@ -13,12 +13,12 @@ from torch import Tensor
 from aligner.alignment import FrameGrid
 from aligner.boundaries import BoundaryCorrection
 from aligner.boundaries.correction import DECAY_FRACTION, convention
-from aligner.boundaries.loudness import loudness_db, typical_levels_db, without_surplus
+from aligner.boundaries.loudness import Levels, loudness_db, typical_levels_db, without_surplus
 from aligner.boundaries.pause_edges import PauseEdges
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.boundaries.refine import BoundaryRefiner
 from aligner.frontends.surplus_silence import surplus_silence
-from aligner.text.manners import manners
+from aligner.text.manners import SymbolManners
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import PAUSE, Tokens
 
@@ -177,15 +177,17 @@ def test_a_correction_is_its_four_steps_one_after_the_other() -> None:
     tokens, boundaries_s = tokens_of(symbols), GRID.boundary_s(edges)
     boundaries_s[[0, -1]] = 0.0, 0.6
     expected = drop_short_pauses(tokens, boundaries_s, 0.05)
-    expected = found_s = BoundaryRefiner(RATE_HZ, *manners([])).refine(tokens, expected, *batch_of(AUDIO))
+    expected = found_s = BoundaryRefiner(RATE_HZ, SymbolManners([])).refine(
+        tokens, expected, *batch_of(AUDIO)
+    )
     loudness, n_values = loudness_db(*batch_of(AUDIO), RATE_HZ)
     surplus, n_frames = surplus_in(*batch_of(AUDIO), GRID), GRID.frame_count(batch_of(AUDIO)[1])
     counted = without_surplus(loudness, n_values, surplus, n_frames, GRID.hop_s)
     typical = (level[:, 0].numpy() for level in typical_levels_db(loudness, counted))
-    levels = (loudness.numpy(), n_values.numpy(), *typical)
-    expected = fit_pauses_to_loudness(tokens, expected, *levels, 0.3, DECAY_FRACTION)
-    edges_at_pauses, own = PauseEdges(*manners([])), convention(DECAY_FRACTION)
-    expected = edges_at_pauses.place(tokens, found_s, expected, *levels, own)
+    levels = Levels(loudness.numpy(), n_values.numpy(), *typical)
+    expected = fit_pauses_to_loudness(tokens, expected, levels, 0.3, DECAY_FRACTION)
+    edges_at_pauses, own = PauseEdges(SymbolManners([])), convention(DECAY_FRACTION)
+    expected = edges_at_pauses.place(tokens, found_s, expected, levels, own)
     found = corrected(symbols, edges.tolist(), AUDIO, 0.6, 0.05, 0.3, True)
     assert found.tolist() == expected.tolist()
     assert edges.tolist() == [0, 10, 20, 22, 31.5, 31.5, 50, 61]  # not written to

@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from stub_encoder import packed
 
+from aligner.boundaries.loudness import Levels
 from aligner.boundaries.pause_edges import PauseEdges
 from aligner.boundaries.placement import Placement
-from aligner.text.manners import MANNERS, manners
+from aligner.text.manners import MANNERS, SymbolManners
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import PAUSE, Tokens
 
@@ -29,7 +30,7 @@ def edges_of(**values: float) -> PauseEdges:
     weights = np.zeros((len(MANNERS), len(MANNERS), N_FEATURES), np.float32)
     for name, value in values.items():
         weights[..., globals()[name]] = value
-    edges = PauseEdges(*manners([]))
+    edges = PauseEdges(SymbolManners([]))
     edges.placements = (Placement(weights), Placement(weights))
     return edges
 
@@ -46,8 +47,8 @@ def placed(
     for start_s, end_s in loud:
         level_db[0, round(start_s * 1000) : round(end_s * 1000)] = -40.0
     before = np.array(boundaries_s)
-    levels = level_db, np.array([1000]), np.array([-80.0]), np.array([-40.0])
-    found = edges.place(tokens_of(symbols), before, before, *levels, convention)
+    levels = Levels(level_db, np.array([1000]), np.array([-80.0]), np.array([-40.0]))
+    found = edges.place(tokens_of(symbols), before, before, levels, convention)
     assert before.tolist() == boundaries_s
     assert (np.diff(found) >= 0).all()
     return found
@@ -92,7 +93,7 @@ def test_boundaries_between_phones_stay() -> None:
 def test_digital_silence_is_no_error() -> None:
     level_db = np.full((1, 1000), -90.0, np.float32)
     boundaries_s = np.array([0, 0.3, 0.7, 1])
-    levels = level_db, np.array([1000]), np.array([-90.0]), np.array([-90.0])
-    found = PauseEdges(*manners([])).place(tokens_of(".a."), boundaries_s, boundaries_s, *levels, 0.5)
+    levels = Levels(level_db, np.array([1000]), np.array([-90.0]), np.array([-90.0]))
+    found = PauseEdges(SymbolManners([])).place(tokens_of(".a."), boundaries_s, boundaries_s, levels, 0.5)
     assert np.isfinite(found).all()
     assert (np.diff(found) >= 0).all()

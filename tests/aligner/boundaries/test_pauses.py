@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stub_encoder import packed
 from torch import Tensor
 
-from aligner.boundaries.loudness import loudness_db
+from aligner.boundaries.loudness import Levels, loudness_db
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import PAUSE, Tokens
@@ -36,11 +36,8 @@ def loudness(total_ms: int, *loud_ms: tuple[int, int]) -> Tensor:
 
 
 def fitted(tokens: PackedTokens, boundaries_s: NDArray[np.float64], loud: Tensor) -> NDArray[np.float64]:
-    level_db, n_values = loud[None].numpy(), np.array([len(loud)])
-    return fit_pauses_to_loudness(
-        tokens, boundaries_s, level_db, n_values, np.array([QUIET_DB]), np.array([LOUD_DB]), FRACTION,
-        DECAY_FRACTION,
-    )  # fmt: skip
+    levels = Levels(loud[None].numpy(), np.array([len(loud)]), np.array([QUIET_DB]), np.array([LOUD_DB]))
+    return fit_pauses_to_loudness(tokens, boundaries_s, levels, FRACTION, DECAY_FRACTION)
 
 
 def loudness_of(audio: Tensor) -> Tensor:

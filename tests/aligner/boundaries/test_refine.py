@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aligner.boundaries import BoundaryRefiner
 from aligner.boundaries.placement import Placement
-from aligner.text.manners import MANNERS, manners
+from aligner.text.manners import MANNERS, SymbolManners
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import PAUSE, Tokens
 
@@ -31,7 +31,7 @@ def placement(certain: float = 10.0) -> Placement:
 
 
 def refiner_of(rate_hz: int = RATE_HZ) -> BoundaryRefiner:
-    refiner = BoundaryRefiner(rate_hz, *manners([]))
+    refiner = BoundaryRefiner(rate_hz, SymbolManners([]))
     refiner.placement = placement()
     return refiner
 
@@ -51,7 +51,7 @@ class KnownChange(BoundaryRefiner):
     """
 
     def __init__(self, fast: dict[float, float], own: Placement) -> None:
-        super().__init__(RATE_HZ, *manners(["sil", "a", "t"]))
+        super().__init__(RATE_HZ, SymbolManners(["sil", "a", "t"]))
         self._fast, self.placement = fast, own
 
     def change(self, audio: Tensor, audio_lengths: Tensor) -> Tensor:
