@@ -1,19 +1,11 @@
 // The loader warps of search.cu: scores from memory, or from the rings of gaussian.cu, into the rings of the warps that search.
 
+#include "score_type.cuh"
+
 // Column chunks of a row are rotated in its 128 bytes, so that neither side meets bank conflicts worth the name.
 DEVICE int place(int row, int chunk) { return ((chunk + 2 * (row / R)) & 7) * 16; }
 
-#if SCORE_TYPE == FLOAT32
-constexpr int ELEMENT = 4;
-#else
-constexpr int ELEMENT = 2;
-DEVICE float widen(u32 bits) {
-#if SCORE_TYPE == FLOAT16
-  return float_of_half(bits);
-#else
-  return __uint_as_float(bits << 16);
-#endif
-}
+#if SCORE_TYPE != FLOAT32
 DEVICE void read_halves(u32 (&v)[1], const char* from) { v[0] = read2_bytes(from); }
 DEVICE void read_halves(u32 (&v)[2], const char* from) {
   const uint2 four = read8_bytes(from);
