@@ -3,10 +3,12 @@
 import hashlib
 import json
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aligner.align_batches import BATCH_S, align_side_by_side, batches, load_usable
+from aligner.align_processes import AlignerSource, AligningProcesses, processes_for
 from aligner.align_shards import Shard
 from aligner.aligner import Aligner
 from aligner.alignment import Alignment
@@ -61,6 +63,7 @@ def align_corpus(
     shard: Shard | None = None,
     keep: Sequence[Path] = (),
     text_as_said: bool = False,
+    processes: int | None = 1,
     on_progress: Callable[[float, float], None] | None = None,
     on_aligned: Callable[[Alignment], None] | None = None,
 ) -> AlignedCorpus:
@@ -82,17 +85,19 @@ def align_corpus(
         keep: Alignments that a person corrected: what he set stays, and the rest is aligned around it. Of an
             utterance that is in several, the last counts.
         text_as_said: Take texts as said, word for word: look for no gaps.
+        processes: That align at once; None: as many as are worth it. Several are started anew: a program
+            that asks for them calls this under `if __name__ == "__main__":`.
         on_progress: Called after every batch with seconds of audio done and seconds in all.
         on_aligned: Called with every alignment that this run makes.
 
     Raises:
         AlignerError: The checkpoint or the corpus cannot be read, or they are of different readings of texts;
             `out` holds alignments by another checkpoint, of another corpus or with another
-            `batch_duration_s`, or another run is writing it.
+            `batch_duration_s`, or another run is writing it; a process was killed.
     """
     data, out = Path(data), Path(out)
-    aligner = Aligner.load(checkpoint, device, trust=trust)
-    aligner.text_as_said = text_as_said
+    source = AlignerSource(checkpoint, device, trust, text_as_said)
+    aligner = replace(source, device="cpu").load()
     info = load_info(data)
     result = AlignedCorpus(notes=check_reading(aligner, info, f"{checkpoint}", f"{data}"))
     if batch_duration_s is None:
@@ -117,7 +122,9 @@ def align_corpus(
                     "aligned again"
                 )
             result.aligned |= writer.done
-            _align_missing(aligner, data, own, lengths_s, kept, writer, result, on_progress, on_aligned)
+            _align_missing(
+                source, processes, data, own, lengths_s, kept, writer, result, on_progress, on_aligned
+            )
         if shard:
             with atomic_write(shard.failures(out)) as file:
                 file.write(json.dumps(result.failed, ensure_ascii=False, sort_keys=True).encode())
@@ -125,7 +132,8 @@ def align_corpus(
 
 
 def _align_missing(
-    aligner: Aligner,
+    source: AlignerSource,
+    processes: int | None,
     data: Path,
     batches: Sequence[Sequence[str]],
     lengths_s: Mapping[str, float],
@@ -139,24 +147,32 @@ def _align_missing(
 
     Only what is due is held of the corpus: it may be a small part of one that is too large for memory.
     """
-    rate_hz = aligner.frontend.sample_rate_hz
     due = [batch for batch in batches if any(id not in result.aligned for id in batch)]
     done_s = result.audio_s - sum(lengths_s[id] for batch in due for id in batch)
     wanted = {id for batch in due for id in batch}
-    utterances = {utterance.id: utterance for utterance in iter_utterances(data, wanted)}
-    cuts = _cuts(data, wanted)
-    loaded = read_ahead(due, lambda id: load_usable(utterances[id], rate_hz, kept))
-    for batch, (alignments, failed) in align_side_by_side(aligner, loaded):
-        for id, alignment in alignments.items():
-            if id not in result.aligned:
-                writer.write(alignment, json.loads(cuts[id]))
-                if on_aligned is not None:
-                    on_aligned(alignment)
-        result.aligned |= alignments.keys()
-        result.failed |= failed
-        done_s += sum(lengths_s[id] for id in batch)
-        if on_progress is not None:
-            on_progress(done_s, result.audio_s)
+    number = processes_for(source.device, len(due)) if processes is None else min(processes, len(due))
+    with ExitStack() as stack:
+        many = stack.enter_context(AligningProcesses(source, number)) if number > 1 else None
+        utterances = {utterance.id: utterance for utterance in iter_utterances(data, wanted)}
+        cuts = _cuts(data, wanted)
+        if many is not None:
+            done = many.align(([utterances[id] for id in batch] for batch in due), kept)
+        else:
+            aligner = source.load()
+            rate_hz = aligner.frontend.sample_rate_hz
+            loaded = read_ahead(due, lambda id: load_usable(utterances[id], rate_hz, kept))
+            done = align_side_by_side(aligner, loaded)
+        for batch, (alignments, failed) in done:
+            for id, alignment in alignments.items():
+                if id not in result.aligned:
+                    writer.write(alignment, json.loads(cuts[id]))
+                    if on_aligned is not None:
+                        on_aligned(alignment)
+            result.aligned |= alignments.keys()
+            result.failed |= failed
+            done_s += sum(lengths_s[id] for id in batch)
+            if on_progress is not None:
+                on_progress(done_s, result.audio_s)
 
 
 def check_reading(aligner: Aligner, info: CorpusInfo, checkpoint: str, data: str) -> list[str]:

@@ -18,6 +18,7 @@ _PRE_EMPHASIS = 0.97  # without it a hiss is drowned by hum; the usual value of 
 # The quietest and loudest parts: single clicks and single gaps do not count.
 _QUIETEST, _LOUDEST = 0.05, 0.95
 _QUIET_IN_PAUSE = 0.2
+_FURTHER_DB = 1024.0  # levels are between -90 dB and that of samples of 4 (`corpus.recording`)
 _DEEPEST_DB = 50.0  # recordings with less noise sound no different from digital silence
 
 
@@ -108,7 +109,8 @@ def pause_levels_db(pause_db: NDArray[np.float32], lengths: Indices) -> NDArray[
         pause_db: Levels in the pauses, one after the other.
         lengths: `[n]`, how many levels each pause has, at least 1.
     """
-    ordered = pause_db[np.lexsort((pause_db, rows_of(lengths)))]
+    # Sorted at once: no level comes near that of the next pause, and doubles keep all digits of both.
+    ordered = pause_db[np.argsort(pause_db + _FURTHER_DB * rows_of(lengths))]
     place = _QUIET_IN_PAUSE * (lengths - 1)
     below = starts_of(lengths) + place.astype(np.int64)
     above = np.minimum(below + 1, np.cumsum(lengths) - 1)

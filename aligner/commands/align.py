@@ -90,6 +90,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="audio in a batch at most, padding counted (default: 200, or 1600 on a GPU)",
     )
     parser.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        help="that align at once (default: on a GPU up to 6, as many as its memory, this machine's processors "
+        "and the corpus are worth; else 1, with threads); the bytes are the same",
+    )
+    parser.add_argument(
         "--shard",
         metavar="N/OF",
         help="align one of several parts, such as 3/8, into the same OUT, each by its own process; "
@@ -126,6 +133,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     roots = {name: args.out / name for name in args.format}
     if args.batch_duration is not None and not 0 < args.batch_duration < math.inf:
         raise AlignerError(f"--batch-duration {args.batch_duration}: must be a number above 0")
+    if args.processes is not None and args.processes < 1:
+        raise AlignerError(f"--processes {args.processes}: must be at least 1")
     started_s = time.perf_counter()
     shard = Shard.parse(args.shard) if args.shard else None
     corpus, lists, refused = _align(args, shard, roots, settings)
@@ -241,6 +250,7 @@ def _align(
                 shard=shard,
                 keep=args.keep,
                 text_as_said=args.text_as_said,
+                processes=args.processes,
                 on_progress=on_progress,
                 on_aligned=lists.add,
             )
