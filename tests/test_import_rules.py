@@ -37,6 +37,7 @@ ROOMS = [
         "aligner",
         "align_shards",
         "align_batches",
+        "align_processes",
         "align_corpus",
         "segment",
         "training",

@@ -14,6 +14,7 @@ Ready = TypeVar("Ready")
 
 _LOOK_S = 0.2  # how often a thread looks whether it is still wanted
 _AHEAD = 4  # batches; one is being worked on, and decoding takes longer for some than for others
+_ITEMS_AHEAD = 1000  # at most, but for one batch: those of a large GPU are half a gigabyte of audio each
 
 
 def read_ahead(
@@ -42,7 +43,9 @@ def read_ahead(
     try:
         for batch in batches:
             waiting.append((batch, [pool.submit(load, item) for item in batch]))
-            if len(waiting) > _AHEAD:
+            while len(waiting) > 1 and (
+                len(waiting) > _AHEAD or sum(len(own) for own, _ in waiting) > _ITEMS_AHEAD
+            ):
                 yield _finished(waiting)
         while waiting:
             yield _finished(waiting)

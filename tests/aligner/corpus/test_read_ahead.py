@@ -38,6 +38,21 @@ def test_only_a_few_batches_are_read_ahead() -> None:
     ready.close()
 
 
+def test_of_large_batches_one_is_read_ahead() -> None:
+    drawn = []
+
+    def endless() -> Iterator[list[int]]:
+        while True:
+            drawn.append(len(drawn))
+            yield [drawn[-1]] * 900
+
+    ready = read_ahead(endless(), lambda item: item, 2)
+    for n in range(5):
+        assert next(ready)[1] == [n] * 900
+        assert len(drawn) == n + 2
+    ready.close()
+
+
 @pytest.mark.parametrize("threads", [0, 2])
 def test_an_error_is_raised_when_its_batch_is_due(threads: int) -> None:
     def load(item: int) -> int:
