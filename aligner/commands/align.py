@@ -93,8 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--processes",
         type=int,
         metavar="N",
-        help="that align at once, with the same bytes (default: on a GPU up to 6, as many as its memory, this "
-        "machine's processors and the corpus are worth; else 1, which has threads)",
+        help="that align at once, with the same bytes (default: on a GPU up to 6, as many as its memory, the "
+        "machine and the corpus are worth; else 1, which has threads)",
     )
     parser.add_argument(
         "--shard",
