@@ -22,11 +22,13 @@ from aligner.aligner import Aligner
 from aligner.alignment import Alignment
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.read_ahead import available_processors
+from aligner.devices import free_memory_bytes
 from aligner.errors import AlignerError
 
 _MOST = 6  # from here on the process that writes is what the others wait for
 _PROCESSORS = 2  # of the machine, for each process: one aligns, one reads the next recordings
 _GPU_BYTES = 6 << 30  # of the GPU's memory, for each
+_BYTES = 3 << 30  # of the machine's
 _BATCHES = 4  # at least, for each: less work takes less time than to start a process
 
 Aligned = tuple[dict[str, Alignment], dict[str, str]]  # as of `align_usable`
@@ -42,8 +44,8 @@ def processes_for(device: str, n_batches: int) -> int:
     by_work = min(_MOST, available_processors() // _PROCESSORS, n_batches // _BATCHES)
     if by_work < 2 or not device.startswith("cuda"):
         return 1
-    free_bytes, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(by_work, free_bytes // _GPU_BYTES))
+    gpu_bytes, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(by_work, gpu_bytes // _GPU_BYTES, int(free_memory_bytes()) // _BYTES))
 
 
 @dataclass(frozen=True)

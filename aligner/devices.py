@@ -1,5 +1,7 @@
 """The devices of this machine, as `Aligner.load` and --device name them, and what goes to them."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,3 +41,14 @@ def on_device(values: NDArray[Any], device: torch.device) -> Tensor:
     """
     here = torch.from_numpy(values)
     return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here.to(device)
+
+
+def free_memory_bytes() -> float:
+    """Memory that can be had without swapping; without /proc, half of all there is."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

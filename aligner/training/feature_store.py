@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aligner.devices import free_memory_bytes
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
 
@@ -182,7 +183,7 @@ def _limit_bytes(limits: StoreLimits, device: torch.device, folder: Path | None)
     found: dict[str, float] = {}
     if device.type == "cuda":
         found["device"] = _limit(limits.device_gb, torch.cuda.mem_get_info(device)[0])
-    found["memory"] = _limit(limits.memory_gb, _free_memory_bytes())
+    found["memory"] = _limit(limits.memory_gb, free_memory_bytes())
     status = os.statvfs(folder or tempfile.gettempdir())
     found["disk"] = _limit(limits.disk_gb, status.f_bavail * status.f_frsize)
     return found
@@ -191,14 +192,3 @@ def _limit_bytes(limits: StoreLimits, device: torch.device, folder: Path | None)
 def _limit(limit_gb: float | None, free_bytes: float) -> float:
     most = _FREE_FRACTION * free_bytes
     return most if limit_gb is None else min(most, limit_gb * GIGABYTE)
-
-
-def _free_memory_bytes() -> float:
-    """Memory that can be had without swapping; without /proc, half of all there is."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return float(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -112,9 +112,12 @@ def test_too_few_processes_are_refused(
 def test_a_gpu_is_shared_by_as_many_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(align_processes, "available_processors", lambda: 16)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (20 << 30, 24 << 30))
+    monkeypatch.setattr(align_processes, "free_memory_bytes", lambda: 64e9)
     assert processes_for("cuda", 1000) == 3
     assert processes_for("cuda", 9) == 2
     assert processes_for("cuda:1", 2) == 1
     assert processes_for("cpu", 1000) == 1
+    monkeypatch.setattr(align_processes, "free_memory_bytes", lambda: 7e9)
+    assert processes_for("cuda", 1000) == 2
     monkeypatch.setattr(align_processes, "available_processors", lambda: 2)
     assert processes_for("cuda", 1000) == 1
