@@ -20,7 +20,7 @@ STEPS = Path(__file__).resolve().parents[1] / "scripts" / "compare_durations"
 def steps() -> dict[str, ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(STEPS))
-        names = ("texts", "features", "durations", "voice", "measures", "recogniser", "table")
+        names = ("texts", "features", "durations", "voice", "measures", "recogniser", "table", "boundaries")
         return {name: importlib.import_module(name) for name in names}
 
 
