@@ -100,7 +100,7 @@ def settings(folder: Path) -> SimpleNamespace:
     read = {name: _yaml(folder / "configs" / f"{path}.yaml") for name, path in SETTINGS.items()}
     for part, name in PARTS.items():
         read["model"][part] = _yaml(folder / "configs" / "model" / part / f"{name}.yaml")
-    return _resolved(read, read)
+    return resolved(read, read)
 
 
 def make_model(
@@ -131,24 +131,29 @@ def make_model(
     return voice, found
 
 
-def _yaml(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text())
+def resolved(value: Any, everything: dict[str, Any]) -> Any:
+    """References followed, dictionaries as namespaces, 1e-4 as a number, which YAML 1.1 reads as text.
 
-
-def _resolved(value: Any, everything: dict[str, Any]) -> Any:
-    """References followed, dictionaries as namespaces, 1e-4 as a number, which YAML 1.1 reads as text."""
+    Args:
+        value: A setting, or a dictionary of them.
+        everything: What references begin at; None is what they find of a group that is not in it.
+    """
     if isinstance(value, dict):
-        return SimpleNamespace(**{name: _resolved(its, everything) for name, its in value.items()})
+        return SimpleNamespace(**{name: resolved(its, everything) for name, its in value.items()})
     if isinstance(value, str) and (reference := REFERENCE.fullmatch(value)):
         found: Any = everything
         for name in reference[1].split("."):
-            if name not in found:  # of a group that a voice does not use
+            if name not in found:
                 return None
             found = found[name]
-        return _resolved(found, everything)
+        return resolved(found, everything)
     if isinstance(value, str) and re.fullmatch(r"\d+e-\d+", value):
         return float(value)
     return value
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text())
 
 
 def _module(name: str, **content: Any) -> ModuleType:

@@ -57,6 +57,7 @@ class MatchaTrainer(Trainer):
             raise AlignerError(f"{len(symbols)} symbols are too many for Matcha's {settings.model.n_vocab}")
         self.voice.to(self.device)
         self.corpus = PackedCorpus(self.features, self.texts, numbers + 1, durations, self.device)
+        self._fill_caches()
         self._batch = settings.data.batch_size
         on_gpu = self.device.type == "cuda"
         rate = args.rate or settings.model.optimizer.lr
@@ -116,6 +117,15 @@ class MatchaTrainer(Trainer):
         given = None if self.searches else durations
         with torch.autocast(self.device.type, torch.float16, enabled=self.device.type == "cuda"):
             return self.voice(texts, lengths, normal.mT, frames, durations=given)
+
+    def _fill_caches(self) -> None:
+        """Make its encoder see the longest text: what it keeps of a longer one that `synthesise` meets first
+        could not be trained with, because that is made in inference mode."""
+        self.voice.eval()
+        longest = self.corpus.text_lengths.argmax(keepdims=True)
+        texts, lengths, *_ = self.corpus.padded(longest)
+        with torch.no_grad():
+            self.voice.encoder(texts, lengths)
 
     @contextmanager
     def _noise_of(self, seed: int) -> Iterator[None]:
