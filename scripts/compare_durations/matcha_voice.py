@@ -42,20 +42,13 @@ class MatchaTrainer(Trainer):
         self.searches = args.aligner == SEARCH
         # No blank between tokens, for all: an aligner has no time of its own for one.
         symbols, numbers = np.unique(self.texts.symbols, return_inverse=True)
-        if self.searches:
-            durations = np.zeros(len(numbers), np.int64)
-        elif args.aligner in self.texts.frames:
-            durations = self.texts.frames[args.aligner]
-            if not durations.all():
-                raise AlignerError(f"{args.aligner}: a token has no frame, of which Matcha takes a logarithm")
-        else:
-            raise AlignerError(f"no durations of {args.aligner!r}; there are {', '.join(self.texts.frames)}")
         heard = self.features.mel[np.repeat(~self.features.held_out, self.features.frames)]
         mean, deviation = float(heard.mean(dtype=np.float64)), float(heard.std(dtype=np.float64))
         self.voice, settings = make_model(args.code, mean, deviation, self.searches, args.smaller)
         if len(symbols) >= settings.model.n_vocab:  # 0 is where a text has ended
             raise AlignerError(f"{len(symbols)} symbols are too many for Matcha's {settings.model.n_vocab}")
         self.voice.to(self.device)
+        durations = self._durations(args.aligner)
         self.corpus = PackedCorpus(self.features, self.texts, numbers + 1, durations, self.device)
         self._fill_caches()
         self._batch = settings.data.batch_size
@@ -117,6 +110,18 @@ class MatchaTrainer(Trainer):
         given = None if self.searches else durations
         with torch.autocast(self.device.type, torch.float16, enabled=self.device.type == "cuda"):
             return self.voice(texts, lengths, normal.mT, frames, durations=given)
+
+    def _durations(self, aligner: str) -> NDArray[np.int64]:
+        """An aligner's, `[ΣT]`; for the search some that nobody asks for."""
+        if self.searches:
+            return np.zeros(len(self.texts.symbols), np.int64)
+        if aligner not in self.texts.frames:
+            raise AlignerError(f"no durations of {aligner!r}; there are {', '.join(self.texts.frames)}")
+        if not self.texts.frames[aligner].all():
+            raise AlignerError(
+                f"{aligner}: a token has no frame, and Matcha takes the logarithm of each duration"
+            )
+        return self.texts.frames[aligner]
 
     def _fill_caches(self) -> None:
         """Make its encoder see the longest text: what it keeps of a longer one that `synthesise` meets first

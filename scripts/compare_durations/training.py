@@ -52,6 +52,7 @@ def train_one(args: argparse.Namespace) -> None:
     """Train one voice; write `{steps}/{aligner}-{seed}.npz` after equal parts of its steps."""
     if args.threads:
         torch.set_num_threads(args.threads)
+    args.code = args.code or CODE[args.model]
     name = f"{args.aligner}-{args.seed}"
     trainer, runs = MODELS[args.model](args), Runs(args.out, name, args.together)
     runs.meet("ready")
