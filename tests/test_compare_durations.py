@@ -20,7 +20,10 @@ STEPS = Path(__file__).resolve().parents[1] / "scripts" / "compare_durations"
 def steps() -> dict[str, ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(STEPS))
-        names = ("texts", "features", "durations", "voice", "measures", "recogniser", "table")
+        names = (
+            "texts", "features", "durations", "voice", "matcha_source", "measures", "recogniser", "table",
+            "boundaries",
+        )  # fmt: skip
         return {name: importlib.import_module(name) for name in names}
 
 
@@ -152,6 +155,35 @@ def test_distortion_is_in_decibels_and_warping_costs_nothing(steps: Any) -> None
 )
 def test_word_errors_are_as_few_as_explain_what_was_heard(steps: Any, heard: str, errors: int) -> None:
     assert steps["recogniser"].word_errors(["his", "face", "was", "streaming"], heard.split()) == errors
+
+
+def test_boundaries_lie_apart_in_milliseconds_and_ends_of_utterances_do_not_count(steps: Any) -> None:
+    frames, others = np.array([2, 3, 5, 1, 4]), np.array([2, 4, 4, 3, 2])  # of 10 and of 5 frames
+    apart = steps["boundaries"].distances_ms(frames, others, np.array([3, 2]))
+    np.testing.assert_allclose(apart, np.array([0, 1, 2]) * 256 / 22.05)
+
+
+def test_matchas_settings_are_read_as_omegaconf_resolves_them(steps: Any) -> None:
+    everything = {
+        "model": {"n_feats": 80, "encoder": {"p_dropout": 0.1, "of_predictor": "${model.encoder.p_dropout}"}},
+        "rate": "1e-4",
+        "seed": "${of_hydra.seed}",
+    }
+    found = steps["matcha_source"].resolved(everything, everything)
+    assert (found.model.encoder.of_predictor, found.rate, found.seed) == (0.1, 1e-4, None)
+
+
+def test_padding_is_heard_less_in_matchas_attention_as_diffusers_has_it(steps: Any) -> None:
+    """With equal logits a frame's weight is e times that of padding."""
+    attention = steps["matcha_source"].Attention(4, heads=2, dim_head=2, dropout=0.0, bias=False)
+    for layer in (attention.to_q, attention.to_k):
+        torch.nn.init.zeros_(layer.weight)
+    for layer in (attention.to_v, attention.to_out[0]):
+        torch.nn.init.eye_(layer.weight)
+    torch.nn.init.zeros_(attention.to_out[0].bias)
+    states = torch.tensor([[1.0] * 4, [0.0] * 4])[None]
+    heard = attention(states, attention_mask=torch.tensor([[1.0, 0.0]]))
+    torch.testing.assert_close(heard, torch.full((1, 2, 4), np.e / (1 + np.e)))
 
 
 def test_intervals_are_of_seeds_and_utterances(steps: Any) -> None:

@@ -127,7 +127,7 @@ def test_inline_options_are_those_of_some_command(path: Path) -> None:
     """Options outside of blocks, in backquotes."""
     known = {option for command in COMMANDS for option in options(command)}
     scripts = {"--batch-s", "--fit", "--check", "--room-s", "--more", "--more-utterances", "--levels"}
-    scripts |= {"--steps", "--smaller"}
+    scripts |= {"--steps", "--smaller", "--seeds", "--rate"}
     others = scripts | {"--teacher_dumpdir", "--logdir", "--help", "--dict", "--cpu", "--speakers"}
     prose = _FENCE.sub("", text_of(path))
     quoted = re.findall(r"`([^`]+)`", prose) if path.suffix == ".md" else [prose]

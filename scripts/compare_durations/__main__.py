@@ -1,14 +1,15 @@
-"""Is a voice better for better durations? FastSpeech2 (ming024's) trained on those of several aligners.
+"""Is a voice better for better durations? FastSpeech2 or Matcha-TTS trained on those of several aligners.
 
     python scripts/compare_durations --help
 
 Everything but the durations is equal: recordings, tokens, seeds, order of batches, steps. The steps are in
-recipes/fastspeech2/COMPARISON.md.
+recipes/fastspeech2/COMPARISON.md and recipes/matcha/COMPARISON.md.
 """
 
 import argparse
 import sys
 
+import boundaries
 import features
 import measures
 import table
@@ -23,7 +24,7 @@ def main() -> int:
         prog="compare_durations", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="STEP")
-    for step in (texts, features, training, measures, table):
+    for step in (texts, features, training, measures, table, boundaries):
         step.add_commands(commands)
     args = parser.parse_args()
     try:

@@ -124,7 +124,8 @@ def measure(features: Features, runs: Path, samples: int, processes: int | None)
             if list(file["ids"]) != list(features.ids[held_out]):
                 raise AlignerError(f"{path}: its held-out texts are not those of the features")
             voices[path.stem] = np.split(file["mel"], np.cumsum(file["frames"])[:-1])
-            results[path.stem] = {name: file[name] for name in ("losses", "curve", "steps", "seconds")}
+            kinds = ("losses", "loss_names", "curve", "steps", "seconds")
+            results[path.stem] = {name: file[name] for name in kinds}
     if not results:
         raise AlignerError(f"{runs}: no voices; the step `train` writes them")
     jobs = [(*row, mel) for voice in voices.values() for row, mel in zip(recorded, voice, strict=True)]

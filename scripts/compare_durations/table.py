@@ -5,19 +5,22 @@ V seeds, U held-out utterances, R resamplings.
 
 import argparse
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from measures import MEASURES, RECORDINGS
 from numpy.typing import NDArray
-from training import LOSSES
 
 from aligner.errors import AlignerError
 
 RESAMPLINGS = 10_000
 COLUMNS = {
     "postnet_mel": "mel loss",
+    "prior": "prior loss",
+    "flow": "flow loss",
     "duration": "duration loss",
     "mcd_db": "MCD, dB",
     "f0_cents": "F0, cents",
@@ -28,14 +31,31 @@ COLUMNS = {
 Values = dict[str, dict[str, NDArray[np.float64]]]  # [V, U] of each column of each aligner
 
 
-def read(path: Path) -> tuple[Values, dict[str, NDArray], NDArray]:
-    """Measures and losses by aligner, the curves of every voice, the steps of every voice.
+@dataclass(frozen=True)
+class Voices:
+    """What is known of all voices.
+
+    Args:
+        values: Measures and losses by aligner.
+        loss_names: Of the model's losses.
+        curves: Of each voice: steps, training losses, held-out losses, a row every so many steps.
+        steps: Of each voice.
+    """
+
+    values: Values
+    loss_names: list[str]
+    curves: dict[str, NDArray]
+    steps: NDArray
+
+
+def read(path: Path) -> Voices:
+    """All voices.
 
     Args:
         path: What the step `measure` wrote.
 
     Raises:
-        AlignerError: If voices had different numbers of steps, or aligners different numbers of seeds.
+        AlignerError: If voices had different numbers of steps or losses, or aligners of seeds.
     """
     with np.load(path, allow_pickle=False) as file:
         data = {name: file[name] for name in file.files}
@@ -43,20 +63,22 @@ def read(path: Path) -> tuple[Values, dict[str, NDArray], NDArray]:
     for voice in sorted({name.split("/")[0] for name in data} - {RECORDINGS}):
         voices[voice.rsplit("-", 1)[0]].append(voice)
     steps = np.array([data[f"{voice}/steps"] for its in voices.values() for voice in its])
-    if len(set(steps)) != 1 or len({len(its) for its in voices.values()}) != 1:
-        raise AlignerError(f"{path}: not the same steps or seeds for all: {dict(voices)}, {steps}")
-    values: Values = {RECORDINGS: _columns(data[f"{RECORDINGS}/measures"][None], None)}
+    names = {tuple(map(str, data[f"{voice}/loss_names"])) for its in voices.values() for voice in its}
+    if max(len(set(steps)), len(names), len({len(its) for its in voices.values()})) != 1:
+        raise AlignerError(f"{path}: not the same steps, losses or seeds for all: {dict(voices)}, {steps}")
+    loss_names = list(names.pop())
+    values: Values = {RECORDINGS: _columns(MEASURES, data[f"{RECORDINGS}/measures"][None])}
     for aligner, its in voices.items():
-        losses = np.stack([data[f"{voice}/losses"] for voice in its])
-        values[aligner] = _columns(np.stack([data[f"{voice}/measures"] for voice in its]), losses)
-    return values, {name.split("/")[0]: data[name] for name in data if name.endswith("/curve")}, steps
+        measures, losses = (
+            np.stack([data[f"{voice}/{kind}"] for voice in its]) for kind in ("measures", "losses")
+        )
+        values[aligner] = _columns(MEASURES, measures) | _columns(loss_names, losses)
+    curves = {name.split("/")[0]: data[name] for name in data if name.endswith("/curve")}
+    return Voices(values, loss_names, curves, steps)
 
 
-def _columns(measures: NDArray, losses: NDArray | None) -> dict[str, NDArray]:
-    columns = {name: measures[..., index] for index, name in enumerate(MEASURES)}
-    if losses is not None:
-        columns |= {name: losses[..., index] for index, name in enumerate(LOSSES)}
-    return columns
+def _columns(names: Sequence[str], values: NDArray) -> dict[str, NDArray]:
+    return {name: values[..., index] for index, name in enumerate(names)}
 
 
 def resampled(values: NDArray, seed: int = 0) -> NDArray:
@@ -84,12 +106,13 @@ def rows(values: Values, than: str | None) -> list[str]:
         values: As `read` gives them.
         than: Show differences from this aligner; None: the values themselves.
     """
-    lines = [f"| | {' | '.join(COLUMNS.values())} |", "|---" * (len(COLUMNS) + 1) + "|"]
+    shown = {name: title for name, title in COLUMNS.items() if any(name in its for its in values.values())}
+    lines = [f"| | {' | '.join(shown.values())} |", "|---" * (len(shown) + 1) + "|"]
     for aligner, columns in values.items():
         if aligner == than or (than and aligner == RECORDINGS):
             continue
         cells = []
-        for name in COLUMNS:
+        for name in shown:
             if name not in columns:
                 cells.append("")
                 continue
@@ -104,18 +127,19 @@ def rows(values: Values, than: str | None) -> list[str]:
     return lines
 
 
-def draw(curves: dict[str, NDArray], path: Path) -> None:
-    """Held-out mel and duration losses over the steps.
+def draw(voices: Voices, path: Path) -> None:
+    """Held-out losses over the steps.
 
     Args:
-        curves: Of each voice: steps, training losses, held-out losses.
+        voices: As `read` gives them.
         path: A picture.
     """
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    aligners = sorted({voice.rsplit("-", 1)[0] for voice in curves})
-    for axes, loss in zip(figure.subplots(1, 2), ("postnet_mel", "duration"), strict=True):
-        column = 1 + len(LOSSES) + LOSSES.index(loss)
-        for voice, curve in curves.items():
+    losses = [name for name in COLUMNS if name in voices.loss_names]
+    figure = Figure(figsize=(4.5 * len(losses), 3.6), layout="constrained")
+    aligners = sorted({voice.rsplit("-", 1)[0] for voice in voices.curves})
+    for axes, loss in zip(figure.subplots(1, len(losses)), losses, strict=True):
+        column = 1 + len(voices.loss_names) + voices.loss_names.index(loss)
+        for voice, curve in voices.curves.items():
             if len(curve):  # fewer steps than one point of it
                 aligner, seed = voice.rsplit("-", 1)
                 label = aligner if seed == "0" else None
@@ -124,14 +148,15 @@ def draw(curves: dict[str, NDArray], path: Path) -> None:
                 )
         axes.set(title=COLUMNS[loss], xlabel="step", ylabel="held out")
         axes.set_yscale("log")
-    if any(map(len, curves.values())):
+    if any(map(len, voices.curves.values())):
         axes.legend()
     figure.savefig(path, dpi=90)
 
 
 def run(args: argparse.Namespace) -> None:
     """The step `table`."""
-    values, curves, steps = read(args.measures)
+    voices = read(args.measures)
+    values, steps = voices.values, voices.steps
     if args.than not in values:
         raise AlignerError(f"no voices of {args.than!r}; there are {', '.join(values)}")
     text = "\n".join(
@@ -148,7 +173,7 @@ def run(args: argparse.Namespace) -> None:
     print(text)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "table.md").write_text(text + "\n")
-    draw(curves, args.out / "curves.png")
+    draw(voices, args.out / "curves.png")
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

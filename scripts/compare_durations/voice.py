@@ -1,10 +1,12 @@
-"""ming024's FastSpeech2 and its corpus in the memory of a device.
+"""ming024's FastSpeech2, its corpus in the memory of a device, and its training.
 
 B batch, T text tokens, S speech frames.
 """
 
+import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,14 @@ import yaml
 from durations import Durations
 from features import Features
 from numpy.typing import NDArray
+from packed import PackedCorpus
 from torch import Tensor, nn
+from trainer import Trainer
 
 from aligner.errors import AlignerError
 
 SETTINGS = "LJSpeech"  # of its config/
+BATCH, GROUP = 16, 4  # its train.yaml and train.py: batches of 16 of similar length among 64 at random
 
 
 class LengthRegulator(nn.Module):
@@ -67,7 +72,7 @@ class PerToken:
         return [float(self.values.min()), float(self.values.max()), self.mean, self.deviation]
 
 
-class Corpus:
+class Corpus(PackedCorpus):
     """A corpus with one aligner's durations, on a device.
 
     Args:
@@ -95,41 +100,84 @@ class Corpus:
         if unknown:
             raise AlignerError(f"FastSpeech2 has no {', '.join(sorted(unknown))}")
         durations = texts.frames[aligner]
-        self.text_lengths, self.frames = texts.text_lengths, features.frames
-        self._token_starts = np.cumsum(self.text_lengths) - self.text_lengths
-        self._frame_starts = np.cumsum(self.frames) - self.frames
+        numbers = np.array([symbol_ids[f"@{symbol}"] for symbol in texts.symbols])
+        super().__init__(features, texts, numbers, durations, device)
         args = (durations, self._token_starts, ~features.held_out)
         self.pitch = PerToken.of(_filled(features.f0_hz, self._frame_starts), *args)
         self.energy = PerToken.of(features.energy, *args)
-        numbers = np.array([symbol_ids[f"@{symbol}"] for symbol in texts.symbols])
-        self._device = device
-        self._texts, self._durations = self._on_device(numbers), self._on_device(durations.astype(np.int64))
-        self._pitch, self._energy = self._on_device(self.pitch.values), self._on_device(self.energy.values)
-        self._mel = self._on_device(features.mel)
+        self._pitch, self._energy = self.on_device(self.pitch.values), self.on_device(self.energy.values)
 
     def batch(self, utterances: NDArray[np.int64]) -> list[Any]:
         """As FastSpeech2's `to_device` gives it: ids, texts, speakers, then what its model is called with."""
-        text_lengths, frames = self.text_lengths[utterances], self.frames[utterances]
-        t, s = int(text_lengths.max()), int(frames.max())
-        tokens = self._padding(self._token_starts[utterances], text_lengths, t)
-        speech = self._padding(self._frame_starts[utterances], frames, s)
-        texts, pitch, energy, durations = (
-            values[tokens[0]] * tokens[1]
-            for values in (self._texts, self._pitch, self._energy, self._durations)
-        )
-        mel = self._mel[speech[0]].float() * speech[1][..., None]
+        texts, lengths, mel, frames, durations = self.padded(utterances)
+        tokens, inside = self.token_places(utterances)
+        pitch, energy = (values[tokens] * inside for values in (self._pitch, self._energy))
         speakers = torch.zeros(len(utterances), dtype=torch.long, device=self._device)
-        lengths = self._on_device(text_lengths), self._on_device(frames)
-        return [None, None, speakers, texts, lengths[0], t, mel, lengths[1], s, pitch, energy, durations]
+        most = texts.shape[1], mel.shape[1]
+        return [None, None, speakers, texts, lengths, most[0], mel, frames, most[1], pitch, energy, durations]
 
-    def _padding(self, starts: NDArray, lengths: NDArray, longest: int) -> tuple[Tensor, Tensor]:
-        """Where in the packed values each place of a padded batch lies, and whether it holds one."""
-        places = np.arange(longest)
-        inside = places < lengths[:, None]
-        return self._on_device(np.where(inside, starts[:, None] + places, 0)), self._on_device(inside)
 
-    def _on_device(self, values: NDArray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self._device, non_blocking=True)
+class FastSpeech2Trainer(Trainer):
+    """FastSpeech2 in training.
+
+    Args:
+        args: As `Trainer` has them.
+    """
+
+    LOSSES = ("total", "mel", "postnet_mel", "pitch", "energy", "duration")  # as FastSpeech2Loss gives them
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        super().__init__(args)
+        numbers = import_code(args.code)
+        self.corpus = Corpus(self.features, self.texts, args.aligner, numbers, self.device)
+        from model import ScheduledOptim
+
+        stats = args.out / f"{args.aligner}-{args.seed}"
+        stats.mkdir(parents=True, exist_ok=True)
+        self.voice, self.loss, model, train = make_model(
+            args.code, stats, self.corpus, self.device, args.smaller
+        )
+        peak = train["optimizer"]["warm_up_step"] ** -0.5
+        train["optimizer"]["warm_up_step"] = args.warm_up
+        self.optimiser = ScheduledOptim(self.voice, train, model, 0)
+        self.optimiser.init_lr *= peak * args.warm_up**0.5  # the published peak, earlier
+        self._clip = train["optimizer"]["grad_clip_thresh"]
+
+    def epoch(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Batches of similar length among `GROUP` of them; those that are not whole are dropped."""
+        groups = np.split(order, range(BATCH * GROUP, len(order), BATCH * GROUP))
+        lengths = self.corpus.text_lengths
+        batches = [part for group in groups for part in _batches(group[np.argsort(-lengths[group])])]
+        return batches or [order]  # a corpus of less than a batch
+
+    def step(self, utterances: NDArray[np.int64]) -> Sequence[Tensor]:
+        """Learn one batch."""
+        self.voice.train()
+        batch = self.corpus.batch(utterances)
+        with self._precision():
+            losses = self.loss(batch, self.voice(*batch[2:]))
+        losses[0].backward()
+        torch.nn.utils.clip_grad_norm_(self.voice.parameters(), self._clip)
+        self.optimiser.step_and_update_lr()
+        self.optimiser.zero_grad()
+        return losses
+
+    def losses(self, utterances: NDArray[np.int64]) -> list[float]:
+        """FastSpeech2's losses of some utterances, with their own durations, pitch and energy."""
+        self.voice.eval()
+        batch = self.corpus.batch(utterances)
+        with torch.no_grad(), self._precision():
+            return [float(loss) for loss in self.loss(batch, self.voice(*batch[2:]))]
+
+    def spoken(self, utterance: int) -> Tensor:
+        """The mel of one text, everything predicted, `[S, 80]`."""
+        self.voice.eval()
+        batch = self.corpus.batch(np.array([utterance]))
+        with torch.no_grad():
+            return self.voice(*batch[2:6])[1][0]
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
 
 
 def import_code(folder: Path) -> dict[str, int]:
@@ -182,6 +230,11 @@ def make_model(code: Path, folder: Path, corpus: Corpus, device: torch.device, s
             f"an utterance has more than {model['max_seq_len']} frames: FastSpeech2 would cut it"
         )
     return voice.to(device), FastSpeech2Loss(preprocess, model), model, train
+
+
+def _batches(group: NDArray) -> list[NDArray]:
+    """Whole batches only, as its `drop_last`."""
+    return [group[i : i + BATCH] for i in range(0, len(group) - BATCH + 1, BATCH)]
 
 
 def _filled(f0_hz: NDArray, starts: NDArray) -> NDArray:
