@@ -5,6 +5,7 @@ N samples. How it is trained: `aligner.training`.
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from aligner.boundaries import (
     PAUSE_FRACTION,
     SHORTEST_PAUSE_S,
     BoundaryCorrection,
+    PlacedBoundaries,
     boundary_spreads_s,
     hold,
 )
@@ -125,15 +127,15 @@ class Aligner(nn.Module):
         """
         if not recordings:
             return []
-        decoded, boundaries_s = self.boundaries(recordings)
+        decoded, boundaries = self.boundaries(recordings)
         spreads_s = boundary_spreads_s(
-            decoded.tokens, boundaries_s, self.posterior_spread_s(decoded), _held(recordings)
+            decoded.tokens, boundaries, self.posterior_spread_s(decoded), _held(recordings)
         )
-        return self._alignments(recordings, decoded, boundaries_s, spreads_s)
+        return self._alignments(recordings, decoded, boundaries.times_s, spreads_s)
 
     @torch.inference_mode()
-    def boundaries(self, recordings: Sequence[Recording]) -> tuple[Decoded, NDArray[np.float64]]:
-        """As `align_batch`, up to the times in seconds around each token of each utterance."""
+    def boundaries(self, recordings: Sequence[Recording]) -> tuple[Decoded, PlacedBoundaries]:
+        """As `align_batch`, up to the times around each token of each utterance."""
         audio, audio_lengths = self._padded(recordings)
         decoded, features, emissions, posteriors = self._decode(recordings, audio, audio_lengths)
         if self.encoder.context_free and not self.text_as_said:
@@ -141,10 +143,8 @@ class Aligner(nn.Module):
             decoded = decoded.with_gaps(self.encoder, emissions, features, posteriors, wanted)
         tokens, frames = decoded.tokens, decoded.durations.boundaries_frames(decoded.tokens.lengths)
         durations_s = np.array([recording.duration_s for recording in recordings])
-        boundaries_s = self._boundaries.correct(
-            tokens, frames, audio, audio_lengths, features.surplus, durations_s
-        )
-        return decoded, hold(_held(recordings), tokens, boundaries_s)
+        found = self._boundaries.correct(tokens, frames, audio, audio_lengths, features.surplus, durations_s)
+        return decoded, replace(found, times_s=hold(_held(recordings), tokens, found.times_s))
 
     def posterior_spread_s(self, decoded: Decoded) -> NDArray[np.float64]:
         """The standard deviation in seconds that the search gives each boundary, not calibrated."""

@@ -28,7 +28,7 @@ from torch import Tensor
 from aligner import Aligner
 from aligner.align_batches import batches
 from aligner.boundaries.correction import convention
-from aligner.boundaries.placement import Candidates, Placement
+from aligner.boundaries.placement import Candidates, Placement, Places
 from aligner.commands.output import progress
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.recording import load_recording
@@ -92,10 +92,11 @@ class Recorder:
         self.candidates: Candidates | None = None
         self.now_s: NDArray[np.float64] = np.empty(0)
 
-    def expected_s(self, candidates: Candidates, convention: float = 0.0) -> NDArray[np.float64]:
+    def places(self, candidates: Candidates, convention: float = 0.0) -> Places:
         """As of `Placement`."""
-        self.candidates, self.now_s = candidates, self._placement.expected_s(candidates, convention)
-        return self.now_s
+        found = self._placement.places(candidates, convention)
+        self.candidates, self.now_s = candidates, found.times_s
+        return found
 
 
 class Logit(torch.nn.Module):
@@ -245,7 +246,8 @@ def collected(argument: str) -> Corpus:
     rows: dict[str, list[Known]] = {kind: [] for kind in KINDS}
     for batch in progress(list(batches({u.id: u.duration_s for u in utterances.values()})), data):
         recordings = [load_recording(utterances[id], aligner.frontend.sample_rate_hz) for id in batch]
-        decoded, boundaries_s = aligner.boundaries(recordings)
+        decoded, boundaries = aligner.boundaries(recordings)
+        boundaries_s = boundaries.times_s
         seen = {kind: (own.candidates, own.now_s) for kind, own in recorders.items()}
         start = starts_of(decoded.tokens.lengths + 1)
         truth_s = np.full(len(boundaries_s), np.nan)

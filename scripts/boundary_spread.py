@@ -48,7 +48,7 @@ class Boundaries:
 
     Args:
         name: The corpus.
-        evidence: `[n, 9]`, what their spread is made of.
+        evidence: `[n, 12]`, what their spread is made of.
         errors_s: `[n]`, how far each is off.
         fold: `[n]`, which are left out together.
     """
@@ -120,15 +120,15 @@ def collected(pair: str) -> Boundaries:
     evidence, errors_s, fold = [], [], []
     for batch in progress(list(batches({u.id: u.duration_s for u in utterances.values()})), data):
         recordings = [load_recording(utterances[id], aligner.frontend.sample_rate_hz) for id in batch]
-        decoded, boundaries_s = aligner.boundaries(recordings)
-        rows = boundary_evidence(decoded.tokens, boundaries_s, aligner.posterior_spread_s(decoded))
+        decoded, boundaries = aligner.boundaries(recordings)
+        rows = boundary_evidence(decoded.tokens, boundaries, aligner.posterior_spread_s(decoded))
         starts = starts_of(decoded.tokens.lengths + 1)
         for alignment, start, n_tokens in zip(
             aligner.align_batch(recordings), starts, decoded.tokens.lengths, strict=True
         ):
             utterance = utterances[alignment.id]
             assert utterance.reference is not None
-            own_s = boundaries_s[start : start + n_tokens + 1]
+            own_s = boundaries.times_s[start : start + n_tokens + 1]
             for ours_s, theirs_s in compared_times_s(alignment, utterance.reference):
                 place = int(np.abs(own_s - ours_s).argmin())
                 if not _SAME_S < ours_s < alignment.duration_s - _SAME_S:

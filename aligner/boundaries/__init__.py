@@ -7,6 +7,7 @@ from aligner.boundaries.correction import (
     SHORTEST_PAUSE_S,
     BoundaryCorrection,
 )
+from aligner.boundaries.placement import PlacedBoundaries
 from aligner.boundaries.refine import BoundaryRefiner
 from aligner.boundaries.spread import boundary_spreads_s
 
@@ -16,6 +17,7 @@ __all__ = [
     "SHORTEST_PAUSE_S",
     "BoundaryCorrection",
     "BoundaryRefiner",
+    "PlacedBoundaries",
     "boundary_spreads_s",
     "hold",
 ]

@@ -4,6 +4,7 @@ B batch, N samples or tokens, F packed frames.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from aligner.alignment import FrameGrid
 from aligner.boundaries.loudness import Levels, loudness_db, typical_levels_db, without_surplus
 from aligner.boundaries.pause_edges import PauseEdges
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
+from aligner.boundaries.placement import PlacedBoundaries
 from aligner.boundaries.refine import BoundaryRefiner
 from aligner.ragged import starts_of
 from aligner.text.manners import SymbolManners
@@ -68,8 +70,8 @@ class BoundaryCorrection:
         audio_lengths: Tensor,
         surplus: Tensor,
         durations_s: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """The times in seconds around each token, `[N + B]`: of each utterance one more than it has tokens.
+    ) -> PlacedBoundaries:
+        """The times around each token: of each utterance one more than it has tokens.
 
         Args:
             tokens: N tokens of B utterances.
@@ -83,8 +85,9 @@ class BoundaryCorrection:
         boundaries_s = self._grid.boundary_s(boundaries_frames).clip(0.0, np.repeat(durations_s, lengths))
         boundaries_s[starts_of(lengths)], boundaries_s[np.cumsum(lengths) - 1] = 0.0, durations_s
         boundaries_s = drop_short_pauses(tokens, boundaries_s, self._shortest_pause_s)
+        boundaries = PlacedBoundaries.at(boundaries_s)
         if self._refiner is not None:
-            boundaries_s = self._refiner.refine(tokens, boundaries_s, audio, audio_lengths)
+            boundaries = self._refiner.refine(tokens, boundaries_s, audio, audio_lengths)
         if self._pause_fraction:
             loudness, n_values = loudness_db(audio, audio_lengths, self._grid.sample_rate_hz)
             n_frames = self._grid.frame_count(audio_lengths)
@@ -96,12 +99,13 @@ class BoundaryCorrection:
                 quiet_db[:, 0].cpu().numpy(),
                 loud_db[:, 0].cpu().numpy(),
             )
-            found_s = boundaries_s
-            boundaries_s = fit_pauses_to_loudness(
+            found_s = boundaries.times_s
+            by_rule_s = fit_pauses_to_loudness(
                 tokens, found_s, levels, self._pause_fraction, self._decay_fraction
             )
-            boundaries_s = self._pause_edges.place(tokens, found_s, boundaries_s, levels, self._convention)
-        return boundaries_s
+            boundaries = replace(boundaries, times_s=by_rule_s)
+            boundaries = self._pause_edges.place(tokens, found_s, boundaries, levels, self._convention)
+        return boundaries
 
 
 def convention(decay_fraction: float) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from aligner.boundaries.loudness import STEP_S, Levels, milliseconds
 from aligner.boundaries.meetings import Meetings
 from aligner.boundaries.pauses import quiet_beside_db
-from aligner.boundaries.placement import Candidates, Placement, fitted_placement
+from aligner.boundaries.placement import Candidates, PlacedBoundaries, Placement, fitted_placement
 from aligner.ragged import Indices
 from aligner.text.manners import SymbolManners
 from aligner.text.packed import PackedTokens
@@ -42,20 +42,20 @@ class PauseEdges:
         self,
         tokens: PackedTokens,
         found_s: NDArray[np.float64],
-        boundaries_s: NDArray[np.float64],
+        boundaries: PlacedBoundaries,
         levels: Levels,
         convention: float,
-    ) -> NDArray[np.float64]:
+    ) -> PlacedBoundaries:
         """The boundaries with those at pauses moved to where they are expected, at most 120 ms.
 
         Args:
             tokens: N tokens of B utterances.
             found_s: `[N + B]`, around the tokens of each, as the search has them.
-            boundaries_s: `[N + B]`, as the rule has them.
+            boundaries: As the rule has them.
             levels: Of the utterances.
             convention: As `correction.convention` has it.
         """
-        meetings, moved = Meetings.of(tokens, boundaries_s), boundaries_s
+        meetings = Meetings.of(tokens, boundaries.times_s)
         after, before = (
             meetings.where(here & ~there)
             for here, there in (
@@ -65,8 +65,8 @@ class PauseEdges:
         )
         for own, placement in zip((after, before), self.placements, strict=True):
             candidates = self._candidates(tokens, found_s, own, levels, starts=own is after)
-            moved = own.moved(moved, placement.expected_s(candidates, convention))
-        return moved
+            boundaries = boundaries.moved(own, placement.places(candidates, convention))
+        return boundaries
 
     def _candidates(
         self,

@@ -7,12 +7,13 @@ found one has a merit, linear in what is heard there, with weights for the manne
 were fitted once, to hand-made and exact times (`scripts/boundary_placement.py`); no label is needed to use
 them.
 
-n boundaries, K times near each, Q features, C manners.
+n boundaries, K times near each, Q features, C manners. All boundaries of B utterances with N tokens: N + B.
 """
 
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -47,6 +48,43 @@ class Candidates:
     features: Tensor
 
 
+class Places(NamedTuple):
+    """Where n boundaries are put.
+
+    Args:
+        times_s: `[n]`, the mean of the times by their probability.
+        deviations_s: `[n]`, their standard deviation: how much is left open. No number where none is allowed.
+    """
+
+    times_s: NDArray[np.float64]
+    deviations_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PlacedBoundaries:
+    """All boundaries around the tokens of a batch.
+
+    Args:
+        times_s: `[N + B]`.
+        deviations_s: `[N + B]`, as of `Places`; no number of those that were not put anywhere.
+    """
+
+    times_s: NDArray[np.float64]
+    deviations_s: NDArray[np.float64]
+
+    @classmethod
+    def at(cls, times_s: NDArray[np.float64]) -> "PlacedBoundaries":
+        """Boundaries `[N + B]` that have not been put anywhere yet."""
+        return cls(times_s, np.full(len(times_s), np.nan))
+
+    def moved(self, meetings: Meetings, places: Places) -> "PlacedBoundaries":
+        """These, with those of some meetings of tokens where they are put."""
+        return PlacedBoundaries(
+            meetings.moved(self.times_s, places.times_s),
+            meetings.moved(self.deviations_s, places.deviations_s),
+        )
+
+
 @dataclass(frozen=True)
 class Placement:
     """The weights of a kind of boundary.
@@ -59,8 +97,8 @@ class Placement:
     weights: NDArray[np.float32]
     convention: NDArray[np.float32] | None = None
 
-    def expected_s(self, candidates: Candidates, convention: float = 0.0) -> NDArray[np.float64]:
-        """The mean of the times by their probability, `[n]`; where none is allowed, where the boundary is.
+    def places(self, candidates: Candidates, convention: float = 0.0) -> Places:
+        """Where the boundaries are put; where no time is allowed, where they are.
 
         Args:
             candidates: The times.
@@ -68,7 +106,7 @@ class Placement:
         """
         edge_s, allowed = candidates.meetings.edge_s, candidates.allowed.any(1)
         if not allowed.any():
-            return edge_s
+            return Places(edge_s, np.full(len(edge_s), np.nan))
         weights = self.weights[candidates.before, candidates.after]
         if self.convention is not None:
             weights = weights + np.float32(convention) * self.convention
@@ -79,8 +117,13 @@ class Placement:
         probability = np.exp(score)
         total = np.where(allowed, probability.sum(1), 1.0)
         # From where it is now: times themselves are large, and would be rounded more.
-        away_s = (probability * (candidates.times_s - edge_s[:, None])).sum(1) / total
-        return np.where(allowed, np.round(edge_s + away_s, _DIGITS), edge_s)
+        away_s = candidates.times_s - edge_s[:, None]
+        mean_s = (probability * away_s).sum(1) / total
+        deviation_s = np.sqrt((probability * np.square(away_s - mean_s[:, None])).sum(1) / total)
+        return Places(
+            np.where(allowed, np.round(edge_s + mean_s, _DIGITS), edge_s),
+            np.where(allowed, deviation_s, np.nan),
+        )
 
 
 @cache

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from aligner.alignment import FrameGrid
 from aligner.boundaries.meetings import Meetings
-from aligner.boundaries.placement import Candidates, Placement, fitted_placement
+from aligner.boundaries.placement import Candidates, PlacedBoundaries, Placement, fitted_placement
 from aligner.frontends.mel import Mel
 from aligner.text.manners import SymbolManners
 from aligner.text.packed import PackedTokens
@@ -123,7 +123,7 @@ class BoundaryRefiner:
         boundaries_s: NDArray[np.float64],
         audio: Tensor,
         audio_lengths: Tensor,
-    ) -> NDArray[np.float64]:
+    ) -> PlacedBoundaries:
         """The boundaries with those between phones moved to where they are expected.
 
         Args:
@@ -133,7 +133,8 @@ class BoundaryRefiner:
             audio_lengths: `[B]`, samples of each.
         """
         candidates = self.candidates(tokens, boundaries_s, audio, audio_lengths)
-        return candidates.meetings.moved(boundaries_s, self.placement.expected_s(candidates))
+        places = self.placement.places(candidates)
+        return PlacedBoundaries.at(boundaries_s).moved(candidates.meetings, places)
 
 
 def _band_means(frames: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
-"""A spread for each boundary: how far it may be off, by how sure the search is and by what lies beside it.
+"""A spread for each boundary: how far it may be off, by how sure the search and the placement are and by what
+lies beside it.
 
 The posteriors alone are not errors: where a person puts a boundary is a convention, which no likelihood
 knows, and the beginning and end of a pause are another. What of both becomes an error was fitted once, on
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligner.boundaries.meetings import Meetings
+from aligner.boundaries.placement import PlacedBoundaries
 from aligner.ragged import starts_of
 from aligner.search.held import HeldBoundaries
 from aligner.spread import spread_s
@@ -20,35 +22,44 @@ EVIDENCE = (
     *("posterior", "posterior above 10 ms", "posterior above 15 ms"),
     *("a pause before", "a pause after", "length before", "length after"),
     *("posterior after a pause", "posterior before a pause"),
+    *("placement between phones", "placement after a pause", "placement before a pause"),
 )
 # Fitted by `scripts/boundary_spread.py` to words and phones of TIMIT, to phones of Czech and to eSpeak's
 # times, each weighted alike; recipes/ljspeech/README.md says how well they hold elsewhere.
-WEIGHTS = np.array([0.919, 1.728, -2.103, -1.746, 5.639, 0.190, -0.320, -0.263, 0.941])
+WEIGHTS = np.array(
+    [
+        *(0.321, 0.409, 0.109),
+        *(-0.815, 0.771, -0.155, -0.117),
+        *(-0.738, -0.649),
+        *(1.595, 2.067, 2.244),
+    ]
+)
 _KNOTS_S = (0.010, 0.015)  # around a frame and a half the error grows fastest
 _FLOOR_S = 0.001  # keeps logarithms of no spread finite
 _LENGTH_FLOOR_S = 0.010
+_USUAL_PLACEMENT_S = 0.010  # of a boundary that was not put anywhere
 
 
 def boundary_evidence(
-    tokens: PackedTokens, boundaries_s: NDArray[np.float64], posterior_s: NDArray[np.float64]
+    tokens: PackedTokens, boundaries: PlacedBoundaries, posterior_s: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """What the spread of each boundary is made of, `[N + B, 9]`, as `EVIDENCE` names it.
+    """What the spread of each boundary is made of, `[N + B, 12]`, as `EVIDENCE` names it.
 
     The logarithm of the spread of the search's posteriors, bent at two places, and again beside pauses;
-    whether a pause is before or after; and the logarithms of the lengths of the tokens beside it that are no
-    pauses.
+    whether a pause is before or after; the logarithms of the lengths of the tokens beside it that are no
+    pauses; and that of what the placement left open.
 
     Args:
         tokens: N tokens of B utterances.
-        boundaries_s: `[N + B]`, around the tokens of each, as they are in the end.
+        boundaries: Around the tokens of each, as they are in the end.
         posterior_s: `[N + B]`, the standard deviations that the search gives them.
     """
-    meetings = Meetings.of(tokens, boundaries_s)
+    meetings = Meetings.of(tokens, boundaries.times_s)
     count = meetings.last - meetings.first + 1
     place = np.repeat(np.arange(len(count)), count)
     own = np.arange(len(place)) - np.repeat(starts_of(count), count) + meetings.first[place]
     # An end of a recording is a pause's or a phone's; these are certain anyway.
-    beside = np.zeros((len(boundaries_s), 4))
+    beside = np.zeros((len(posterior_s), 4))
     before, after = meetings.before_is_pause, meetings.after_is_pause
     lengths_s = meetings.edge_s - meetings.start_s, meetings.end_s - meetings.edge_s
     beside[own] = np.stack(
@@ -62,24 +73,28 @@ def boundary_evidence(
     )[place]
     log_s = 0.5 * np.log(np.square(posterior_s) + _FLOOR_S**2)
     bent = [np.maximum(log_s - np.log(knot), 0.0) for knot in _KNOTS_S]
-    return np.column_stack([log_s, *bent, beside, log_s * beside[:, 0], log_s * beside[:, 1]])
+    open_s = np.where(np.isnan(boundaries.deviations_s), _USUAL_PLACEMENT_S, boundaries.deviations_s)
+    placement = np.log(open_s + _FLOOR_S)[:, None]
+    at_pause = beside[:, :2]
+    only = np.column_stack([(1 - at_pause).prod(1), at_pause * (1 - at_pause[:, ::-1])])
+    return np.column_stack([log_s, *bent, beside, log_s[:, None] * at_pause, placement * only])
 
 
 def boundary_spreads_s(
     tokens: PackedTokens,
-    boundaries_s: NDArray[np.float64],
+    boundaries: PlacedBoundaries,
     posterior_s: NDArray[np.float64],
     held: HeldBoundaries,
 ) -> NDArray[np.float64]:
     """The spread of each boundary in seconds, `[N + B]`: 0 of a recording's ends and of what a person set.
 
     Args:
-        tokens: As of `boundary_evidence`, like `boundaries_s` and `posterior_s`.
-        boundaries_s: `[N + B]`.
+        tokens: As of `boundary_evidence`, like `boundaries` and `posterior_s`.
+        boundaries: Of these.
         posterior_s: `[N + B]`.
         held: What a person set in these utterances.
     """
-    spreads_s = spread_s(boundary_evidence(tokens, boundaries_s, posterior_s) @ WEIGHTS)
+    spreads_s = spread_s(boundary_evidence(tokens, boundaries, posterior_s) @ WEIGHTS)
     first = starts_of(tokens.lengths + 1)
     spreads_s[first] = spreads_s[first + tokens.lengths] = 0.0
     for start, own in zip(first, held.times_s, strict=True):

@@ -3,6 +3,8 @@
 N samples, T text tokens.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from aligner.boundaries.correction import DECAY_FRACTION, convention
 from aligner.boundaries.loudness import Levels, loudness_db, typical_levels_db, without_surplus
 from aligner.boundaries.pause_edges import PauseEdges
 from aligner.boundaries.pauses import drop_short_pauses, fit_pauses_to_loudness
+from aligner.boundaries.placement import PlacedBoundaries
 from aligner.boundaries.refine import BoundaryRefiner
 from aligner.frontends.surplus_silence import surplus_silence
 from aligner.text.manners import SymbolManners
@@ -62,9 +65,10 @@ def corrected(
 ) -> NDArray[np.float64]:
     correction = BoundaryCorrection(grid, shortest_pause_s, pause_fraction, refine)
     surplus = surplus_in(*batch_of(audio), grid)
-    return correction.correct(
+    found = correction.correct(
         tokens_of(symbols), np.array(edges, np.float64), *batch_of(audio), surplus, np.array([duration_s])
     )
+    return found.times_s
 
 
 def surplus_in(audio: Tensor, audio_lengths: Tensor, grid: FrameGrid) -> Tensor:
@@ -157,11 +161,11 @@ def test_pauses_grow_after_boundaries_were_refined(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         BoundaryRefiner,
         "refine",
-        lambda self, tokens, boundaries_s, *audio: np.where(boundaries_s == 0.14, 0.15875, boundaries_s),
+        lambda self, tokens, boundaries_s, *audio: PlacedBoundaries.at(
+            np.where(boundaries_s == 0.14, 0.15875, boundaries_s)
+        ),
     )
-    monkeypatch.setattr(
-        PauseEdges, "place", lambda self, tokens, found_s, boundaries_s, *others: boundaries_s
-    )
+    monkeypatch.setattr(PauseEdges, "place", lambda self, tokens, found_s, boundaries, *others: boundaries)
     edges = [0.0, 12.0, 14.5, 61.0]
     refined = corrected(".ab", edges, AUDIO, 0.6, refine=True)
     assert refined.tolist() == pytest.approx([0, 0.115, 0.15875, 0.6])
@@ -177,17 +181,16 @@ def test_a_correction_is_its_four_steps_one_after_the_other() -> None:
     tokens, boundaries_s = tokens_of(symbols), GRID.boundary_s(edges)
     boundaries_s[[0, -1]] = 0.0, 0.6
     expected = drop_short_pauses(tokens, boundaries_s, 0.05)
-    expected = found_s = BoundaryRefiner(RATE_HZ, SymbolManners([])).refine(
-        tokens, expected, *batch_of(AUDIO)
-    )
+    refined = BoundaryRefiner(RATE_HZ, SymbolManners([])).refine(tokens, expected, *batch_of(AUDIO))
     loudness, n_values = loudness_db(*batch_of(AUDIO), RATE_HZ)
     surplus, n_frames = surplus_in(*batch_of(AUDIO), GRID), GRID.frame_count(batch_of(AUDIO)[1])
     counted = without_surplus(loudness, n_values, surplus, n_frames, GRID.hop_s)
     typical = (level[:, 0].numpy() for level in typical_levels_db(loudness, counted))
     levels = Levels(loudness.numpy(), n_values.numpy(), *typical)
-    expected = fit_pauses_to_loudness(tokens, expected, levels, 0.3, DECAY_FRACTION)
+    expected = fit_pauses_to_loudness(tokens, refined.times_s, levels, 0.3, DECAY_FRACTION)
     edges_at_pauses, own = PauseEdges(SymbolManners([])), convention(DECAY_FRACTION)
-    expected = edges_at_pauses.place(tokens, found_s, expected, levels, own)
+    by_rule = replace(refined, times_s=expected)
+    expected = edges_at_pauses.place(tokens, refined.times_s, by_rule, levels, own).times_s
     found = corrected(symbols, edges.tolist(), AUDIO, 0.6, 0.05, 0.3, True)
     assert found.tolist() == expected.tolist()
     assert edges.tolist() == [0, 10, 20, 22, 31.5, 31.5, 50, 61]  # not written to
@@ -215,4 +218,4 @@ def test_a_batch_has_the_times_of_its_utterances_one_by_one() -> None:
     together = BoundaryCorrection(GRID, 0.05, 0.3, True).correct(
         tokens, edges, audio, lengths, surplus_in(audio, lengths, GRID), np.array([s for *_, s in parts])
     )
-    assert together.tolist() == pytest.approx(np.concatenate(alone).tolist(), abs=1e-9)
+    assert together.times_s.tolist() == pytest.approx(np.concatenate(alone).tolist(), abs=1e-9)

@@ -10,7 +10,7 @@ from stub_encoder import packed
 
 from aligner.boundaries.loudness import Levels
 from aligner.boundaries.pause_edges import PauseEdges
-from aligner.boundaries.placement import Placement
+from aligner.boundaries.placement import PlacedBoundaries, Placement
 from aligner.text.manners import MANNERS, SymbolManners
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import PAUSE, Tokens
@@ -48,7 +48,8 @@ def placed(
         level_db[0, round(start_s * 1000) : round(end_s * 1000)] = -40.0
     before = np.array(boundaries_s)
     levels = Levels(level_db, np.array([1000]), np.array([-80.0]), np.array([-40.0]))
-    found = edges.place(tokens_of(symbols), before, before, levels, convention)
+    placed = PlacedBoundaries.at(before)
+    found = edges.place(tokens_of(symbols), before, placed, levels, convention).times_s
     assert before.tolist() == boundaries_s
     assert (np.diff(found) >= 0).all()
     return found
@@ -94,6 +95,8 @@ def test_digital_silence_is_no_error() -> None:
     level_db = np.full((1, 1000), -90.0, np.float32)
     boundaries_s = np.array([0, 0.3, 0.7, 1])
     levels = Levels(level_db, np.array([1000]), np.array([-90.0]), np.array([-90.0]))
-    found = PauseEdges(SymbolManners([])).place(tokens_of(".a."), boundaries_s, boundaries_s, levels, 0.5)
-    assert np.isfinite(found).all()
-    assert (np.diff(found) >= 0).all()
+    placed = PlacedBoundaries.at(boundaries_s)
+    found = PauseEdges(SymbolManners([])).place(tokens_of(".a."), boundaries_s, placed, levels, 0.5)
+    assert np.isfinite(found.times_s).all()
+    assert (np.diff(found.times_s) >= 0).all()
+    assert (found.deviations_s[1:-1] > 0).all()

@@ -43,40 +43,44 @@ def weights(*values: float) -> NDArray[np.float32]:
 
 def test_without_merit_it_is_the_mean_of_the_times() -> None:
     own = Placement(weights(1.0))
-    assert own.expected_s(candidates([[0], [0], [0]])) == pytest.approx([0.3])
-    assert own.expected_s(candidates([[0], [0], [0]], (False, True, True))) == pytest.approx([0.305])
+    assert own.places(candidates([[0], [0], [0]])).times_s == pytest.approx([0.3])
+    assert own.places(candidates([[0], [0], [0]], (False, True, True))).times_s == pytest.approx([0.305])
 
 
 def test_times_count_by_the_exponential_of_their_merit() -> None:
     own = Placement(weights(1.0, -2.0))
-    found = own.expected_s(candidates([[0, 0], [np.log(2), 0], [np.log(5), np.log(2) / 2]]))
-    shares = np.array([1, 2, 2.5])
-    assert found == pytest.approx([(TIMES_S[0] * shares).sum() / shares.sum()], abs=1e-5)
+    found = own.places(candidates([[0, 0], [np.log(2), 0], [np.log(5), np.log(2) / 2]]))
+    shares = np.array([1, 2, 2.5]) / 5.5
+    mean_s = (TIMES_S[0] * shares).sum()
+    assert found.times_s == pytest.approx([mean_s], abs=1e-5)
+    assert found.deviations_s == pytest.approx([np.sqrt((np.square(TIMES_S[0] - mean_s) * shares).sum())])
 
 
 def test_where_no_time_is_allowed_it_stays() -> None:
     own = Placement(weights(1.0))
-    assert own.expected_s(candidates([[0], [9], [0]], (False,) * 3, edge_s=0.2987654321))[0] == 0.2987654321
+    found = own.places(candidates([[0], [9], [0]], (False,) * 3, edge_s=0.2987654321))
+    assert found.times_s[0] == 0.2987654321
+    assert np.isnan(found.deviations_s[0])
 
 
 def test_weights_are_those_of_the_two_phones() -> None:
     table = weights(0.0)
     table[2, 3] = 100.0
     own, features = Placement(table), [[0.0], [0.0], [1.0]]
-    assert own.expected_s(candidates(features, before=2, after=3)) == pytest.approx([0.31])
-    assert own.expected_s(candidates(features, before=3, after=2)) == pytest.approx([0.30])
+    assert own.places(candidates(features, before=2, after=3)).times_s == pytest.approx([0.31])
+    assert own.places(candidates(features, before=3, after=2)).times_s == pytest.approx([0.30])
 
 
 @pytest.mark.parametrize(("convention", "expected_s"), [(0.0, 0.30), (1.0, 0.31), (-1.0, 0.29)])
 def test_a_convention_adds_to_the_weights(convention: float, expected_s: float) -> None:
     own = Placement(weights(0.0), np.array([200.0], np.float32))
-    found = own.expected_s(candidates([[-1], [0], [1]]), convention)
-    assert found == pytest.approx([expected_s])
+    found = own.places(candidates([[-1], [0], [1]]), convention)
+    assert found.times_s == pytest.approx([expected_s])
 
 
 def test_no_merit_is_too_large() -> None:
-    found = Placement(weights(1.0)).expected_s(candidates([[1e6], [-1e6], [-1e6]]))
-    assert found == pytest.approx([0.29])
+    found = Placement(weights(1.0)).places(candidates([[1e6], [-1e6], [-1e6]]))
+    assert found.times_s == pytest.approx([0.29])
 
 
 @pytest.mark.parametrize(

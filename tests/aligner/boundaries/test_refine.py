@@ -64,7 +64,8 @@ class KnownChange(BoundaryRefiner):
 def refined(symbols: str, boundaries_s: list[float], refiner: BoundaryRefiner, audio: Tensor) -> list[float]:
     before = np.array(boundaries_s)
     kept = before.copy()
-    after = refiner.refine(tokens_of(symbols), before, audio[None], torch.tensor([len(audio)]))
+    placed = refiner.refine(tokens_of(symbols), before, audio[None], torch.tensor([len(audio)]))
+    after = placed.times_s
     assert (before == kept).all()
     assert (np.diff(after) >= 0).all()
     return after.tolist()
@@ -145,7 +146,9 @@ def test_weights_are_those_of_the_phones_on_either_side() -> None:
     found = refiner.refine(
         tokens, np.array([0, 0.15125, 0.30125, 0.45125, 0.6]), torch.zeros(1, 9600), torch.tensor([9600])
     )
-    assert found == pytest.approx([0, 0.14125, 0.30125, 0.45125, 0.6], abs=NEAR_S)
+    assert found.times_s == pytest.approx([0, 0.14125, 0.30125, 0.45125, 0.6], abs=NEAR_S)
+    assert np.isnan(found.deviations_s[[0, -1]]).all()
+    assert (found.deviations_s[1:-1] < 0.001).all()
 
 
 def test_boundaries_at_pauses_stay() -> None:
