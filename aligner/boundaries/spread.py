@@ -28,10 +28,10 @@ EVIDENCE = (
 # times, each weighted alike; recipes/ljspeech/README.md says how well they hold elsewhere.
 WEIGHTS = np.array(
     [
-        *(0.321, 0.409, 0.109),
-        *(-0.815, 0.771, -0.155, -0.117),
-        *(-0.738, -0.649),
-        *(1.595, 2.067, 2.244),
+        *(0.207, 0.601, 0.029),
+        *(0.108, 0.867, -0.041, -0.180),
+        *(-0.628, -0.783),
+        *(1.479, 2.111, 2.257),
     ]
 )
 _KNOTS_S = (0.010, 0.015)  # around a frame and a half the error grows fastest
