@@ -50,7 +50,8 @@ def search_gaps(
 
 
 def _left_over(unsaid: NDArray[np.bool_], extra: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Words, `[W]`, that are said between words that are not, twice as many or more on either side.
+    """Words, `[W]`, that are said between words that are not, of which there are as many or more on either side,
+    and twice as many on one.
 
     Of a missing sentence "the" is taken for any sound at its place.
     """
@@ -59,7 +60,8 @@ def _left_over(unsaid: NDArray[np.bool_], extra: NDArray[np.bool_]) -> NDArray[n
     lengths = np.diff(edges)
     for run in range(1, len(lengths) - 1):
         start, end = edges[run], edges[run + 1]
-        few = 2 * lengths[run] <= min(lengths[run - 1], lengths[run + 1])
+        fewer, more = sorted((lengths[run - 1], lengths[run + 1]))
+        few = lengths[run] <= min(fewer, more // 2)
         result[start:end] = few and not unsaid[start] and not extra[start : end + 1].any()
     return result
 

@@ -129,6 +129,9 @@ def test_where_nothing_is_gained_nothing_is_marked() -> None:
         ("11110011110", "", "00001100000"),
         ("10100", "", "00000"),  # one word, said between two that are not
         ("1100110", "", "0000000"),  # as many on either side
+        ("10110", "", "01000"),  # its second word
+        ("11011", "", "00100"),
+        ("1001111", "", "0000000"),
         ("0110", "", "0000"),
         ("110110", "2", "000000"),  # speech that the text lacks begins there
         ("110110", "3", "000000"),
