@@ -50,8 +50,7 @@ def search_gaps(
 
 
 def _left_over(unsaid: NDArray[np.bool_], extra: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Words, `[W]`, that are said between words that are not, of which there are as many or more on either side,
-    and twice as many on one.
+    """Words, `[W]`, said between words that are not: as many or more on either side, on one twice as many.
 
     Of a missing sentence "the" is taken for any sound at its place.
     """
