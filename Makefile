@@ -7,7 +7,7 @@ demo: .venv/ready
 	.venv/bin/aligner demo --out demo
 
 test: .venv/ready
-	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist worksteal $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 coverage: PYTEST_ARGS += --cov=mas --cov=aligner --cov-report=term
 coverage: test  # takes half as long again
