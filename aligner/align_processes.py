@@ -10,7 +10,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,12 @@ from aligner.align_batches import align_usable, load_usable
 from aligner.aligner import Aligner
 from aligner.alignment import Alignment
 from aligner.corpus.prepared import Utterance
-from aligner.corpus.read_ahead import available_processors
+from aligner.corpus.read_ahead import available_processors, read_ahead
 from aligner.devices import free_memory_bytes
 from aligner.errors import AlignerError
 
 _MOST = 6  # from here on the process that writes is what the others wait for
-_PROCESSORS = 2  # of the machine, for each process: one aligns, one reads the next recordings
+_PROCESSORS = 2  # of the machine, for each process, which reads a batch's recordings by threads
 _GPU_BYTES = 6 << 30  # of the GPU's memory, for each
 _BYTES = 3 << 30  # of the machine's
 _BATCHES = 4  # at least, for each: less work takes less time than to start a process
@@ -154,7 +154,6 @@ def _load() -> None:
 
 def _align(batch: Sequence[Utterance], kept: Mapping[str, Alignment]) -> Aligned:
     aligner = _aligner()
-    with ThreadPoolExecutor(_threads, thread_name_prefix="load") as pool:
-        rate_hz = aligner.frontend.sample_rate_hz
-        loaded = list(pool.map(lambda utterance: load_usable(utterance, rate_hz, kept), batch))
+    rate_hz = aligner.frontend.sample_rate_hz
+    ((_, loaded),) = read_ahead([batch], lambda own: load_usable(own, rate_hz, kept), _threads)
     return align_usable(aligner, loaded)

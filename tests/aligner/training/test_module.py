@@ -47,7 +47,7 @@ def saved(checkpoint: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("interrupted_in", "more"), [(1, []), (4, []), (4, GRADIENT), (1, [*PERTURBED, *SHORT])]
+    ("interrupted_in", "more"), [(1, []), (4, []), (1, GRADIENT), (4, GRADIENT), (1, [*PERTURBED, *SHORT])]
 )
 def test_a_resumed_run_ends_bit_for_bit_as_a_whole_one(
     interrupted_in: int,
