@@ -24,7 +24,7 @@ from aligner.boundaries import (
     boundary_spreads_s,
     hold,
 )
-from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint
+from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint, weights
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import LOWEST_RATE_HZ, read_audio
 from aligner.corpus.kept import Kept
@@ -167,6 +167,7 @@ class Aligner(nn.Module):
         if (chooser := self.encoder.without_context) is not None:
             emissions = chooser.emissions(features, tokens)
             tokens = texts.tokens(choose_pronunciations(chooser, emissions.joint, features, texts))
+        tokens = replace(tokens, speakers=tuple(recording.speaker for recording in recordings))
         if emissions is None or chooser is not self.encoder:
             check_frames(features, tokens)  # before whatever an encoder of context does with both
             emissions = self.encoder.emissions(features, tokens)
@@ -189,18 +190,20 @@ class Aligner(nn.Module):
         audio: str | Path | NDArray[np.float32],
         text: str | Transcript,
         sample_rate_hz: int | None = None,
+        speaker: str = "",
     ) -> Alignment:
         """When each phone and word of a text is spoken in a recording.
 
         Args:
-            audio: As of `recording`, like `text` and `sample_rate_hz`.
+            audio: As of `recording`, like all that follows.
             text: As written, or a transcript.
             sample_rate_hz: Of samples.
+            speaker: Who speaks, if known.
 
         Raises:
             AlignerError: As `recording` and `align_batch`.
         """
-        return self.align_batch([self.recording(audio, text, sample_rate_hz)])[0]
+        return self.align_batch([self.recording(audio, text, sample_rate_hz, speaker)])[0]
 
     @torch.inference_mode()
     def likelihoods(self, recording: Recording, most_frames: int | None = None) -> SpokenLikelihoods:
@@ -224,6 +227,7 @@ class Aligner(nn.Module):
         audio: str | Path | NDArray[np.float32],
         text: str | Transcript,
         sample_rate_hz: int | None = None,
+        speaker: str = "",
     ) -> Recording:
         """A recording with its text, as this aligner takes it.
 
@@ -231,6 +235,7 @@ class Aligner(nn.Module):
             audio: A sound file, or samples `[N]` in -1..1.
             text: As written, or a transcript.
             sample_rate_hz: Of samples.
+            speaker: Who speaks, "" if unknown. An aligner that has learnt speakers expects this one's voice.
 
         Raises:
             AlignerError: For audio that cannot be read, and text that cannot be pronounced or holds symbols
@@ -250,6 +255,7 @@ class Aligner(nn.Module):
             audio=heard(samples, rate_hz, self.frontend.sample_rate_hz),
             transcript=transcript,
             duration_s=len(samples) / rate_hz,
+            speaker=speaker,
             text="" if isinstance(text, Transcript) else text,
             path=path,
         )
@@ -317,17 +323,11 @@ class Aligner(nn.Module):
         check_device(device)
         content = read_checkpoint(path)
         settings = dict(content[CHECKPOINT_KEY])
-        prefix = f"{CHECKPOINT_KEY}."
-        state = {
-            name.removeprefix(prefix): value
-            for name, value in content["state_dict"].items()
-            if name.startswith(prefix)
-        }
         try:
             frontend = instantiate(settings.pop("frontend"), Frontend, allow_external=trust)
             encoder = instantiate(settings.pop("encoder"), Encoder, allow_external=trust)
             aligner = cls(frontend=frontend, encoder=encoder, **settings)
-            aligner.load_state_dict(state)
+            aligner.load_state_dict(weights(content))
         except (KeyError, TypeError, RuntimeError, UnknownSetting) as error:
             # a setting or a weight too many or too few
             raise AlignerError(f"{path}: {OTHER_VERSION}") from error

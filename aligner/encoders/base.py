@@ -3,6 +3,7 @@
 B batch, T text tokens, R feature streams, F packed frames, M states, C channels, V symbols.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -83,7 +84,10 @@ class PackedStates:
 
 
 class Encoder(Configurable, nn.Module):
-    """Tokens to priors. A child has one or several states a token and one or several feature streams."""
+    """Tokens to priors. A child has one or several states a token and one or several feature streams.
+
+    Who speaks stands in `PackedTokens.speakers`, for those that have a use for it.
+    """
 
     #: Whether emissions hold for any token sequence, so that pronunciations can be compared under them.
     context_free: bool
@@ -92,6 +96,13 @@ class Encoder(Configurable, nn.Module):
     def without_context(self) -> "Encoder | None":
         """A context-free encoder that pronunciations are chosen by; None: the first of each word is taken."""
         return self if self.context_free else None
+
+    def meet(self, speakers: Sequence[str]) -> None:
+        """Learn of the speakers of the training corpus, before training. Most encoders treat all alike.
+
+        Args:
+            speakers: Their names, each once; possibly none.
+        """
 
     def emissions(self, features: PackedFeatures, tokens: PackedTokens) -> Emissions:
         """Log-likelihood of every frame in every state.

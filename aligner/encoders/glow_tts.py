@@ -22,6 +22,7 @@ from aligner.encoders.blocks import MOST_COLUMNS, Blocks, whole_texts, windows
 from aligner.encoders.contextual import ContextualStream
 from aligner.encoders.phone_mixtures import DEFAULT_STREAMS, PhoneMixtures
 from aligner.encoders.silence import settle_surplus_
+from aligner.encoders.speakers import SpeakerVectors
 from aligner.encoders.text_encoder import TextEncoder
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices, starts_of, sums_of
@@ -53,6 +54,9 @@ class GlowTTSEncoder(Encoder):
         context_tokens: How many neighbours either side a token's prior may depend on; null for the whole
             sentence. With r, every token is encoded anew from nothing but the 2r + 1 tokens around it, so
             the work grows by that factor.
+        speakers: Names of speakers who have a vector each, from which training learns how they differ, and
+            one more for everybody else; null for those of the training corpus, if there are at least two;
+            [] for none.
 
     Raises:
         AlignerError: For a stream without channels.
@@ -80,6 +84,7 @@ class GlowTTSEncoder(Encoder):
         dropout: float = 0.1,
         prenet_dropout: float = 0.5,
         context_tokens: int | None = None,
+        speakers: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         for name, value in (("states", states), ("gaussians", gaussians), ("pause_factor", pause_factor)):
@@ -99,6 +104,13 @@ class GlowTTSEncoder(Encoder):
             ContextualStream(hidden, vocab_size, stream.channels, states, gaussians)  # type: ignore[arg-type]
             for stream in self.mixtures.streams
         )
+        self.speaker_vectors = SpeakerVectors(speakers, hidden) if speakers else None
+
+    def meet(self, speakers: Sequence[str]) -> None:
+        """As of every encoder: of two or more, each gets a vector, unless the settings say who does."""
+        if self._arguments["speakers"] is None and len(speakers) > 1:
+            self._arguments["speakers"] = list(speakers)  # what a checkpoint has to say
+            self.speaker_vectors = SpeakerVectors(speakers, self.text_encoder.hidden)
 
     @property
     def without_context(self) -> PhoneMixtures:
@@ -111,17 +123,21 @@ class GlowTTSEncoder(Encoder):
             stream.split(self.gaussians)  # type: ignore[operator]
             own.start_from(stream.phones)  # type: ignore[operator]
 
-    def forward(self, token_ids: Tensor, text_lengths: Tensor) -> list[Tensor]:
+    def forward(self, token_ids: Tensor, text_lengths: Tensor, speakers: Sequence[str] = ()) -> list[Tensor]:
         """What the context adds to the means of the phones' states, `[N, C]` for each of R streams.
 
         Args:
             token_ids: int64 `[B, T]`, 0 for the pause. What stands in the padding does not matter.
             text_lengths: `[B]`, tokens of each sentence.
+            speakers: Of each sentence; none, if nobody is known.
 
         Raises:
             ValueError: For other shapes.
         """
-        encoded = self.text_encoder(token_ids, text_lengths)
+        voices = None
+        if self.speaker_vectors is not None:
+            voices = self.speaker_vectors(speakers or [""] * len(token_ids))
+        encoded = self.text_encoder(token_ids, text_lengths, voices)
         position = torch.arange(token_ids.shape[1], device=token_ids.device)
         encoded = encoded[(token_ids > 0) & (position < text_lengths.to(token_ids.device)[:, None])]
         return [stream.offsets(encoded) for stream in self.streams]  # type: ignore[operator]
@@ -129,7 +145,7 @@ class GlowTTSEncoder(Encoder):
     def offsets(self, tokens: PackedTokens, device: torch.device) -> list[Tensor]:
         """As `forward`, of packed tokens."""
         token_ids = on_device(tokens.padded(), device)
-        return self(token_ids, on_device(tokens.lengths, device))
+        return self(token_ids, on_device(tokens.lengths, device), tokens.speakers)
 
     def symbols(self, tokens: PackedTokens, device: torch.device) -> Tensor:
         """Which of the phones' states in the model each state of the texts is, `[N]`."""

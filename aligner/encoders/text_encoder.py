@@ -7,6 +7,7 @@ Source: Kim et al., "Glow-TTS", 2020, section 3.3 and appendix A.1; https://gith
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +69,7 @@ class TextEncoder(nn.Module):
             _Layer(hidden, heads, filter_channels, kernel, relative_window, dropout) for _ in range(layers)
         )
 
-    def forward(self, token_ids: Tensor, text_lengths: Tensor) -> Tensor:
+    def forward(self, token_ids: Tensor, text_lengths: Tensor, added: Tensor | None = None) -> Tensor:
         """A vector for every token, `[B, T, D]`; anything in the padding.
 
         A sentence's result does not depend on what it is batched with.
@@ -76,6 +77,7 @@ class TextEncoder(nn.Module):
         Args:
             token_ids: int64 `[B, T]`. What stands in the padding does not matter.
             text_lengths: `[B]`, tokens of each sentence.
+            added: `[B, D]`, to the embedding of each token of a sentence: who speaks; None: nothing.
 
         Raises:
             ValueError: For other shapes.
@@ -89,25 +91,32 @@ class TextEncoder(nn.Module):
         mask = position < text_lengths.to(token_ids.device)[:, None]
         token_ids = token_ids.masked_fill(~mask, 0)
         if self.context_tokens is None:
-            return self._encode(token_ids, mask)
-        return self._encode_windows(token_ids, mask, self.context_tokens)
+            return self._encode(token_ids, mask, added)
+        return self._encode_windows(token_ids, mask, added, self.context_tokens)
 
-    def _encode(self, token_ids: Tensor, mask: Tensor) -> Tensor:
+    def _encode(self, token_ids: Tensor, mask: Tensor, added: Tensor | None) -> Tensor:
         """`[B, T]` ids, of which `mask [B, T]` says which are there, to `[B, T, D]`."""
-        x = self.embedding(token_ids) * math.sqrt(self.hidden)
+        x = self.embedding(token_ids)
+        if added is not None:
+            x = x + added[:, None]
+        x = x * math.sqrt(self.hidden)
         if self.prenet is not None:
             x = self.prenet(x, mask)
         for layer in self.layers:
             x = layer(x, mask)
         return x
 
-    def _encode_windows(self, token_ids: Tensor, mask: Tensor, context: int) -> Tensor:
+    def _encode_windows(self, token_ids: Tensor, mask: Tensor, added: Tensor | None, context: int) -> Tensor:
         """As `_encode`, each token from its own window of the sentence: `[B, T]` to `[B, T, D]`."""
         width = 2 * context + 1
         windows = F.pad(token_ids, (context, context)).unfold(1, width, 1).reshape(-1, width)
         present = F.pad(mask, (context, context)).unfold(1, width, 1).reshape(-1, width)
         rows = max(1, _CHUNK_TOKENS // width)
-        chunks = list(zip(windows.split(rows), present.split(rows), strict=True))
+        parts_of_windows = windows.split(rows)
+        of_windows: Sequence[Tensor | None] = [None] * len(parts_of_windows)
+        if added is not None:
+            of_windows = added.repeat_interleave(token_ids.shape[1], 0).split(rows)
+        chunks = list(zip(parts_of_windows, present.split(rows), of_windows, strict=True))
         if len(chunks) > 1 and torch.is_grad_enabled():
             # Recomputed in the backward pass: otherwise all chunks' activations would be held until then.
             parts = [checkpoint(self._encode_centre, *chunk, use_reentrant=False) for chunk in chunks]
@@ -116,9 +125,9 @@ class TextEncoder(nn.Module):
         centres = torch.cat(parts)
         return centres.view(*token_ids.shape, self.hidden)
 
-    def _encode_centre(self, windows: Tensor, present: Tensor) -> Tensor:
+    def _encode_centre(self, windows: Tensor, present: Tensor, added: Tensor | None) -> Tensor:
         """`[windows, W]` to `[windows, D]`."""
-        return self._encode(windows, present)[:, windows.shape[1] // 2]
+        return self._encode(windows, present, added)[:, windows.shape[1] // 2]
 
 
 class _Convolution(nn.Conv1d):

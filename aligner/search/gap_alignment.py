@@ -130,7 +130,7 @@ def tokens_with_gaps(
         gap_id: Of that token.
     """
     found: list[tuple[int, bool, int]] = []
-    lengths, names = [], []
+    lengths, rows = [], []
     for row, own_stretches in stretches.items():
         own = gaps[row]
         for stretch in own_stretches:
@@ -149,9 +149,10 @@ def tokens_with_gaps(
                     phones = (id for id, its_word in zip(ids, words, strict=True) if its_word == word)
                     found += [(id, False, word) for id in phones]
             lengths.append(len(found) - n_before)
-            names.append(tokens.ids[row])
+            rows.append(row)
     token_ids, skippable, word_of = (np.array(values) for values in zip(*found, strict=True))
-    return PackedTokens(tuple(names), token_ids, skippable, word_of, np.array(lengths, np.int64))
+    ids, speakers = (tuple(own[row] for row in rows) if own else () for own in (tokens.ids, tokens.speakers))
+    return PackedTokens(ids, token_ids, skippable, word_of, np.array(lengths, np.int64), speakers)
 
 
 def align_with_gaps(
@@ -238,12 +239,12 @@ def _put_in(
     )
     lengths = tokens.lengths.copy()
     np.add.at(lengths, row, said.lengths - (end - first))
-    found = PackedTokens(
-        tokens.ids,
-        put(tokens.token_ids, said.token_ids),
-        put(tokens.skippable, said.skippable),
-        _numbered_anew(put(tokens.words, said.words), lengths, gaps),
-        lengths,
+    found = replace(
+        tokens,
+        token_ids=put(tokens.token_ids, said.token_ids),
+        skippable=put(tokens.skippable, said.skippable),
+        words=_numbered_anew(put(tokens.words, said.words), lengths, gaps),
+        lengths=lengths,
     )
     return found, TokenDurations(put(durations.joint, joint), edges, spreads)
 

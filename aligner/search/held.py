@@ -46,7 +46,7 @@ class HeldBoundaries:
         ends, skippable = np.cumsum(tokens.lengths), tokens.skippable.copy()
         for end, length, pauses in zip(ends, tokens.lengths, self.pauses, strict=True):
             skippable[[end - length + t for t in pauses]] = False
-        ids: list[str] = []
+        rows: list[int] = []
         n_tokens: list[int] = []
         n_frames: list[int] = []
         for b, own in enumerate(self.times_s):
@@ -59,12 +59,18 @@ class HeldBoundaries:
                 if _fits(must, before, after) and _fits(must, after, (total, frames)):
                     cuts.append(after)
             parts = np.diff([*cuts, (total, frames)], axis=0)
-            ids += [tokens.ids[b]] * len(parts)
+            rows += [b] * len(parts)
             n_tokens += parts[:, 0].tolist()
             n_frames += parts[:, 1].tolist()
         return (
             replace(features, n_frames=np.array(n_frames, np.int64)),
-            replace(tokens, ids=tuple(ids), lengths=np.array(n_tokens, np.int64), skippable=skippable),
+            replace(
+                tokens,
+                ids=tuple(tokens.ids[b] for b in rows),
+                lengths=np.array(n_tokens, np.int64),
+                skippable=skippable,
+                speakers=tuple(tokens.speakers[b] for b in rows) if tokens.speakers else (),
+            ),
         )
 
 

@@ -31,6 +31,7 @@ class PackedTokens:
         skippable: `[N]`, which may get no frame.
         words: `[N]`, the index of each one's word in its utterance, -1 for none.
         lengths: `[B]`, tokens of each utterance.
+        speakers: Who speaks each, "" where that is unknown; of none, if all are.
     """
 
     ids: tuple[str, ...]
@@ -38,6 +39,7 @@ class PackedTokens:
     skippable: NDArray[np.bool_]
     words: Indices
     lengths: Indices
+    speakers: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.token_ids)
@@ -76,8 +78,9 @@ class PackedTokens:
         lengths = self.lengths[chosen]
         source = ranges(starts_of(self.lengths)[chosen], lengths)
         names = tuple(self.ids[row] for row in rows)
+        speakers = tuple(self.speakers[row] for row in rows) if self.speakers else ()
         return PackedTokens(
-            names, self.token_ids[source], self.skippable[source], self.words[source], lengths
+            names, self.token_ids[source], self.skippable[source], self.words[source], lengths, speakers
         )
 
     def padded(self) -> Indices:

@@ -122,7 +122,7 @@ class _Heard:
         if voice is None:
             draw = torch.Generator().manual_seed(zlib.crc32(utterance.id.encode()))
             voice = self._voices[utterance.id] = Perturbation()(recording.audio, self._rate_hz, draw)
-        return replace(recording, audio=voice)
+        return replace(recording, audio=voice, speaker="")  # whom nobody knows
 
 
 def _evidence(

@@ -203,6 +203,12 @@ class AlignerData(lightning.LightningDataModule):
         return {name: getattr(self.info, name) for name in names}
 
     @cached_property
+    def speakers(self) -> tuple[str, ...]:
+        """The names of those who are known, sorted; to be linked to the model."""
+        self.setup()
+        return tuple(sorted({utterance.speaker for utterance in self.utterances} - {""}))
+
+    @cached_property
     def fingerprint(self) -> str:
         """Of the utterances' ids, texts and lengths: a run goes on with the corpus that it began with."""
         self.setup()

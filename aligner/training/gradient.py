@@ -3,8 +3,10 @@
 B batch, F packed frames, R feature streams, N states of the phones of the texts.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import lightning
@@ -15,6 +17,7 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from aligner.aligner import Aligner
+from aligner.corpus.prepared import Utterance
 from aligner.devices import on_device
 from aligner.encoders.base import PackedStates
 from aligner.encoders.glow_tts import GlowTTSEncoder
@@ -34,6 +37,8 @@ _GRADIENT_CLIP = 5.0  # of the norm; Glow-TTS clips values at 5
 _ONE_GAUSSIAN = 0.4  # of the warm start has one Gaussian a state, and takes the first pronunciation
 # Pronunciations are chosen in the first epoch of gradients and every so many after it.
 _PRONUNCIATIONS_EVERY = 8
+# Of the utterances of an epoch, in so many the encoder is not told who speaks.
+_NOT_TOLD = 0.15
 
 
 class Gradient(TrainingMethod):
@@ -43,6 +48,9 @@ class Gradient(TrainingMethod):
     encoder finds. The offsets that context adds to the mixtures' means have a normal prior around 0 (maximum
     a posteriori): without one, word boundaries were no better than those that the mixtures find alone
     (recipes/ljspeech/ABLATIONS.md).
+
+    Where the encoder has vectors for speakers, some utterances of every epoch, drawn anew, are trained on as
+    if nobody knew who speaks: so it learns what to expect of a voice that it has not heard.
 
     Args:
         epochs: Passes over the corpus after the warm start.
@@ -128,7 +136,8 @@ class Gradient(TrainingMethod):
         optimizer.zero_grad(set_to_none=False)
         loss = torch.zeros((), device=module.device)
         if len(batch):
-            loss = self._loss(epoch - self.warm_start.epochs, encoder, batch, versions)
+            speakers = told_speakers(batch.utterances, f"{module.seed} {epoch}")
+            loss = self._loss(epoch - self.warm_start.epochs, encoder, batch, speakers, versions)
             module.manual_backward(loss)
         # The sum over all processes, a number: so a batch shared out gives the step of a whole one.
         n_frames = len(versions[0].frames) if len(batch) else 0
@@ -149,7 +158,12 @@ class Gradient(TrainingMethod):
             m_step(module).step()
 
     def _loss(
-        self, epoch: int, encoder: GlowTTSEncoder, batch: Batch, versions: Sequence[PackedFeatures]
+        self,
+        epoch: int,
+        encoder: GlowTTSEncoder,
+        batch: Batch,
+        speakers: tuple[str, ...],
+        versions: Sequence[PackedFeatures],
     ) -> Tensor:
         """Minus the log-likelihood of all phones' frames and of the offsets.
 
@@ -159,12 +173,14 @@ class Gradient(TrainingMethod):
             epoch: Of gradients, from 0.
             encoder: What is trained.
             batch: B utterances.
+            speakers: What the encoder is told of who speaks these.
             versions: As of `step`.
         """
         features, mixtures = versions[0], encoder.mixtures
         device = features.frames.device
         chosen_by = mixtures.emissions(features) if epoch % _PRONUNCIATIONS_EVERY == 0 else None
         tokens = batch.texts.tokens(self.warm_start.choice(mixtures, batch, features, chosen_by))
+        tokens = replace(tokens, speakers=speakers)
         offsets = encoder.offsets(tokens, device)
         states = states_of(encoder, features, tokens)
         emissions = encoder.emissions_of(features, tokens, [own.detach() for own in offsets])
@@ -202,6 +218,23 @@ def _states_of_frames(
         places.repeat(n_streams, 1).flatten(), paths.durations.flatten(), output_size=total
     )
     return found.view(n_streams, -1)
+
+
+def told_speakers(utterances: Sequence[Utterance], draw: str) -> tuple[str, ...]:
+    """Who speaks each utterance, "" for those in which the encoder is not told.
+
+    An utterance's draw depends on nothing but its id and `draw`: it is the same in any batch and process.
+
+    Args:
+        utterances: Of a batch.
+        draw: Of an epoch; another one draws anew.
+    """
+
+    def drawn(id: str) -> float:
+        digest = hashlib.blake2b(f"{draw} {id}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") / 2**64
+
+    return tuple("" if drawn(own.id) < _NOT_TOLD else own.speaker for own in utterances)
 
 
 def growth(gaussians: int, first: int, epochs: int) -> dict[int, int]:

@@ -238,6 +238,7 @@ def _cli_class(out: Path) -> "type[LightningCLI]":
             parser.link_arguments("data.symbols", "model.symbols", apply_on="instantiate")
             parser.link_arguments("data.text", "model.text", apply_on="instantiate")
             parser.link_arguments("data.features", "model.features", apply_on="instantiate")
+            parser.link_arguments("data.speakers", "model.speakers", apply_on="instantiate")
 
         def instantiate_trainer(self, **kwargs: Any) -> Any:
             trainer = self.config_init["trainer"]

@@ -53,6 +53,7 @@ class AlignerModule(lightning.LightningModule):
         seed: Of everything drawn in training. An epoch's draws depend on it and the epoch alone, so that a
             resumed run ends as an uninterrupted one.
         features: Where features are kept between epochs; set by the data, which then leaves out audio.
+        speakers: Names of those who speak; set by the corpus.
     """
 
     normalisation_fitted: Tensor
@@ -71,13 +72,16 @@ class AlignerModule(lightning.LightningModule):
         decay_fraction: float = DECAY_FRACTION,
         seed: int = 0,
         features: FeatureStore | None = None,
+        speakers: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
+        made = encoder(len(symbols), frontend.channel_names)
+        made.meet(speakers)
         self.aligner = Aligner(  # named as CHECKPOINT_KEY says
             symbols,
             frontend,
-            encoder(len(symbols), frontend.channel_names),
+            made,
             text,
             shortest_pause_s,
             pause_fraction,

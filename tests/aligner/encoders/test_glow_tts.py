@@ -1,6 +1,7 @@
 """Mixtures in context: their emissions against the density itself, their start, and windows of long texts."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -175,6 +176,34 @@ def test_columns_of_no_state_stay_closed_in_surplus_silence(monkeypatch: pytest.
     assert closed.any(1).all()
     assert torch.equal(streams[:, :, 1:] == -math.inf, closed.expand(len(streams), -1, -1))
     assert (streams[:, 50:70, 0] == 0).all()
+
+
+def test_one_speaker_has_no_vector() -> None:
+    encoder = make()
+    before = encoder.configuration(), set(encoder.state_dict())
+    encoder.meet(["anna"])
+    assert (encoder.configuration(), set(encoder.state_dict())) == before
+    encoder = make(speakers=[])
+    encoder.meet(["anna", "ben"])
+    assert encoder.speaker_vectors is None
+
+
+def test_the_vectors_of_speakers_move_their_own_sentences() -> None:
+    encoder = make()
+    tokens = tokens_of([0, 3, 2, 0, 5, 0], [0, 1, 0], [4, 4, 6, 0])
+    here = torch.device("cpu")
+    encoder.meet(["anna", "ben"])
+    assert encoder.configuration()["init_args"]["speakers"] == ["anna", "ben"]
+    assert encoder.speaker_vectors is not None
+    torch.nn.init.normal_(encoder.speaker_vectors.vectors)
+    with torch.no_grad():
+        nobody = encoder.offsets(tokens, here)
+        named = encoder.offsets(replace(tokens, speakers=("ben", "", "carl")), here)
+        other = encoder.offsets(replace(tokens, speakers=("anna", "", "")), here)
+    for a, b, c in zip(nobody, named, other, strict=True):
+        assert torch.equal(a[9:], b[9:])  # of the last two sentences
+        assert torch.equal(a[9:], c[9:])
+        assert all((own[:9] - rest[:9]).abs().max() > 0.01 for own, rest in ((a, b), (b, c), (a, c)))
 
 
 @pytest.mark.parametrize(

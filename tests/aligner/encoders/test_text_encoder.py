@@ -53,6 +53,27 @@ def test_receptive_field_is_exact(context: int, centre: int) -> None:
         assert torch.equal(before, after) == (abs(place - centre) > context)
 
 
+@pytest.mark.parametrize("context", [None, 0, 20])
+def test_what_is_added_to_a_sentence_changes_it_alone(
+    context: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make(context_tokens=context)
+    ids, lengths = sentences(9, 4, 9)
+    added = torch.zeros(3, SMALL["hidden"], dtype=torch.float64)
+    plain = model(ids, lengths)
+    torch.testing.assert_close(model(ids, lengths, added), plain, rtol=0, atol=1e-12)
+    added[1] = 0.5
+    changed = model(ids, lengths, added)
+    torch.testing.assert_close(changed[[0, 2]], plain[[0, 2]], rtol=0, atol=1e-12)
+    assert (changed[1, :4] - plain[1, :4]).abs().amax(1).min() > 1e-3
+    if context == 20:  # windows of whole sentences: as without windows, also in chunks
+        monkeypatch.setattr(text_encoder, "_CHUNK_TOKENS", 100)
+        whole = make(context_tokens=None)(ids, lengths, added)
+        again = model(ids, lengths, added)
+        for row, length in enumerate(lengths):
+            torch.testing.assert_close(again[row, :length], whole[row, :length], rtol=0, atol=1e-12)
+
+
 def test_without_a_limit_a_token_sees_the_whole_sentence() -> None:
     model = make()
     ids, lengths = sentences(30)

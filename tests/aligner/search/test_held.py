@@ -1,5 +1,7 @@
 """Utterances are cut at boundaries that are held, wherever the parts have room for their tokens."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from stub_encoder import packed
@@ -43,3 +45,10 @@ def test_a_pause_that_was_seen_is_optional_no_more() -> None:
     held = HeldBoundaries([{}, {3: 0.08}], [(), (3,)])
     _, parts = held.cut(features, packed(ONE, ONE), GRID)
     assert parts.skippable.tolist() == [*ONE.skippable, True, False, False, False, False]
+
+
+def test_every_part_is_spoken_by_the_utterances_speaker() -> None:
+    features = PackedFeatures(torch.zeros(40, 1), torch.tensor([20, 20]).numpy())
+    tokens = replace(packed(ONE, ONE), speakers=("anna", "ben"))
+    _, parts = HeldBoundaries([{}, {2: 0.08}], [(), ()]).cut(features, tokens, GRID)
+    assert parts.speakers == ("anna", "ben", "ben")

@@ -12,7 +12,8 @@ import torch
 from tiny_corpus import write_tiny_corpus
 
 import aligner
-from aligner.training.lightning_cli import find_config, train
+from aligner.checkpoint import read_checkpoint, weights
+from aligner.training.lightning_cli import LAST, find_config, train
 
 COMMON = ["--data.batch_duration_s", "4", "--trainer.accelerator", "cpu"]
 EM = ["--model.training.init_args.epochs", "4", "--model.training.init_args.pronunciation_epoch", "2"]
@@ -39,7 +40,7 @@ for settings, out in json.loads(sys.argv[1]):
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Seven utterances: uneven shares, and batches that not every process has an utterance of."""
     folder = tmp_path_factory.mktemp("corpus")
-    write_tiny_corpus(folder, 7)
+    write_tiny_corpus(folder, 7, speakers={"anna": 1.0, "ben": 1.2})
     return folder
 
 
@@ -68,6 +69,8 @@ def test_torchrun_trains_what_one_process_does(corpus: Path, tmp_path: Path) -> 
     assert [process.returncode for process in processes] == [0, 0], errors
     for name in runs:
         _check_equal(tmp_path / "one" / name, tmp_path / "two" / name)
+    glow = read_checkpoint(tmp_path / "two" / "glow" / LAST)
+    assert (weights(glow)["encoder.speaker_vectors.vectors"][:3].abs().amax(1) > 1e-4).all()
 
 
 def test_the_command_line_starts_processes_even_if_one_has_no_utterance(tmp_path: Path) -> None:
