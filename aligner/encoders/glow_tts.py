@@ -6,6 +6,14 @@ texts, N = P * states of their states, W columns.
 Source: Kim et al., "Glow-TTS", 2020, section 3.3. There a token has one Gaussian, over log-mels, and nothing
 to start from. Its boundaries were far worse than those of mixtures, with context or without it; over mixtures
 context does no harm (recipes/ljspeech/ABLATIONS.md).
+
+Who speaks: Glow-TTS tells its durations and its flow, not the text's Gaussians, and so does VITS (models.py
+of jaywalnut310/glow-tts and of jaywalnut310/vits). Without a flow the Gaussians must know. Matcha-TTS appends
+the speaker's vector between the prenet and the transformer (shivammehta25/Matcha-TTS,
+matcha/models/components/text_encoder.py), VITS2 adds it before the transformer's third layer
+(p0p4k/vits2_pytorch, attentions.py). Here it is added to the embedding, before the prenet: without a
+transformer nothing after the prenet mixes phone and speaker, and what moves all phones alike is taken off
+each recording with its mean.
 """
 
 import math
@@ -54,9 +62,8 @@ class GlowTTSEncoder(Encoder):
         context_tokens: How many neighbours either side a token's prior may depend on; null for the whole
             sentence. With r, every token is encoded anew from nothing but the 2r + 1 tokens around it, so
             the work grows by that factor.
-        speakers: Names of speakers who have a vector each, from which training learns how they differ, and
-            one more for everybody else; null for those of the training corpus, if there are at least two;
-            [] for none.
+        speakers: Names of speakers who have a learnt vector each; everybody else has one more. null for those
+            of the training corpus, if there are at least two; [] for none.
 
     Raises:
         AlignerError: For a stream without channels.

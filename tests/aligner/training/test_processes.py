@@ -24,7 +24,7 @@ GLOW = [
     "--model.encoder.init_args.filter_channels", "16", "--model.encoder.init_args.prenet_layers", "0",
     "--model.encoder.init_args.dropout", "0",
     "--model.training", "aligner.training.Gradient", "--model.training.init_args.epochs", "2",
-    "--model.training.init_args.warm_start_epochs", "2",
+    "--model.training.init_args.warm_start_epochs", "2", "--model.training.init_args.warmup_steps", "1",
 ]  # fmt: skip
 _COMMAND = "import sys; from aligner.cli import main; sys.exit(main())"
 _SEVERAL = """
