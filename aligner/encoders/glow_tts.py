@@ -19,6 +19,7 @@ each recording with its mean.
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -118,6 +119,15 @@ class GlowTTSEncoder(Encoder):
         if self._arguments["speakers"] is None and len(speakers) > 1:
             self._arguments["speakers"] = list(speakers)  # what a checkpoint has to say
             self.speaker_vectors = SpeakerVectors(speakers, self.text_encoder.hidden)
+
+    def configuration(self) -> dict[str, Any]:
+        """As of everything configurable; of speakers only where they have vectors, so that what was trained
+        before there were any, or without, says the same and can be resumed.
+        """
+        found = super().configuration()
+        if self.speaker_vectors is None:
+            del found["init_args"]["speakers"]
+        return found
 
     @property
     def without_context(self) -> PhoneMixtures:
