@@ -123,7 +123,17 @@ def align_corpus(
                 )
             result.aligned |= writer.done
             _align_missing(
-                source, processes, data, own, lengths_s, kept, writer, result, on_progress, on_aligned
+                source,
+                processes,
+                shard.here if shard else 1,
+                data,
+                own,
+                lengths_s,
+                kept,
+                writer,
+                result,
+                on_progress,
+                on_aligned,
             )
         if shard:
             with atomic_write(shard.failures(out)) as file:
@@ -134,6 +144,7 @@ def align_corpus(
 def _align_missing(
     source: AlignerSource,
     processes: int | None,
+    owners: int,
     data: Path,
     batches: Sequence[Sequence[str]],
     lengths_s: Mapping[str, float],
@@ -150,9 +161,10 @@ def _align_missing(
     due = [batch for batch in batches if any(id not in result.aligned for id in batch)]
     done_s = result.audio_s - sum(lengths_s[id] for batch in due for id in batch)
     wanted = {id for batch in due for id in batch}
-    number = processes_for(source.device, len(due)) if processes is None else min(processes, len(due))
+    number = processes or processes_for(source.device, len(due), owners)
+    number = min(number, len(due))
     with ExitStack() as stack:
-        many = stack.enter_context(AligningProcesses(source, number)) if number > 1 else None
+        many = stack.enter_context(AligningProcesses(source, number, owners)) if number > 1 else None
         utterances = {utterance.id: utterance for utterance in iter_utterances(data, wanted)}
         cuts = _cuts(data, wanted)
         if many is not None:

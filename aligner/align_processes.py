@@ -34,18 +34,21 @@ _BATCHES = 4  # at least, for each: less work takes less time than to start a pr
 Aligned = tuple[dict[str, Alignment], dict[str, str]]  # as of `align_usable`
 
 
-def processes_for(device: str, n_batches: int) -> int:
+def processes_for(device: str, n_batches: int, owners: int = 1) -> int:
     """How many processes are worth starting: 1 where there is no GPU, or little work.
 
     Args:
         device: That they share.
         n_batches: To be aligned, of the usual length.
+        owners: How many programs on this machine start as many, one for each GPU or more.
     """
-    by_work = min(_MOST, available_processors() // _PROCESSORS, n_batches // _BATCHES)
+    by_work = min(_MOST, available_processors() // owners // _PROCESSORS, n_batches // _BATCHES)
     if by_work < 2 or not device.startswith("cuda"):
         return 1
     gpu_bytes, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(by_work, gpu_bytes // _GPU_BYTES, int(free_memory_bytes()) // _BYTES))
+    on_gpu = -(-owners // torch.cuda.device_count())
+    by_memory = int(free_memory_bytes()) // owners // _BYTES
+    return max(1, min(by_work, gpu_bytes // on_gpu // _GPU_BYTES, by_memory))
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,11 @@ class AligningProcesses:
     Args:
         source: Of the aligners.
         number: Of processes.
+        owners: As of `processes_for`.
     """
 
-    def __init__(self, source: AlignerSource, number: int) -> None:
-        threads = max(1, available_processors() // number)
+    def __init__(self, source: AlignerSource, number: int, owners: int = 1) -> None:
+        threads = max(1, available_processors() // (number * owners))
         context = multiprocessing.get_context("spawn")  # a GPU in use cannot be shared with a fork
         self._number = number
         self._pool = ProcessPoolExecutor(number, context, _begin, (source, threads))

@@ -28,10 +28,12 @@ class Shard(NamedTuple):
     Args:
         number: From 1.
         of: How many there are.
+        here: How many of them share this machine's processors and memory at a time, as far as is known.
     """
 
     number: int
     of: int
+    here: int = 1
 
     @property
     def name(self) -> str:
@@ -70,8 +72,8 @@ class Shard(NamedTuple):
             return int(environment.get(name, otherwise))
 
         if "TORCHELASTIC_RUN_ID" in environment:
-            return cls(of("RANK", 0) + 1, of("WORLD_SIZE", 1))
-        # srun's tasks within each job of an array
+            return cls(of("RANK", 0) + 1, of("WORLD_SIZE", 1), of("LOCAL_WORLD_SIZE", 1))
+        # srun's tasks within each job of an array, each with processors and memory of its own
         tasks, task = (
             of("SLURM_STEP_NUM_TASKS", 1),
             of("SLURM_PROCID", 0) if "SLURM_STEP_ID" in environment else 0,

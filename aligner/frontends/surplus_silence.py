@@ -9,11 +9,13 @@ B batch, N samples, S speech frames.
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, max_pool1d
 
 from aligner.alignment import FrameGrid
+from aligner.frontends.band_powers import band_powers
 
 _WINDOW_S = 0.025  # that a level is taken over: two periods of the lowest voices
 _HIGH_PASS_S = 0.010  # samples lose the mean of this long around them: an offset and much of hum
@@ -115,23 +117,42 @@ def _levels_db(
             lowest, is what the mean over one of these lacks of that over the next; 0 is the sound itself.
     """
     n_frames = int(grid.frame_count(audio.shape[1]))
-    inside = torch.arange(audio.shape[1], device=audio.device) < audio_lengths[:, None]
-    sound = audio.float().masked_fill(~inside, 0.0)
+    reaches = [round(grid.sample_rate_hz * e / 2) for e in edges_s]
     window = max(2 * round(grid.sample_rate_hz * _WINDOW_S / 2), grid.hop_samples)
+    if audio.device.type == "cpu":
+        powers = torch.empty(len(reaches), len(audio), n_frames)
+        band_powers(
+            audio.detach().float().contiguous().numpy(),
+            audio_lengths.numpy(),
+            np.array(reaches),
+            window,
+            grid.hop_samples,
+            grid.padding(window)[0],
+            powers.numpy(),
+        )
+    else:
+        powers = _powers(audio.float(), audio_lengths, grid, reaches, window)
+    return list(powers.add_(_FLOOR).log10_().mul_(10))
+
+
+def _powers(sound: Tensor, lengths: Tensor, grid: FrameGrid, reaches: Sequence[int], window: int) -> Tensor:
+    """As `band_powers`, `[L, B, S]`, on any device."""
+    n_frames = int(grid.frame_count(sound.shape[1]))
+    inside = torch.arange(sound.shape[1], device=sound.device) < lengths[:, None]
+    sound = sound.masked_fill(~inside, 0.0)
     padding = grid.padding(window)
 
     def pooled(values: Tensor) -> Tensor:
         padded = torch.nn.functional.pad(values, padding)
         return avg_pool1d(padded, window, grid.hop_samples)[:, :n_frames]
 
-    def level_db(rougher: Tensor, smoother: Tensor) -> Tensor:
-        power = (rougher - smoother).masked_fill_(~inside, 0.0).square_()
-        return 10 * torch.log10(pooled(power) / share + _FLOOR)
+    def power(rougher: Tensor, smoother: Tensor) -> Tensor:
+        return pooled((rougher - smoother).masked_fill_(~inside, 0.0).square_()) / share
 
     share = pooled(inside.float()).clamp(min=1e-6)
-    means = _means_around(sound, audio_lengths, [round(grid.sample_rate_hz * e / 2) for e in edges_s])
-    bands = [level_db(rougher, smoother) for smoother, rougher in pairwise(means)]
-    return [level_db(sound, means[0]), *bands]
+    means = _means_around(sound, lengths, reaches)
+    bands = [power(rougher, smoother) for smoother, rougher in pairwise(means)]
+    return torch.stack([power(sound, means[0]), *bands])
 
 
 def _means_around(sound: Tensor, lengths: Tensor, reaches: Sequence[int]) -> list[Tensor]:

@@ -81,6 +81,8 @@ class EM(TrainingMethod):
         self.early_hours = early_hours
         self.gaussians = dict(sorted(gaussians.items()))
         self._variants: dict[str, tuple[int, ...]] = {}
+        # Those chosen by this process that it has not shared: of the others' utterances it knows older ones.
+        self._unshared: dict[str, tuple[int, ...]] = {}
         self._init_alignments: dict[str, InitialAlignment] = {}
         # Which utterances of the epoch's batches have a path by each stream: read at its end, since reading
         # would let the GPU wait for the next batch.
@@ -178,8 +180,9 @@ class EM(TrainingMethod):
 
     def share_choices(self) -> None:
         """Let every process know the pronunciations that all of them chose; any may write the checkpoint."""
-        for choices in gathered(self._variants):
+        for choices in gathered(self._unshared):
             self._variants.update(choices)
+        self._unshared = {}
 
     def state_dict(self) -> dict[str, Any]:
         """As of every method: the pronunciations chosen so far, and whether another aligner was the start."""
@@ -201,7 +204,9 @@ class EM(TrainingMethod):
         if emissions is not None:
             with self.searching():
                 choice = choose_pronunciations(encoder, emissions.joint, features, batch.texts)
-            self._variants.update(zip(batch.ids, batch.texts.variants_of(choice), strict=True))
+            chosen = dict(zip(batch.ids, batch.texts.variants_of(choice), strict=True))
+            self._variants |= chosen
+            self._unshared |= chosen
         else:
             choice = batch.texts.choice_of([self._variants.get(id) for id in batch.ids])
         return batch.texts.fitting(features.n_frames, choice)

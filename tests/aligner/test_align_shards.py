@@ -72,9 +72,16 @@ def test_what_is_no_shard_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("environment", "shard"),
     [
-        ({"TORCHELASTIC_RUN_ID": "x", "RANK": "5", "WORLD_SIZE": "8"}, (6, 8)),
-        ({"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}, (4, 4)),
-        ({"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_MIN": "5", "SLURM_ARRAY_TASK_COUNT": "4"}, (3, 4)),
+        ({"TORCHELASTIC_RUN_ID": "x", "RANK": "5", "WORLD_SIZE": "8"}, (6, 8, 1)),
+        (
+            {"TORCHELASTIC_RUN_ID": "x", "RANK": "5", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"},
+            (6, 8, 4),
+        ),
+        ({"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}, (4, 4, 1)),
+        (
+            {"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_MIN": "5", "SLURM_ARRAY_TASK_COUNT": "4"},
+            (3, 4, 1),
+        ),
         (
             {
                 "SLURM_ARRAY_TASK_ID": "20",
@@ -85,11 +92,11 @@ def test_what_is_no_shard_is_refused(text: str) -> None:
                 "SLURM_STEP_NUM_TASKS": "2",
                 "SLURM_PROCID": "1",
             },
-            (6, 8),
+            (6, 8, 1),
         ),
     ],
 )
-def test_shards_as_launchers_number_them(environment: dict[str, str], shard: tuple[int, int]) -> None:
+def test_shards_as_launchers_number_them(environment: dict[str, str], shard: tuple[int, int, int]) -> None:
     assert Shard.parse("auto", environment) == shard
 
 

@@ -113,10 +113,14 @@ def test_a_gpu_is_shared_by_as_many_as_fit(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(align_processes, "available_processors", lambda: 16)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (20 << 30, 24 << 30))
     monkeypatch.setattr(align_processes, "free_memory_bytes", lambda: 64e9)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert processes_for("cuda", 1000) == 3
     assert processes_for("cuda", 9) == 2
     assert processes_for("cuda:1", 2) == 1
     assert processes_for("cpu", 1000) == 1
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert processes_for("cuda:1", 1000, owners=2) == 3  # a GPU each
+    assert processes_for("cuda:1", 1000, owners=4) == 1
     monkeypatch.setattr(align_processes, "free_memory_bytes", lambda: 7e9)
     assert processes_for("cuda", 1000) == 2
     monkeypatch.setattr(align_processes, "available_processors", lambda: 2)
