@@ -1,5 +1,6 @@
-"""The devices of this machine, as `Aligner.load` and --device name them, and what goes to them."""
+"""The devices of this machine, as `Aligner.load` and --device name them, memory, and what goes to them."""
 
+import ctypes
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.errors import AlignerError
+
+_MOST_HEAPS = -8  # glibc's M_ARENA_MAX
 
 
 def devices() -> list[str]:
@@ -52,3 +55,13 @@ def free_memory_bytes() -> float:
     except OSError:
         pass
     return 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def few_heaps() -> None:
+    """Let the threads of this process share two heaps, where the C library (glibc) has one for each.
+
+    Each heap keeps pieces of the recordings that were read into it: memory grows with every epoch.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if set_option is not None:
+        set_option(_MOST_HEAPS, 2)

@@ -74,9 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train; print where the checkpoint is and, if times are known, how far boundaries are from them."""
+    from aligner.devices import few_heaps
     from aligner.training.checkpoints import REFUSED
     from aligner.training.lightning_cli import LAST, find_config, train
 
+    few_heaps()
     if not args.config:
         raise WrongArguments("say which configuration: --config ljspeech, or a YAML file")
     configs = [find_config(name) for name in args.config]

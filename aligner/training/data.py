@@ -144,7 +144,8 @@ class AlignerData(lightning.LightningDataModule):
             or 50 a gigabyte of a GPU's memory, which small batches do not fill.
         n_validation: Utterances that boundary errors are shown of during training, those with known times
             first. They are trained on as well, since nothing of them but audio and text is learnt from.
-        num_workers: Threads that read audio beside the training; 0 for none, null for one a processor, up to 6.
+        num_workers: Threads that read audio beside the training; 0 for none, null for one a processor, up to
+            6.
         seed: Of the order of batches.
         reload_audio: Load the audio anew each epoch, although features are kept; set if the model has a
             perturbation.
