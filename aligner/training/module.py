@@ -22,6 +22,7 @@ from aligner.instantiate import public_path
 from aligner.training.board import pictured, show_figures, show_utterance
 from aligner.training.calibration import calibrate
 from aligner.training.data import AlignerData, Batch
+from aligner.training.degradation import Degradation
 from aligner.training.feature_store import FeatureStore
 from aligner.training.figures import EpochFigures
 from aligner.training.method import TrainingMethod
@@ -64,7 +65,7 @@ class AlignerModule(lightning.LightningModule):
         encoder: Callable[[int, Sequence[str]], Encoder],
         training: TrainingMethod,
         text: dict[str, Any] | None = None,
-        perturbation: Perturbation | None = None,
+        perturbation: Perturbation | Degradation | None = None,
         shortest_pause_s: float = SHORTEST_PAUSE_S,
         pause_fraction: float = PAUSE_FRACTION,
         refine: bool = True,
