@@ -27,6 +27,7 @@ _LEAST_FALLS = 25  # of fewer nothing can be said
 _NONE_DB, _ALL_DB = np.array([19.0, 26.0, 12.0]), np.array([16.0, 22.0, 8.0])
 # Levels seldom fall all of 48 ms freely: what they fall in a second is so much more than is seen.
 _UNSEEN = 1.2
+_LONGEST_S = 2.0  # of a hall; what falls no further in 96 ms than in 48 does not die away, but goes on
 _LEAST_FALL_DB = 0.5
 _FLOOR = 1e-12
 
@@ -83,6 +84,8 @@ def echoes_of(audio: Tensor, sample_rate_hz: int) -> Echoes | None:
         return None
     seconds = (_FAR - _NEAR) * _HOP_S
     decay_s = 60 * seconds / (_UNSEEN * max(far_db - near_db, _LEAST_FALL_DB))
+    if decay_s > _LONGEST_S:
+        return None
     return Echoes(decay_s, float(direct_db), min(certainty, 1.0))
 
 
@@ -106,11 +109,15 @@ def _falls_db(level_db: NDArray[np.float64]) -> tuple[float, float] | None:
     if len(level_db) <= _FAR:
         return None
     loud_db, quiet_db = np.quantile(level_db, [_LOUDEST, _QUIETEST], axis=0)
+    heard = loud_db - quiet_db > _NONE_DB[1]  # in other bands there is too much noise to see anything fall
+    level_db, loud_db, quiet_db = level_db[:, heard], loud_db[heard], quiet_db[heard]
     found = []
     for n_frames in (_NEAR, _FAR):
         before, after = level_db[:-n_frames], level_db[n_frames:]
-        seen = (before > loud_db - _LOUD_DB) & (after > quiet_db + _NOISE_DB)
+        fall_db = before - after
+        # Noise may hide how far a level fell, but not that it fell further than in any room.
+        seen = (before > loud_db - _LOUD_DB) & ((after > quiet_db + _NOISE_DB) | (fall_db > _NONE_DB[1]))
         if seen.sum() < _LEAST_FALLS:
             return None
-        found.append(float(np.quantile((before - after)[seen], _FASTEST)))
+        found.append(float(np.quantile(fall_db[seen], _FASTEST)))
     return found[0], found[1]

@@ -78,7 +78,7 @@ class OwnPauses:
         mean = torch.segment_reduce(own.double(), "sum", lengths=lengths) / count
         squares = torch.segment_reduce((own * frames).double(), "sum", lengths=lengths) / count
         variance = (squares - mean.square()).clamp(min=_LEAST_VARIANCE)
-        mean, variance = mean.float(), variance.float()
+        mean, variance = mean.to(frames.dtype), variance.to(frames.dtype)
         constant = (variance * (2 * np.pi)).log().sum(1)
         distance = (frames - of_frames(mean)).square_().div_(of_frames(variance)).sum(1)
         return -0.5 * (distance + of_frames(constant))

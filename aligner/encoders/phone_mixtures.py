@@ -119,13 +119,23 @@ class PhoneMixtures(Encoder):
         """As of every encoder; M is 1 for the pause and `states` for every other symbol."""
         n_states = 1 + (self.vocab_size - 1) * self.states_per_phone
         result = features.frames.new_empty(len(self.streams), len(features.frames), n_states)
-        pauses = OwnPauses(features, self._loudness) if self._loudness else None
         for stream, own in zip(self.streams, result, strict=True):
             stream.log_likelihood(features.frames, own)  # type: ignore[operator]
-            if pauses is not None:
-                pauses.add_(own[:, 0], features.frames[:, stream.channels])  # type: ignore[index]
+        self.add_own_pauses_(result, features)
         settle_surplus_(result, features.surplus)
         return Emissions(result)
+
+    def add_own_pauses_(self, emissions: Tensor, features: PackedFeatures) -> None:
+        """Let pauses sound like the quietest parts of their utterances, too, where channels say what is quiet.
+
+        Args:
+            emissions: `[R, F, M]`, changed in place. State 0 is the pause's.
+            features: Of these frames.
+        """
+        if self._loudness:
+            pauses = OwnPauses(features, self._loudness)
+            for stream, own in zip(self.streams, emissions, strict=True):
+                pauses.add_(own[:, 0], features.frames[:, stream.channels])  # type: ignore[index]
 
     def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
         """The states of each token. Where there are fewer frames, each phone's middle state alone."""
