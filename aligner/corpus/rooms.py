@@ -89,22 +89,25 @@ def echoes_of(audio: Tensor, sample_rate_hz: int) -> Echoes | None:
     return Echoes(decay_s, float(direct_db), min(certainty, 1.0))
 
 
-def _levels_db(audio: Tensor, sample_rate_hz: int) -> NDArray[np.float64]:
+def _levels_db(audio: Tensor, sample_rate_hz: int) -> NDArray[np.float32]:
     """Levels in bands of equal width on a logarithmic scale, `[S, bands]`."""
     width = round(_WINDOW_S * sample_rate_hz)
     if len(audio) < width:
-        return np.empty((0, _BANDS))
+        return np.empty((0, _BANDS), np.float32)
     spectrum = torch.stft(
         audio, width, round(_HOP_S * sample_rate_hz), window=torch.hann_window(width), return_complex=True
     )
-    energy = np.cumsum(spectrum.abs().square_().numpy().astype(np.float64), axis=0)
+    energy = spectrum.real.square().add_(spectrum.imag.square())  # abs() takes ten times as long
     edges_hz = np.geomspace(_LOWEST_HZ, min(_HIGHEST_HZ, 0.45 * sample_rate_hz), _BANDS + 1)
     edges = np.round(edges_hz / sample_rate_hz * width).astype(np.int64)
     edges = np.maximum(edges, edges[0] + np.arange(_BANDS + 1))  # one bin at least
-    return 10 * np.log10(np.diff(energy[edges], axis=0).T + _FLOOR)
+    bins = np.arange(len(energy))
+    in_band = (edges[:-1, None] <= bins) & (bins < edges[1:, None])
+    bands = torch.from_numpy(in_band.astype(np.float32)) @ energy
+    return (10 * torch.log10(bands.T + _FLOOR)).numpy()
 
 
-def _falls_db(level_db: NDArray[np.float64]) -> tuple[float, float] | None:
+def _falls_db(level_db: NDArray[np.float32]) -> tuple[float, float] | None:
     """How far levels fall in 48 and in 96 ms where they fall fastest; None if that cannot be said."""
     if len(level_db) <= _FAR:
         return None

@@ -126,7 +126,7 @@ class PhoneMixtures(Encoder):
         return Emissions(result)
 
     def add_own_pauses_(self, emissions: Tensor, features: PackedFeatures) -> None:
-        """Let pauses sound like the quietest parts of their utterances, too, where channels say what is quiet.
+        """Let pauses sound like the quietest of their utterances, too, where channels say what is quiet.
 
         Args:
             emissions: `[R, F, M]`, changed in place. State 0 is the pause's.

@@ -3,7 +3,6 @@
 N samples, on the CPU.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np

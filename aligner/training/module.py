@@ -43,7 +43,7 @@ class AlignerModule(lightning.LightningModule):
         training: How the encoder is trained, and for how many epochs.
         text: How texts become tokens, so that the aligner can read text; set by the corpus.
         perturbation: Each utterance is then trained on twice an epoch, as it is and, along the same path, in
-            another voice drawn anew. null for none.
+            another voice (Perturbation) or recorded less well (Degradation), drawn anew. null for none.
         shortest_pause_s: A shorter pause between words is dropped.
         pause_fraction: Audio counts as quiet up to this part of the way from the utterance's quietest to its
             loudest; pauses extend over it. 0 leaves them as found.

@@ -18,8 +18,10 @@ def utterance(n_frames: int, quiet: slice, seed: int) -> torch.Tensor:
 def test_the_quietest_tenth_of_each_utterance_is_found() -> None:
     features = PackedFeatures.pack([utterance(300, slice(100, 140), 0), utterance(200, slice(0, 40), 1)])
     found = OwnPauses(features, [0]).quietest
-    assert int(found[:300].sum()) == 30 and int(found[300:].sum()) == 20
-    assert bool(found[100:140].sum() == 30) and bool(found[300:340].sum() == 20)
+    assert int(found[:300].sum()) == 30
+    assert int(found[300:].sum()) == 20
+    assert bool(found[100:140].sum() == 30)
+    assert bool(found[300:340].sum() == 20)
 
 
 def test_a_gap_as_short_as_a_stops_closure_does_not_count() -> None:
@@ -34,7 +36,8 @@ def test_surplus_silence_is_none_of_it() -> None:
     frames[:60] = 0.0
     frames[:60, 0] = 0.0  # all channels are 0: surplus
     found = OwnPauses(PackedFeatures.pack([frames]), [0]).quietest
-    assert int(found.sum()) == 34 and not found[:60].any()
+    assert int(found.sum()) == 34
+    assert not found[:60].any()
 
 
 def test_the_density_is_that_of_a_gaussian_of_these_frames() -> None:

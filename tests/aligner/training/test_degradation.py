@@ -27,7 +27,8 @@ def test_echoes_follow_what_comes_straight_with_the_energy_asked_for() -> None:
     sound = np.zeros(RATE_HZ)
     sound[100] = 1.0
     found = in_a_room(sound, RATE_HZ, 0.4, 3.0, np.random.default_rng(0))
-    assert np.abs(found[:100]).max() < 1e-9 and found[100] == pytest.approx(1.0)
+    assert np.abs(found[:100]).max() < 1e-9
+    assert found[100] == pytest.approx(1.0)
     echoes = found[101:]
     assert 10 * np.log10(np.sum(echoes**2)) == pytest.approx(-3.0, abs=0.1)
     early, late = (np.sum(echoes[k : k + 1600] ** 2) for k in (0, 3200))
@@ -45,7 +46,8 @@ def test_echoes_follow_what_comes_straight_with_the_energy_asked_for() -> None:
 def test_a_recording_changes_and_nothing_moves(degradation: Degradation) -> None:
     sound = clicks()
     found = degradation(sound, RATE_HZ, torch.Generator().manual_seed(0))
-    assert found.shape == sound.shape and found.dtype == torch.float32
+    assert found.shape == sound.shape
+    assert found.dtype == torch.float32
     assert not torch.allclose(found, sound, atol=1e-3)
     likeness = [float((torch.roll(found, lag) * sound).sum()) for lag in range(-40, 41)]
     assert int(np.argmax(likeness)) == 40
