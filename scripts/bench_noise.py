@@ -35,6 +35,7 @@ from aligner.commands.output import print_table, progress
 from aligner.corpus.prepared import Utterance, evenly_spread, load_audio
 from aligner.errors import AlignerError
 from aligner.evaluate import boundary_figures
+from aligner.training.degradation import in_a_room, with_noise
 
 BABBLE_VOICES = 8  # of fewer, single words are understood
 HUM_HZ, HUM_HARMONICS = 50, 10
@@ -92,17 +93,10 @@ class Cell:
 
 def degraded(sound: Sound, rate_hz: int, cell: Cell, draw: np.random.Generator, others: Others) -> Sound:
     """The samples `[N]` in the cell's room with its noise."""
-    from scipy.signal import fftconvolve
-
     if cell.room_s:
-        decay = 10 ** (-3 * np.arange(1, round(cell.room_s * rate_hz)) / (cell.room_s * rate_hz))
-        echoes = draw.standard_normal(len(decay)) * decay
-        echoes *= 10 ** (-cell.direct_db / 20) / np.sqrt(np.sum(echoes**2))
-        sound = fftconvolve(sound, np.concatenate([[1.0], echoes]))[: len(sound)]
+        sound = in_a_room(sound, rate_hz, cell.room_s, cell.direct_db, draw)
     if cell.kind:
-        noise = KINDS[cell.kind](len(sound), rate_hz, draw, others)
-        energy = np.mean(sound**2) / max(np.mean(noise**2), np.finfo(float).tiny)
-        sound = sound + noise * np.sqrt(energy / 10 ** (cell.level_db / 10))
+        sound = with_noise(sound, KINDS[cell.kind](len(sound), rate_hz, draw, others), cell.level_db)
     return sound * min(1.0, PEAK / max(np.abs(sound).max(), np.finfo(float).tiny))
 
 

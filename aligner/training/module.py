@@ -22,6 +22,7 @@ from aligner.instantiate import public_path
 from aligner.training.board import pictured, show_figures, show_utterance
 from aligner.training.calibration import calibrate
 from aligner.training.data import AlignerData, Batch
+from aligner.training.degradation import Degradation
 from aligner.training.feature_store import FeatureStore
 from aligner.training.figures import EpochFigures
 from aligner.training.method import TrainingMethod
@@ -42,7 +43,7 @@ class AlignerModule(lightning.LightningModule):
         training: How the encoder is trained, and for how many epochs.
         text: How texts become tokens, so that the aligner can read text; set by the corpus.
         perturbation: Each utterance is then trained on twice an epoch, as it is and, along the same path, in
-            another voice drawn anew. null for none.
+            another voice (Perturbation) or recorded less well (Degradation), drawn anew. null for none.
         shortest_pause_s: A shorter pause between words is dropped.
         pause_fraction: Audio counts as quiet up to this part of the way from the utterance's quietest to its
             loudest; pauses extend over it. 0 leaves them as found.
@@ -65,7 +66,7 @@ class AlignerModule(lightning.LightningModule):
         encoder: Callable[[int, Sequence[str]], Encoder],
         training: TrainingMethod,
         text: dict[str, Any] | None = None,
-        perturbation: Perturbation | None = None,
+        perturbation: Perturbation | Degradation | None = None,
         shortest_pause_s: float = SHORTEST_PAUSE_S,
         pause_fraction: float = PAUSE_FRACTION,
         refine: bool = True,

@@ -16,6 +16,7 @@ from aligner.frontends import Frontend
 from aligner.frontends.packed import PackedFeatures
 from aligner.frontends.usable import usable_features
 from aligner.training.data import Batch
+from aligner.training.degradation import Degradation
 from aligner.training.feature_store import FeatureStore, pack_known
 from aligner.training.voice_perturbation import Perturbation
 
@@ -34,7 +35,7 @@ class NothingToTrainOn(AlignerError):
 
 
 def usable_versions(
-    aligner: Aligner, batch: Batch, kept: FeatureStore, perturbation: Perturbation | None
+    aligner: Aligner, batch: Batch, kept: FeatureStore, perturbation: Perturbation | Degradation | None
 ) -> tuple[Batch, list[PackedFeatures], dict[str, str]]:
     """The utterances of a batch that can be trained on, and their features.
 
@@ -42,10 +43,10 @@ def usable_versions(
         aligner: What is trained.
         batch: With the audio of those whose features are not kept.
         kept: Where features are kept when audio first comes.
-        perturbation: Changes the voice; None: only as recorded.
+        perturbation: Changes the voice, or the recording; None: only as recorded.
 
     Returns:
-        The batch without those that were refused; its features, as recorded and then in another voice; why
+        The batch without those that were refused; its features, as recorded and then changed; why
         utterances were refused, by id.
     """
     refused = dict(batch.refused)
@@ -125,7 +126,7 @@ def _computed(
 
 
 def _perturbed(
-    frontend: Frontend, batch: Batch, perturbation: Perturbation
+    frontend: Frontend, batch: Batch, perturbation: Perturbation | Degradation
 ) -> tuple[PackedFeatures | None, dict[int, str]]:
     """Features in other voices, drawn anew each time, and why utterances have none."""
     audio, reasons = torch.zeros_like(batch.audio), {}
