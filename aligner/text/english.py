@@ -79,8 +79,8 @@ def r_forms(
 ) -> Variants:
     """A pronunciation with an r that the lexicons write in one of two ways in the other, if it has any.
 
-    Before a vowel an unstressed ɚ is ə ɹ: CMUdict's "around" and gruut's begin with ER0 AW1. Elsewhere ɪ ɹ and
-    ʊ ɹ ("clear", "poor") end in a vowel: ɪ ɚ, ʊ ɚ.
+    Before a vowel an unstressed ɚ is ə ɹ: CMUdict's "around" and gruut's begin with ER0 AW1. Elsewhere ɪ ɹ
+    and ʊ ɹ ("clear", "poor") end in a vowel: ɪ ɚ, ʊ ɚ.
 
     Args:
         phones: Of the word, in whatever notation.
