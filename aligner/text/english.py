@@ -1,4 +1,6 @@
-"""English: weak forms of function words, the suffix -s, and ARPAbet for IPA."""
+"""English: weak forms of function words, r beside vowels, the suffix -s, and ARPAbet for IPA."""
+
+from collections.abc import Callable, Sequence
 
 from aligner.text.transcript import Variants
 
@@ -70,6 +72,33 @@ def weak_forms(word: str) -> Variants:
     """The pronunciations in IPA of an unstressed function word, given in lower case; () for other words."""
     forms = ENGLISH_WEAK_FORMS.get(word, "")
     return tuple(tuple(form.split()) for form in forms.split("|") if form)
+
+
+def r_forms(
+    phones: tuple[str, ...], names: Sequence[str], spelt: Callable[[tuple[str, ...]], tuple[str, ...]]
+) -> Variants:
+    """A pronunciation with an r that the lexicons write in one of two ways in the other, if it has any.
+
+    Before a vowel an unstressed ɚ is ə ɹ: CMUdict's "around" and gruut's begin with ER0 AW1. Elsewhere ɪ ɹ
+    and ʊ ɹ ("clear", "poor") end in a vowel: ɪ ɚ, ʊ ɚ.
+
+    Args:
+        phones: Of the word, in whatever notation.
+        names: Each one's name in ARPAbet, without stress.
+        spelt: From unstressed IPA to that notation.
+
+    Source:
+        Cruttenden, Gimson's Pronunciation of English, sections 8.12.1 (ɪə, ʊə) and 8.12.2 (linking).
+    """
+    found = []
+    followed = [name[:1] in set("AEIOU") for name in (*names[1:], "")]
+    for k, name in enumerate(names):
+        before, after = phones[:k], phones[k + 1 :]
+        if name == "ER" and followed[k] and phones[k : k + 1] == spelt(("ɚ",)):
+            found.append((*before, *spelt(("ə", "ɹ")), *after))
+        elif name == "R" and names[k - 1 : k] in (["IH"], ["UH"]) and not followed[k]:
+            found.append((*before, *spelt(("ɚ",)), *after))
+    return tuple(found)
 
 
 def s_suffix(last: str) -> tuple[str, ...]:
