@@ -134,7 +134,7 @@ class Aligner(nn.Module):
             return []
         decoded, boundaries = self.boundaries(recordings)
         spreads_s = boundary_spreads_s(
-            decoded.tokens, boundaries, self.posterior_spread_s(decoded), _held(recordings)
+            decoded.tokens, boundaries, self.posterior_spread_s(decoded), HeldBoundaries.of(recordings)
         )
         return self._alignments(recordings, decoded, boundaries.times_s, spreads_s)
 
@@ -150,7 +150,7 @@ class Aligner(nn.Module):
         tokens, frames = decoded.tokens, decoded.durations.boundaries_frames(decoded.tokens.lengths)
         durations_s = np.array([recording.duration_s for recording in recordings])
         found = self._boundaries.correct(tokens, frames, audio, audio_lengths, features.surplus, durations_s)
-        return decoded, replace(found, times_s=hold(_held(recordings), tokens, found.times_s))
+        return decoded, replace(found, times_s=hold(HeldBoundaries.of(recordings), tokens, found.times_s))
 
     def posterior_spread_s(self, decoded: Decoded) -> NDArray[np.float64]:
         """The standard deviation in seconds that the search gives each boundary, not calibrated."""
@@ -177,7 +177,7 @@ class Aligner(nn.Module):
         if emissions is None or chooser is not self.encoder:
             check_frames(features, tokens)  # before whatever an encoder of context does with both
             emissions = self.encoder.emissions(features, tokens)
-        held = _held(recordings)
+        held = HeldBoundaries.of(recordings)
         if held and self.encoder.context_free:  # the states of others are of whole texts
             part_frames, part_tokens = held.cut(features, tokens, self.frontend.grid)
             parts = forced_alignment(self.encoder, emissions, part_frames, part_tokens, edges)
@@ -397,8 +397,3 @@ class Aligner(nn.Module):
             alignment = recording.kept.noted(alignment)
             alignments.append(with_spreads(alignment, own_boundaries_s[b], own_spreads_s[b]))
         return alignments
-
-
-def _held(recordings: Sequence[Recording]) -> HeldBoundaries:
-    kept = [recording.kept for recording in recordings]
-    return HeldBoundaries([own.boundaries_s for own in kept], [own.pauses for own in kept])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aligner.alignment import FrameGrid
+from aligner.corpus.recording import Recording
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices
 from aligner.text.packed import PackedTokens
@@ -25,6 +26,16 @@ class HeldBoundaries:
 
     times_s: Sequence[Mapping[int, float]]
     pauses: Sequence[Collection[int]]
+
+    @classmethod
+    def of(cls, recordings: Sequence[Recording]) -> "HeldBoundaries":
+        """What a person set in recordings.
+
+        Args:
+            recordings: Of a batch.
+        """
+        kept = [recording.kept for recording in recordings]
+        return cls([own.boundaries_s for own in kept], [own.pauses for own in kept])
 
     def __bool__(self) -> bool:
         return any(self.times_s)
