@@ -8,6 +8,7 @@ N samples, S frames.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -94,27 +95,33 @@ def _levels_db(audio: Tensor, sample_rate_hz: int) -> NDArray[np.float32]:
     width = round(_WINDOW_S * sample_rate_hz)
     if len(audio) < width:
         return np.empty((0, _BANDS), np.float32)
+    window, bands = _window_and_bands(width, sample_rate_hz)
     spectrum = torch.stft(
-        audio, width, round(_HOP_S * sample_rate_hz), window=torch.hann_window(width), return_complex=True
+        audio, width, round(_HOP_S * sample_rate_hz), window=window, center=False, return_complex=True
     )
     energy = spectrum.real.square().add_(spectrum.imag.square())  # abs() takes ten times as long
+    return (10 * torch.log10((bands @ energy).T + _FLOOR)).numpy()
+
+
+@cache
+def _window_and_bands(width: int, sample_rate_hz: int) -> tuple[Tensor, Tensor]:
+    """The window `[width]`, and which bins of a spectrum each band has, `[bands, bins]`."""
     edges_hz = np.geomspace(_LOWEST_HZ, min(_HIGHEST_HZ, 0.45 * sample_rate_hz), _BANDS + 1)
     edges = np.round(edges_hz / sample_rate_hz * width).astype(np.int64)
     edges = np.maximum(edges, edges[0] + np.arange(_BANDS + 1))  # one bin at least
-    bins = np.arange(len(energy))
+    bins = np.arange(width // 2 + 1)
     in_band = (edges[:-1, None] <= bins) & (bins < edges[1:, None])
-    bands = torch.from_numpy(in_band.astype(np.float32)) @ energy
-    return (10 * torch.log10(bands.T + _FLOOR)).numpy()
+    return torch.hann_window(width), torch.from_numpy(in_band.astype(np.float32))
 
 
 def _falls_db(level_db: NDArray[np.float32]) -> tuple[float, float] | None:
     """How far levels fall in 48 and in 96 ms where they fall fastest; None if that cannot be said."""
     if len(level_db) <= _FAR:
         return None
-    loud_db, quiet_db = np.quantile(level_db, [_LOUDEST, _QUIETEST], axis=0)
+    loud_db, quiet_db = _quantiles(level_db, _LOUDEST, _QUIETEST)
     heard = loud_db - quiet_db > _NONE_DB[1]  # in other bands there is too much noise to see anything fall
     level_db, loud_db, quiet_db = level_db[:, heard], loud_db[heard], quiet_db[heard]
-    found = []
+    found: list[NDArray[np.float32]] = []
     for n_frames in (_NEAR, _FAR):
         before, after = level_db[:-n_frames], level_db[n_frames:]
         fall_db = before - after
@@ -122,5 +129,16 @@ def _falls_db(level_db: NDArray[np.float32]) -> tuple[float, float] | None:
         seen = (before > loud_db - _LOUD_DB) & ((after > quiet_db + _NOISE_DB) | (fall_db > _NONE_DB[1]))
         if seen.sum() < _LEAST_FALLS:
             return None
-        found.append(float(np.quantile(fall_db[seen], _FASTEST)))
-    return found[0], found[1]
+        found += _quantiles(fall_db[seen], _FASTEST)
+    return float(found[0]), float(found[1])
+
+
+def _quantiles(values: NDArray[np.float32], *shares: float) -> list[NDArray[np.float32]]:
+    """As `np.quantile` over the first axis, in a third of the time."""
+    ordered, found = np.sort(values, axis=0), []
+    for share in shares:
+        place = share * (len(ordered) - 1)
+        below = int(place)
+        above = min(below + 1, len(ordered) - 1)
+        found.append(ordered[below] + np.float32(place - below) * (ordered[above] - ordered[below]))
+    return found
