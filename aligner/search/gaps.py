@@ -34,7 +34,7 @@ from mas.backends.cpu_threads import threads
 # as are the others.
 _PHONE, _FRAME = 4.0, 2.0  # of speech that the text lacks, each phone and each frame
 _FRAME_FOUND = 4.0  # the same once it is known to be there: words beside it then begin and end best
-_EXTRA, _UNSAID = 160.0, 38.0  # speech that the text lacks; words that are not said
+_EXTRA, _UNSAID = 160.0, 33.0  # speech that the text lacks; words that are not said
 _EACH_WORD, _EACH_STATE = 5.0, 2.5  # of these words
 # Once such speech is found, where it is: so much less at either end where a pause is beside it, if that puts
 # a pause behind it. Else it would begin after a word that begins what it says and what follows alike ("The").
