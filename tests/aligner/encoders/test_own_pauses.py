@@ -58,10 +58,10 @@ def test_an_utterance_does_not_depend_on_what_shares_its_batch() -> None:
 
 def test_a_pause_becomes_likelier_where_it_is_quiet_and_stays_elsewhere() -> None:
     frames = utterance(300, slice(100, 140), 0)
-    pause = torch.full((300,), -30.0)
+    pause = torch.full((300,), -60.0)
     before = pause.clone()
     OwnPauses(PackedFeatures.pack([frames]), [0]).add_(pause, frames)
-    assert (pause[105:135] > -25).all()
+    assert (pause[105:135] > -50).all()
     loud = np.r_[0:95, 145:300]
     assert torch.equal(pause[loud], before[loud])
 
