@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import scipy.fft
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -91,27 +92,28 @@ def echoes_of(audio: Tensor, sample_rate_hz: int) -> Echoes | None:
 
 
 def _levels_db(audio: Tensor, sample_rate_hz: int) -> NDArray[np.float32]:
-    """Levels in bands of equal width on a logarithmic scale, `[S, bands]`."""
-    width = round(_WINDOW_S * sample_rate_hz)
+    """Levels in bands of equal width on a logarithmic scale, `[S, bands]`.
+
+    Not by PyTorch: each of the threads that read recordings would begin as many more as there are processors.
+    """
+    width, hop = round(_WINDOW_S * sample_rate_hz), round(_HOP_S * sample_rate_hz)
     if len(audio) < width:
         return np.empty((0, _BANDS), np.float32)
-    window, bands = _window_and_bands(width, sample_rate_hz)
-    spectrum = torch.stft(
-        audio, width, round(_HOP_S * sample_rate_hz), window=window, center=False, return_complex=True
-    )
-    energy = spectrum.real.square().add_(spectrum.imag.square())  # abs() takes ten times as long
-    return (10 * torch.log10((bands @ energy).T + _FLOOR)).numpy()
+    window, first_bins = _window_and_bands(width, sample_rate_hz)
+    pieces = np.lib.stride_tricks.sliding_window_view(audio.numpy(), width)[::hop]
+    spectrum = scipy.fft.rfft(pieces * window)
+    energy = spectrum.real**2 + spectrum.imag**2
+    bands = np.add.reduceat(energy, first_bins, axis=1)[:, :-1]
+    return 10 * np.log10(bands + np.float32(_FLOOR))
 
 
 @cache
-def _window_and_bands(width: int, sample_rate_hz: int) -> tuple[Tensor, Tensor]:
-    """The window `[width]`, and which bins of a spectrum each band has, `[bands, bins]`."""
+def _window_and_bands(width: int, sample_rate_hz: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The window `[width]`; the first bin of each band, and that after the last, `[bands + 1]`."""
     edges_hz = np.geomspace(_LOWEST_HZ, min(_HIGHEST_HZ, 0.45 * sample_rate_hz), _BANDS + 1)
     edges = np.round(edges_hz / sample_rate_hz * width).astype(np.int64)
     edges = np.maximum(edges, edges[0] + np.arange(_BANDS + 1))  # one bin at least
-    bins = np.arange(width // 2 + 1)
-    in_band = (edges[:-1, None] <= bins) & (bins < edges[1:, None])
-    return torch.hann_window(width), torch.from_numpy(in_band.astype(np.float32))
+    return torch.hann_window(width).numpy(), edges
 
 
 def _falls_db(level_db: NDArray[np.float32]) -> tuple[float, float] | None:
