@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from aligner.errors import AlignerError
-from aligner.text.english import ARPABET_OF_IPA, s_suffix
+from aligner.text.english import ARPABET_OF_IPA, r_forms, s_suffix
 from aligner.text.gruut import STRESS_MARKS, GruutPronouncer
 from aligner.text.transcript import Variants
 
@@ -47,6 +47,10 @@ class CmudictPronouncer(GruutPronouncer):
     def weak_forms(self, word: str) -> Variants:
         """The unstressed pronunciations of a function word, which the dictionary may lack."""
         return tuple(self._arpabet(form) for form in super().weak_forms(word))
+
+    def r_forms(self, phones: tuple[str, ...]) -> Variants:
+        """A pronunciation with an r written as the dictionary does not."""
+        return r_forms(phones, [phone.rstrip("012") for phone in phones], self._arpabet)
 
     @cached_property
     def phones(self) -> frozenset[str]:

@@ -1,4 +1,6 @@
-"""English: weak forms of function words, the suffix -s, and ARPAbet for IPA."""
+"""English: weak forms of function words, r before vowels, the suffix -s, and ARPAbet for IPA."""
+
+from collections.abc import Callable, Sequence
 
 from aligner.text.transcript import Variants
 
@@ -70,6 +72,26 @@ def weak_forms(word: str) -> Variants:
     """The pronunciations in IPA of an unstressed function word, given in lower case; () for other words."""
     forms = ENGLISH_WEAK_FORMS.get(word, "")
     return tuple(tuple(form.split()) for form in forms.split("|") if form)
+
+
+def r_forms(
+    phones: tuple[str, ...], names: Sequence[str], spelt: Callable[[tuple[str, ...]], tuple[str, ...]]
+) -> Variants:
+    """A pronunciation with each unstressed ɚ before a vowel as ə ɹ; () if it has none.
+
+    It is what is said: CMUdict's "around" and gruut's begin with ER0 AW1.
+
+    Args:
+        phones: Of the word, in whatever notation.
+        names: Each one's name in ARPAbet, without stress.
+        spelt: From unstressed IPA to that notation.
+    """
+    followed = [name[:1] in set("AEIOU") for name in (*names[1:], "")]
+    return tuple(
+        (*phones[:k], *spelt(("ə", "ɹ")), *phones[k + 1 :])
+        for k, name in enumerate(names)
+        if name == "ER" and followed[k] and phones[k : k + 1] == spelt(("ɚ",))
+    )
 
 
 def s_suffix(last: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from aligner.errors import AlignerError
-from aligner.text.english import s_suffix, weak_forms
+from aligner.text.english import ARPABET_OF_IPA, r_forms, s_suffix, weak_forms
 from aligner.text.transcript import Variants
 from aligner.text.writing import describe
 
@@ -68,6 +68,7 @@ class GruutPronouncer:
         variants, source = self._find(word)
         if self.english:
             variants += self.weak_forms(word.lower())
+            variants += tuple(form for variant in variants for form in self.r_forms(variant))
             if word.lower().endswith("n't"):  # don't -> don': the final stop is lost most often
                 variants += tuple(variant[:-1] for variant in variants)
         return tuple(dict.fromkeys(variants))[:MAX_VARIANTS], source
@@ -79,6 +80,11 @@ class GruutPronouncer:
     def weak_forms(self, word: str) -> Variants:
         """The unstressed pronunciations of an English function word, which the lexicon may lack."""
         return weak_forms(word)
+
+    def r_forms(self, phones: tuple[str, ...]) -> Variants:
+        """An English pronunciation with an r as the lexicon does not write it (`english.r_forms`)."""
+        names = [ARPABET_OF_IPA.get(phone.translate(STRESS_MARKS), "") for phone in phones]
+        return r_forms(phones, names, tuple)
 
     def lookup(self, word: str) -> Variants:
         """The lexicon's pronunciations of exactly this spelling or its lower case; () if there are none."""

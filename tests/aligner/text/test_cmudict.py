@@ -43,6 +43,13 @@ def test_cmudict_keeps_stress_where_asked(cmudict: Phonemizer) -> None:
         assert bare <= variants(cmudict, word)
 
 
+def test_cmudict_has_both_forms_of_an_r_and_keeps_the_stress(cmudict: Phonemizer) -> None:
+    stressed = load_phonemizer("cmudict", keep_stress=True)
+    assert variants(cmudict, "aurora") == {"ER AO R AH", "AH R AO R AH"}
+    assert variants(stressed, "aurora") == {"ER0 AO1 R AH0", "AH0 R AO1 R AH0"}
+    assert variants(stressed, "furry") == {"F ER1 IY0"}  # stressed: no schwa
+
+
 def test_cmudict_knows_english_only(cmudict: Phonemizer) -> None:
     with pytest.raises(AlignerError):
         load_phonemizer("cmudict", "de")
