@@ -24,7 +24,7 @@ from aligner.boundaries import (
     boundary_spreads_s,
     hold,
 )
-from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint
+from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint, weights_in
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import LOWEST_RATE_HZ, read_audio
 from aligner.corpus.kept import Kept
@@ -42,6 +42,7 @@ from aligner.instantiate import UnknownSetting, instantiate
 from aligner.naming import naming_the_utterance
 from aligner.ragged import starts_of
 from aligner.search import (
+    CommonWords,
     HeldBoundaries,
     SpokenLikelihoods,
     check_frames,
@@ -50,6 +51,7 @@ from aligner.search import (
     spoken_likelihoods,
 )
 from aligner.spread import with_spreads
+from aligner.text.common_words import CommonWord
 from aligner.text.packed import PackedTexts
 from aligner.text.reading import REFERENCE, TextReading
 from aligner.text.transcript import GAP, Transcript
@@ -74,6 +76,7 @@ class Aligner(nn.Module):
         decay_fraction: A word that ends before a pause has about what is louder than this part of that way:
             where its dying away ends is a convention. 0.45 is TIMIT's; 0.15 is that of people who leave next
             to nothing of it to the pause; the default lies between.
+        common_words: Of which one that a text lacks is found sooner (`text.common_words`).
 
     Raises:
         AlignerError: If the symbols do not begin with the pause.
@@ -89,6 +92,7 @@ class Aligner(nn.Module):
         pause_fraction: float = PAUSE_FRACTION,
         refine: bool = True,
         decay_fraction: float = DECAY_FRACTION,
+        common_words: Sequence[CommonWord] = (),
     ) -> None:
         super().__init__()
         self.vocabulary = Vocabulary(symbols)
@@ -102,6 +106,7 @@ class Aligner(nn.Module):
             "refine": refine,
             "decay_fraction": decay_fraction,
         }
+        self.common_words = tuple(common_words)
         #: Texts are taken as said, word for word: no gaps are looked for.
         self.text_as_said = False
         self._phonemizer: Phonemizer | None = None  # loaded with the first text
@@ -140,7 +145,8 @@ class Aligner(nn.Module):
         decoded, features, emissions, posteriors = self._decode(recordings, audio, audio_lengths)
         if self.encoder.context_free and not self.text_as_said:
             wanted = [b for b, r in enumerate(recordings) if r.transcript.fixed is None and r.kept == Kept()]
-            decoded = decoded.with_gaps(self.encoder, emissions, features, posteriors, wanted)
+            words = CommonWords.of(self.encoder, self.vocabulary, self.common_words)
+            decoded = decoded.with_gaps(self.encoder, emissions, features, posteriors, wanted, words)
         tokens, frames = decoded.tokens, decoded.durations.boundaries_frames(decoded.tokens.lengths)
         durations_s = np.array([recording.duration_s for recording in recordings])
         found = self._boundaries.correct(tokens, frames, audio, audio_lengths, features.surplus, durations_s)
@@ -291,6 +297,7 @@ class Aligner(nn.Module):
             "frontend": self.frontend.configuration(),
             "encoder": self.encoder.configuration(),
             **self._plain_settings,
+            "common_words": self.common_words,
         }
 
     def save(self, path: str | Path) -> None:
@@ -317,17 +324,11 @@ class Aligner(nn.Module):
         check_device(device)
         content = read_checkpoint(path)
         settings = dict(content[CHECKPOINT_KEY])
-        prefix = f"{CHECKPOINT_KEY}."
-        state = {
-            name.removeprefix(prefix): value
-            for name, value in content["state_dict"].items()
-            if name.startswith(prefix)
-        }
         try:
             frontend = instantiate(settings.pop("frontend"), Frontend, allow_external=trust)
             encoder = instantiate(settings.pop("encoder"), Encoder, allow_external=trust)
             aligner = cls(frontend=frontend, encoder=encoder, **settings)
-            aligner.load_state_dict(state)
+            aligner.load_state_dict(weights_in(content))
         except (KeyError, TypeError, RuntimeError, UnknownSetting) as error:
             # a setting or a weight too many or too few
             raise AlignerError(f"{path}: {OTHER_VERSION}") from error

@@ -89,6 +89,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def weights_in(content: dict[str, Any]) -> dict[str, Any]:
+    """The weights of the aligner in a checkpoint, by their names in it.
+
+    Args:
+        content: Of `read_checkpoint`.
+    """
+    prefix = f"{CHECKPOINT_KEY}."
+    weights = content["state_dict"]
+    return {name.removeprefix(prefix): own for name, own in weights.items() if name.startswith(prefix)}
+
+
 def _is_whole_zip(path: str | Path) -> bool:
     """torch does not look at the check sums: weights that a disk has changed would be loaded as they are."""
     try:

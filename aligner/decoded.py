@@ -17,6 +17,7 @@ from aligner.encoders.base import Emissions
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import starts_of
 from aligner.search import (
+    CommonWords,
     Gaps,
     TokenDurations,
     align_with_gaps,
@@ -53,6 +54,7 @@ class Decoded:
         features: PackedFeatures,
         log_posteriors: Tensor,
         wanted: Sequence[int],
+        common_words: CommonWords,
     ) -> "Decoded":
         """This, with gaps looked for in some utterances, which are aligned anew around these.
 
@@ -64,9 +66,19 @@ class Decoded:
             features: The packed features of the utterances.
             log_posteriors: `[F, V]`.
             wanted: Which are looked at, by their place in the batch.
+            common_words: Of which one may be missing from a text.
         """
         gap_id = n_symbols = log_posteriors.shape[1]
-        gaps = find_gaps(encoder, emissions.joint, features, self.tokens, self.durations, wanted, n_symbols)
+        gaps = find_gaps(
+            encoder,
+            emissions.joint,
+            features,
+            self.tokens,
+            self.durations,
+            wanted,
+            n_symbols,
+            common_words,
+        )
         if not gaps:
             return self
         tokens, durations = align_with_gaps(

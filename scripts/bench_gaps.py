@@ -8,6 +8,9 @@ aligned with a word missing from its text, with a word of another's text put in,
 the audio; and, with its neighbours joined to one recording of three sentences, with the same done to the
 second.
 
+What is known to be read otherwise (`read_otherwise.tsv`: PocketSphinx and the phones heard agree that other
+words are said) is said apart, and is not changed.
+
 A gap is right if it has more than half of what was changed. `beside` is how far boundaries of the words on
 either side of it are from where they are with the text as said; `lost` is how many of these are not there.
 """
@@ -31,6 +34,7 @@ from aligner.corpus.recording import Recording
 from aligner.text.transcript import Transcript
 
 KINDS = ("missing from the text", "put into the text", "cut out of the audio")
+_READ_OTHERWISE = Path(__file__).with_name("read_otherwise.tsv")
 _LEAST_WORDS = 4  # of an utterance that a word is changed in
 
 
@@ -174,12 +178,17 @@ def main() -> None:
     started_s = time.perf_counter()
     said = aligned(aligner, every)
     seconds = time.perf_counter() - started_s
-    false = sorted(id for id, own in said.items() if own.gaps)
+    lines = _READ_OTHERWISE.read_text(encoding="utf-8").splitlines()[1:]
+    otherwise = said.keys() & {line.partition("\t")[0] for line in lines}
+    gaps = {id for id, own in said.items() if own.gaps}
+    false, clean = gaps - otherwise, len(said) - len(otherwise)
     print(
-        f"clean: gaps in {len(false)} of {len(said)} utterances ({100 * len(false) / len(said):.2f} %); "
+        f"clean: gaps in {len(gaps)} of {len(said)} utterances; in {len(false)} of {clean} "
+        f"({100 * len(false) / clean:.2f} %) but for those read otherwise; "
         f"{sum(own.duration_s for own in every) / 60:.1f} min aligned in {seconds:.1f} s"
     )
-    usable = [own for own in every if own.id in said and not said[own.id].gaps]
+    print("false:", *sorted(false))
+    usable = [own for own in every if own.id in said and own.id not in gaps | otherwise]
     chosen = [own for own in usable[:: args.every] if len(own.transcript.words) >= _LEAST_WORDS]
     # Both ends keep a word: what is cut off there is found by other means than what is between two.
     places = [int(draw.integers(1, len(own.transcript.words) - 1)) for own in chosen]

@@ -12,10 +12,12 @@ from aligner.search.gap_alignment import align_with_gaps
 from aligner.search.gaps import Gaps, find_gaps
 from aligner.search.held import HeldBoundaries
 from aligner.search.likelihoods import SpokenLikelihoods, spoken_likelihoods
+from aligner.search.missing_words import CommonWords
 from aligner.search.pronunciation import choose_pronunciations
 from aligner.search.viterbi import StatePaths, best_paths
 
 __all__ = [
+    "CommonWords",
     "Gaps",
     "HeldBoundaries",
     "SpokenLikelihoods",

@@ -3,7 +3,8 @@
 Wherever the best path fits far worse than the likeliest states, whatever they are, a part of the utterance is
 searched again (`gap_search.py`): there every word may be missing and at every junction there may be any
 phones (`any_phones.py`), each at a price. Where there are such phones, a second search decides between which
-words they stand: it prefers pauses beside them.
+words they stand: it prefers pauses beside them. Where nothing is found, a common word that the text lacks may
+be (`missing_words.py`).
 
 B batch, N packed tokens, F packed frames, M states. Junction j is the place before word j.
 """
@@ -23,15 +24,17 @@ from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices, medians_of, ranges, rows_of, starts_of, sums_of
 from aligner.search.any_phones import AnyPhones
 from aligner.search.forced_alignment import TokenDurations, states_of
+from aligner.search.gap_parts import Part, badly_fitting_parts
 from aligner.search.gap_search import search_gaps
+from aligner.search.missing_words import CommonWords
 from aligner.text.packed import PackedTokens
-from mas.backends.cpu_threads import compiled, threads
+from mas.backends.cpu_threads import threads
 
 # Natural logarithms of likelihoods, chosen on CMU ARCTIC prompts, TIMIT and LJSpeech (scripts/bench_gaps.py),
 # as are the others.
 _PHONE, _FRAME = 4.0, 2.0  # of speech that the text lacks, each phone and each frame
-_FRAME_FOUND = 2.5  # the same once it is known to be there: words beside it then begin and end best
-_EXTRA, _UNSAID = 160.0, 40.0  # speech that the text lacks; words that are not said
+_FRAME_FOUND = 4.0  # the same once it is known to be there: words beside it then begin and end best
+_EXTRA, _UNSAID = 160.0, 33.0  # speech that the text lacks; words that are not said
 _EACH_WORD, _EACH_STATE = 5.0, 2.5  # of these words
 # Once such speech is found, where it is: so much less at either end where a pause is beside it, if that puts
 # a pause behind it. Else it would begin after a word that begins what it says and what follows alike ("The").
@@ -45,13 +48,7 @@ _UNUSUAL = 0.5
 # that it does not know is further, and what says as much of it is more.
 _USUAL_DEFICIT = 1.72
 _KNOWN_VOICE = 0.5  # the part of it that is the same for all
-# What a stretch of the best path must lose to be searched again, besides so much a frame; more where that is
-# too much at once.
-_ALLOWED = 1.8
-_LOOKED_AT = (40.0, 80.0, 160.0, 320.0, 640.0)
 _MOVED_FRAMES = 2  # of a word that is where it would be if all were said
-_WORDS_AROUND = 3  # of which that search takes so many on both sides
-_LARGEST = 2_000_000  # of a part: words times frames, some minutes. A page of another text is no gap
 
 
 @dataclass(frozen=True)
@@ -115,6 +112,7 @@ def find_gaps(
     durations: TokenDurations,
     wanted: Sequence[int],
     n_symbols: int,
+    common_words: CommonWords,
 ) -> dict[int, Gaps]:
     """The gaps of those of B utterances that have any, by the utterance's place in the batch.
 
@@ -127,6 +125,7 @@ def find_gaps(
         wanted: Which utterances are looked at, by their places in the batch, in order: those whose phones are
             all of words.
         n_symbols: That the encoder knows, the pause among them.
+        common_words: Of which one may be missing from a text.
     """
     joint, log_likelihood = durations.joint, durations.log_likelihood
     if not wanted:
@@ -140,13 +139,15 @@ def find_gaps(
     words = _words_of(tokens)
     own = log_likelihood.float().cpu().numpy()
     fit = _fit_of(emissions, own, joint, features, tokens)
-    parts = _parts(fit, own, joint, words, tokens)
+    lost = np.maximum(fit.likeliest, fit.pause) - own
+    parts = badly_fitting_parts(lost, fit.scale, joint, words, tokens)
     if not parts:
         return {}
     states = states_of(encoder, features, tokens)
     first_words = words[starts_of(tokens.lengths)]
     found: dict[int, Gaps] = {}
-    searched = _search_parts(parts, emissions, fit, states, words, AnyPhones.of(encoder, n_symbols))
+    any_phones = AnyPhones.of(encoder, n_symbols)
+    searched = _search_parts(parts, emissions, fit, states, words, any_phones, common_words)
     word_starts = _word_starts(joint, words, tokens)
     for part, (unsaid, extra, starts) in zip(parts, searched, strict=True):
         if not unsaid.any() and not extra.any():
@@ -238,89 +239,26 @@ def _around_gaps(
             yield first, end
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Words of one utterance that are to be searched again, and their frames, both counted over the batch."""
-
-    row: int
-    first_word: int
-    end_word: int
-    first_frame: int
-    end_frame: int
-
-    @property
-    def size(self) -> int:
-        """Words times frames: what a search takes is in proportion to it."""
-        return (self.end_word - self.first_word) * (self.end_frame - self.first_frame)
-
-
-def _parts(
-    fit: _Fit, own: NDArray[np.float32], durations: Indices, words: Indices, tokens: PackedTokens
-) -> list[_Part]:
-    """Where the best path, with the log-likelihoods `own`, `[F]`, fits badly; arguments as of `_fit_of`.
-
-    In a chapter such places may run into one another; the worst of them then are parts of their own.
-    """
-    n_frames = sums_of(durations, tokens.lengths)
-    best = np.maximum(fit.likeliest, fit.pause)
-    row_of_frame = rows_of(n_frames)
-    lost = best - own - _ALLOWED * fit.scale[row_of_frame]
-    frame_word = np.repeat(words, durations)
-    row_of_word = np.zeros(words[-1] + 1, np.int64)
-    row_of_word[words] = rows_of(tokens.lengths)
-    parts: list[_Part] = []
-    too_large = [_Part(0, 0, len(row_of_word), 0, len(own))]
-    for look_at in _LOOKED_AT:
-        stretches = _losing(lost, row_of_frame, look_at * fit.scale)
-        found = [
-            part
-            for part in _around(stretches, frame_word, row_of_word)
-            if any(large.first_word <= part.first_word < large.end_word for large in too_large)
-        ]
-        parts += [part for part in found if part.size <= _LARGEST]
-        too_large = [part for part in found if part.size > _LARGEST]
-        if not too_large:
-            break
-    return parts
-
-
-def _around(stretches: Indices, frame_word: Indices, row_of_word: Indices) -> list[_Part]:
-    """The words of stretches of frames, `[n, 2]`, and some on both sides of them, in their utterance."""
-    rows = row_of_word[frame_word[stretches[:, 0]]]
-    first = np.maximum(np.searchsorted(row_of_word, rows), frame_word[stretches[:, 0]] - _WORDS_AROUND)
-    end = np.minimum(np.searchsorted(row_of_word, rows + 1), frame_word[stretches[:, 1]] + 1 + _WORDS_AROUND)
-    change = np.zeros(len(row_of_word) + 1, np.int64)
-    np.add.at(change, first, 1)
-    np.add.at(change, end, -1)
-    chosen = change.cumsum()[:-1] > 0
-    begins = np.diff(row_of_word, prepend=-1) > 0
-    starts = np.flatnonzero(chosen & (begins | ~np.append(False, chosen[:-1])))
-    ends = 1 + np.flatnonzero(chosen & np.append(begins[1:] | ~chosen[1:], True))
-    frames = np.searchsorted(frame_word, [starts, ends])
-    return [
-        _Part(*own)
-        for own in zip(*np.stack([row_of_word[starts], starts, ends, *frames]).tolist(), strict=True)
-    ]
-
-
 def _search_parts(
-    parts: Sequence[_Part],
+    parts: Sequence[Part],
     emissions: Tensor,
     fit: _Fit,
     states: PackedStates,
     words: Indices,
     any_phones: AnyPhones,
+    common_words: CommonWords,
 ) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]]:
-    """What `search_gaps` finds in each part."""
+    """What `search_gaps` finds in each part; where that is nothing, common words that are missing."""
     n_frames = np.array([part.end_frame - part.first_frame for part in parts])
     places = ranges(np.array([part.first_frame for part in parts]), n_frames)
     # All at once: a GPU would be waited for at each.
     rows = emissions[on_device(places, emissions.device)].float().cpu().numpy()
     state_word = words[states.token]
+    n_words = 1 + state_word[np.cumsum(states.lengths) - 1] - state_word[starts_of(states.lengths)]
     is_phone = ~states.skippable
 
     def searched(
-        part: _Part, own: NDArray[np.float32]
+        part: Part, own: NDArray[np.float32]
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
         its_states = slice(*np.searchsorted(state_word, [part.first_word, part.end_word]))
         chosen = is_phone[its_states]
@@ -331,13 +269,14 @@ def _search_parts(
         own = np.maximum(own, least[:, None].astype(np.float32))
         loud_before, loud_after = _loud_beside(fit.is_loud[frames])
         other = np.minimum(likeliest, any_phones.scores(own, _PHONE * scale)) - _FRAME * scale
+        filler, text_states = np.maximum(other, pause), states.states[its_states][chosen]
 
         def found(no_pause: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
             return search_gaps(
                 own,
                 pause,
-                np.maximum(other, pause),
-                states.states[its_states][chosen],
+                filler,
+                text_states,
                 first,
                 scale * (_EXTRA - no_pause * (2 - loud_before[:-1])),
                 scale * no_pause * loud_after,
@@ -350,6 +289,11 @@ def _search_parts(
             placed = found(_NO_PAUSE)
             if _before_pauses(placed[1], placed[2], fit.is_loud[frames]):
                 return placed
+        if not unsaid.any() and not extra.any():
+            args = own, pause, filler, text_states, first, scale, int(n_words[part.row])
+            for missing in common_words.missing(*args):
+                extra[missing.junction] = True
+                starts[missing.junction : missing.junction + 1] = missing.end_frame
         return unsaid, extra, starts
 
     pool = threads(torch.get_num_threads())
@@ -370,30 +314,3 @@ def _loud_beside(is_loud: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArr
     """How much of the frames before, and after, each place between two frames is loud, `[S + 1]` each."""
     mean = np.convolve(np.pad(is_loud, _BESIDE), np.full(_BESIDE, 1 / _BESIDE), "valid")
     return mean[: len(is_loud) + 1], mean[_BESIDE:]
-
-
-@compiled
-def _losing(lost: NDArray[np.float64], row: Indices, least: NDArray[np.float64]) -> Indices:
-    """First and last frame of the stretches, `[n, 2]`, whose frames lose so much together.
-
-    A stretch ends where it has won back as much, or all.
-
-    Args:
-        lost: `[F]`, what each frame loses, which may be less than 0.
-        row: `[F]`, the utterance of each.
-        least: `[B]`, what a stretch of each utterance must lose.
-    """
-    found = np.empty((len(lost), 2), np.int64)
-    n, first, last, total, most = 0, 0, 0, 0.0, 0.0
-    for frame in range(len(lost) + 1):
-        ends = frame == len(lost) or row[frame] != row[first]
-        if ends or total <= 0.0 or total < most - least[row[first]]:
-            if most >= least[row[first]]:
-                found[n, 0], found[n, 1] = first, last
-                n += 1
-            first, total, most = frame, 0.0, 0.0
-        if frame < len(lost):
-            total += lost[frame]
-            if total > most:
-                most, last = total, frame
-    return found[:n]

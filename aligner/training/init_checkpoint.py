@@ -1,9 +1,8 @@
 """The checkpoint of another aligner that training starts from."""
 
 from pathlib import Path
-from typing import Any
 
-from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint
+from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint, weights_in
 from aligner.errors import AlignerError
 from aligner.text.reading import TextReading
 from aligner.training.data import AlignerData
@@ -44,14 +43,8 @@ def start_from_aligner(model: AlignerModule, data: AlignerData, checkpoint: str 
         )
     model.method.start_from_aligner()
     try:
-        model.aligner.load_state_dict(_weights(content))
+        model.aligner.load_state_dict(weights_in(content))
     except RuntimeError as error:  # a weight too many or too few
         raise AlignerError(f"{checkpoint}: {OTHER_VERSION}") from error
     model.normalisation_fitted.fill_(True)  # its mixtures are of features with its statistics
     return notes
-
-
-def _weights(content: dict[str, Any]) -> dict[str, Any]:
-    prefix = f"{CHECKPOINT_KEY}."
-    state = content["state_dict"]
-    return {name.removeprefix(prefix): own for name, own in state.items() if name.startswith(prefix)}

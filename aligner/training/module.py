@@ -19,6 +19,7 @@ from aligner.errors import reason
 from aligner.evaluate import boundary_figures, compare
 from aligner.frontends import Frontend
 from aligner.instantiate import public_path
+from aligner.text.common_words import common_words
 from aligner.training.board import pictured, show_figures, show_utterance
 from aligner.training.calibration import calibrate
 from aligner.training.data import AlignerData, Batch
@@ -30,6 +31,7 @@ from aligner.training.usable import NothingToTrainOn, fit_normalisation, usable_
 from aligner.training.voice_perturbation import Perturbation
 
 _RANK_SEED = 1_000_003  # keeps the draws of the processes apart
+_COUNTED = 50_000  # utterances, of more evenly: their words are counted in a second
 
 
 class AlignerModule(lightning.LightningModule):
@@ -130,7 +132,9 @@ class AlignerModule(lightning.LightningModule):
         self.method.figures = EpochFigures(len(self.aligner.vocabulary), self.device)
 
     def on_train_epoch_end(self) -> None:
-        """Log how fast it went, agree with other processes on what was refused, and calibrate in the end."""
+        """Log how fast it went and agree with other processes on what was refused; in the end calibrate, and
+        count words.
+        """
         self._log_speed()
         data = self._data
         data.refused = {id: why for own in gathered(data.refused) for id, why in own.items()}
@@ -140,6 +144,8 @@ class AlignerModule(lightning.LightningModule):
         if self.current_epoch + 1 == self.method.epochs:
             self.eval()
             calibrate(self.aligner, usable, self.seed)
+            step = -(-len(usable) // _COUNTED)
+            self.aligner.common_words = common_words(own.transcript for own in usable[::step])
             self.train()
 
     def _log_speed(self) -> None:

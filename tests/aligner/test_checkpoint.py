@@ -36,6 +36,12 @@ def test_a_model_is_small_reads_its_language_and_has_a_card(name: str) -> None:
         assert what not in card.partition("Errors of word boundaries")[0]
 
 
+def test_the_english_model_has_the_common_words_of_its_texts() -> None:
+    words = Aligner.load("en-us").common_words
+    assert words[0][0] in {("ð", "ə"), ("ð", "i")}
+    assert all(phone in Aligner.load("en-us").vocabulary.index for phones, _ in words for phone in phones)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_aligns_by_its_name(name: str) -> None:
     aligner = Aligner.load(name)

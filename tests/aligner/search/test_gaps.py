@@ -10,9 +10,18 @@ from torch import Tensor
 
 from aligner.encoders.base import Emissions
 from aligner.frontends.packed import PackedFeatures
-from aligner.search import Gaps, TokenDurations, align_with_gaps, find_gaps, forced_alignment
+from aligner.search import (
+    CommonWords,
+    Gaps,
+    TokenDurations,
+    align_with_gaps,
+    find_gaps,
+    forced_alignment,
+)
 from aligner.search.gap_alignment import Stretch, stretches_around
-from aligner.search.gaps import GapPlace, _around_gaps, _losing
+from aligner.search.gap_parts import _losing
+from aligner.search.gaps import GapPlace, _around_gaps
+from aligner.text.common_words import CommonWord
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import Transcript
 from aligner.text.vocabulary import Vocabulary
@@ -23,12 +32,17 @@ GAP = len(VOCABULARY)
 
 
 def gaps_in(
-    emissions: Tensor, features: PackedFeatures, tokens: PackedTokens, wanted: Sequence[int]
+    emissions: Tensor,
+    features: PackedFeatures,
+    tokens: PackedTokens,
+    wanted: Sequence[int],
+    words: Sequence[CommonWord] = (),
 ) -> dict[int, Gaps]:
     """After a search that takes the texts as said."""
     joint = Emissions(emissions[None])
     durations = forced_alignment(StubEncoder(), joint, features, tokens, edges=False)
-    return find_gaps(StubEncoder(), emissions, features, tokens, durations, wanted, len(VOCABULARY))
+    common = CommonWords.of(StubEncoder(), VOCABULARY, words)
+    return find_gaps(StubEncoder(), emissions, features, tokens, durations, wanted, len(VOCABULARY), common)
 
 
 def text_of(words: str) -> Transcript:
@@ -212,3 +226,14 @@ def test_what_is_around_a_gap_has_the_words_that_moved_and_one_more() -> None:
     assert list(_around_gaps(unsaid, extra, moved)) == [(1, 9)]
     assert list(_around_gaps(unsaid, extra, flags == 3)) == [(1, 5), (7, 9)]
     assert list(_around_gaps(unsaid & False, np.arange(10) == 0, flags == 6)) == [(0, 2)]
+
+
+def test_a_short_word_that_the_text_lacks_is_found_if_it_is_a_common_one() -> None:
+    """Of any phones it would cost as much as it gains."""
+    spoken = "a" * 8 + "b" * 8 + "g" * 3 + "h" * 3 + "c" * 8 + "d" * 8
+    emissions, tokens = emissions_of(VOCABULARY, spoken, UNLIKELY), tokens_of(VOCABULARY, text_of("ab cd"))
+    features = features_of(len(spoken))
+    assert gaps_in(emissions, features, tokens, [0]) == {}
+    assert gaps_in(emissions, features, tokens, [0], [(("h", "g"), -1.0)]) == {}
+    (own,) = gaps_in(emissions, features, tokens, [0], [(("h", "g"), -1.0), (("g", "h"), -1.0)]).values()
+    assert (own.unsaid, own.extra) == (frozenset(), {1})

@@ -20,6 +20,7 @@ from aligner.encoders.base import Emissions
 from aligner.errors import AlignerError
 from aligner.formats import export
 from aligner.frontends.packed import PackedFeatures
+from aligner.text.common_words import common_words
 from aligner.text.packed import PackedTokens
 from aligner.text.transcript import Transcript, Word
 from aligner.training import Perturbation
@@ -78,6 +79,12 @@ def test_a_resumed_run_ends_bit_for_bit_as_a_whole_one(
     ours, whole = saved(tmp_path / "parts" / LAST)["state_dict"], saved(checkpoint)["state_dict"]
     assert ours.keys() == whole.keys()
     assert [name for name in whole if not torch.equal(ours[name], whole[name])] == []
+
+
+def test_an_aligner_keeps_the_common_words_of_its_corpus(checkpoint: Path, tiny_corpus: Path) -> None:
+    words = common_words(utterance.transcript for utterance in load_utterances(tiny_corpus))
+    assert words
+    assert Aligner.load(checkpoint).common_words == words
 
 
 @pytest.mark.parametrize("more", [SHORT, [*GRADIENT, *SHORT]])

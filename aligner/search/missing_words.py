@@ -1,0 +1,212 @@
+"""Common words that the text lacks: how much likelier an utterance is with one of them at a junction.
+
+Most words that are left out of a text are short, and a short one as any phones (`any_phones.py`) fits hardly
+better than a sound that is said otherwise than the lexicon has it. As a word it does, and such a sound is no
+word.
+
+S frames, T states of the text, L states of all common words, W words of the text, K common words (each
+pronunciation is one), M states of the model. Junction j is the place before word j; junction W the end.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligner.encoders.base import Encoder
+from aligner.ragged import Indices, starts_of
+from aligner.text.common_words import CommonWord
+from aligner.text.packed import PackedTokens
+from aligner.text.vocabulary import Vocabulary
+from mas.backends.cpu_threads import compiled
+
+_NEVER = -1e30
+# Natural logarithms of likelihoods, as the prices in `gaps.py` and chosen like these.
+_WORD, _PRIOR = 100.0, 3.0  # what a word must gain; of its log prior so many times, for frames are not apart
+# More in a text of more words: it has more places where something may look as if.
+_MORE_WORDS, _USUAL_WORDS = 15.0, 10
+_LOOKED_AT = 60.0  # what any phones must gain at a junction before words are tried there
+_AROUND = 30  # frames on both sides of these phones
+
+
+class MissingWord(NamedTuple):
+    """A common word that the text lacks.
+
+    Args:
+        junction: Where.
+        start_frame: Its first frame.
+        end_frame: One after its last.
+    """
+
+    junction: int
+    start_frame: int
+    end_frame: int
+
+
+@dataclass(frozen=True)
+class CommonWords:
+    """Common words as states of the model.
+
+    Args:
+        states: `[L]`, of all words, in order; each takes a frame or more.
+        first: `[K + 1]`, the first state of each word, and L.
+        log_priors: `[K]`, the logarithm of each one's probability.
+    """
+
+    states: Indices
+    first: Indices
+    log_priors: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, encoder: Encoder, vocabulary: Vocabulary, words: Sequence[CommonWord]) -> "CommonWords":
+        """Those of an aligner.
+
+        Args:
+            encoder: A context-free one.
+            vocabulary: Its symbols.
+            words: Whose phones are among these.
+        """
+        ids = np.array([vocabulary.index[phone] for phones, _ in words for phone in phones], np.int64)
+        lengths = np.array([len(phones) for phones, _ in words], np.int64)
+        spoken = np.zeros(len(ids), np.bool_)
+        tokens = PackedTokens(("",), ids, spoken, np.zeros_like(ids), np.array([len(ids)]))
+        states = encoder.states(tokens, np.array([np.iinfo(np.int64).max]))
+        first = np.searchsorted(states.token, np.append(starts_of(lengths), len(ids)))
+        return cls(states.states, first, np.array([log_prior for _, log_prior in words]))
+
+    def missing(
+        self,
+        emissions: NDArray[np.float32],
+        pause: NDArray[np.float64],
+        any_phones: NDArray[np.float64],
+        states: Indices,
+        first: Indices,
+        scale: float,
+        n_words: int,
+    ) -> list[MissingWord]:
+        """The words that a text lacks which lacks no other speech, and which is said whole.
+
+        Args:
+            emissions: `[S, M]`, log-likelihoods.
+            pause: `[S]`, that of a pause, which may be at every junction.
+            any_phones: `[S]`, that of any phones, less their price.
+            states: `[T]`, the model's states of all words of the text, in order; each takes a frame or more.
+            first: `[W + 1]`, the first state of each, and T.
+            scale: How much more than of a known voice a difference must be to say as much.
+            n_words: Of the whole text.
+        """
+        if not len(self.states):
+            return []
+        before = _before(emissions, pause, states, first)
+        reverse = (np.ascontiguousarray(own[::-1]) for own in (emissions, pause, states, len(states) - first))
+        backwards = _before(*reverse)
+        after = np.ascontiguousarray(backwards[::-1, ::-1])
+        whole = before[-1, -1]
+        least = scale * (_WORD + _MORE_WORDS * max(0.0, math.log(n_words / _USUAL_WORDS)))
+        found: list[tuple[float, MissingWord]] = []
+        gains, starts, ends = _with_any_phones(before, after, np.append(0.0, np.cumsum(any_phones)))
+        for junction in np.flatnonzero(gains - whole >= _LOOKED_AT * scale).tolist():
+            near = slice(max(0, starts[junction] - _AROUND), ends[junction] + _AROUND)
+            score, start, end = _with_a_word(
+                emissions[near],
+                before[junction, near],
+                after[junction, near.start : near.stop + 1],
+                self.states,
+                self.first,
+                _PRIOR * scale * self.log_priors,
+            )
+            if score - whole >= least:
+                found.append((score, MissingWord(junction, near.start + start, near.start + end)))
+        # Two junctions may both lack the same sound.
+        chosen: list[MissingWord] = []
+        for _, own in sorted(found, reverse=True):
+            if all(own.end_frame <= x.start_frame or x.end_frame <= own.start_frame for x in chosen):
+                chosen.append(own)
+        return sorted(chosen)
+
+
+@compiled
+def _before(
+    emissions: NDArray[np.float32], pause: NDArray[np.float64], states: Indices, first: Indices
+) -> NDArray[np.float64]:
+    """The best score of all frames before one in all words before a junction, `[W + 1, S + 1]`."""
+    n_frames, n_words = len(emissions), len(first) - 1
+    result = np.full((n_words + 1, n_frames + 1), _NEVER)
+    result[0, 0] = 0.0
+    score, paused = np.full(len(states), _NEVER), np.full(n_words + 1, _NEVER)
+    for frame in range(n_frames):
+        for word in range(n_words - 1, -1, -1):  # from the end: what is before still is of the last frame
+            for t in range(first[word + 1] - 1, first[word] - 1, -1):
+                entered = score[t - 1] if t > first[word] else result[word, frame]
+                score[t] = max(score[t], entered) + emissions[frame, states[t]]
+        for junction in range(n_words + 1):
+            paused[junction] = max(paused[junction], result[junction, frame]) + pause[frame]
+            result[junction, frame + 1] = paused[junction]
+            if junction > 0:
+                result[junction, frame + 1] = max(paused[junction], score[first[junction] - 1])
+    return result
+
+
+@compiled
+def _with_any_phones(
+    before: NDArray[np.float64], after: NDArray[np.float64], sums: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], Indices, Indices]:
+    """The best score with any phones at each junction, `[W + 1]`, and where these begin and end.
+
+    Args:
+        before: Of `_before`.
+        after: The same of the frames from one on and the words after a junction.
+        sums: `[S + 1]`, of the scores of any phones in all frames before one.
+    """
+    n_junctions, n_frames = before.shape[0], before.shape[1] - 1
+    best = np.full(n_junctions, _NEVER)
+    starts, ends = np.zeros(n_junctions, np.int64), np.zeros(n_junctions, np.int64)
+    for junction in range(n_junctions):
+        entered, start = _NEVER, 0
+        for frame in range(n_frames + 1):
+            if before[junction, frame] - sums[frame] > entered:
+                entered, start = before[junction, frame] - sums[frame], frame
+            score = entered + sums[frame] + after[junction, frame]
+            if score > best[junction]:
+                best[junction], starts[junction], ends[junction] = score, start, frame
+    return best, starts, ends
+
+
+@compiled
+def _with_a_word(
+    emissions: NDArray[np.float32],
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    states: Indices,
+    first: Indices,
+    log_priors: NDArray[np.float64],
+) -> tuple[float, int, int]:
+    """The best score with one of the words at a junction; its first frame, and one after its last.
+
+    Args:
+        emissions: `[S, M]`, of the frames that are tried.
+        before: `[S]`, the best score of all that is before the junction and before each of these frames.
+        after: `[S + 1]`, of all that is after the junction, from each frame on.
+        states: `[L]`, of all words.
+        first: `[K + 1]`, of these the first of each word, and L.
+        log_priors: `[K]`, what each word has besides.
+    """
+    best, best_start, best_end = _NEVER, 0, 0
+    score, start = np.full(len(states), _NEVER), np.zeros(len(states), np.int64)
+    for frame in range(len(emissions)):
+        for word in range(len(first) - 1):
+            for t in range(first[word + 1] - 1, first[word] - 1, -1):
+                entered, entered_at = before[frame], frame
+                if t > first[word]:
+                    entered, entered_at = score[t - 1], start[t - 1]
+                if entered > score[t]:
+                    score[t], start[t] = entered, entered_at
+                score[t] += emissions[frame, states[t]]
+            last = first[word + 1] - 1
+            total = score[last] + after[frame + 1] + log_priors[word]
+            if total > best:
+                best, best_start, best_end = total, start[last], frame + 1
+    return best, best_start, best_end
