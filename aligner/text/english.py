@@ -1,4 +1,4 @@
-"""English: weak forms of function words, r beside vowels, the suffix -s, and ARPAbet for IPA."""
+"""English: weak forms of function words, r before vowels, the suffix -s, and ARPAbet for IPA."""
 
 from collections.abc import Callable, Sequence
 
@@ -77,28 +77,21 @@ def weak_forms(word: str) -> Variants:
 def r_forms(
     phones: tuple[str, ...], names: Sequence[str], spelt: Callable[[tuple[str, ...]], tuple[str, ...]]
 ) -> Variants:
-    """A pronunciation with an r that the lexicons write in one of two ways in the other, if it has any.
+    """A pronunciation with each unstressed ɚ before a vowel as ə ɹ; () if it has none.
 
-    Before a vowel an unstressed ɚ is ə ɹ: CMUdict's "around" and gruut's begin with ER0 AW1. Elsewhere ɪ ɹ
-    and ʊ ɹ ("clear", "poor") end in a vowel: ɪ ɚ, ʊ ɚ.
+    It is what is said: CMUdict's "around" and gruut's begin with ER0 AW1.
 
     Args:
         phones: Of the word, in whatever notation.
         names: Each one's name in ARPAbet, without stress.
         spelt: From unstressed IPA to that notation.
-
-    Source:
-        Cruttenden, Gimson's Pronunciation of English, sections 8.12.1 (ɪə, ʊə) and 8.12.2 (linking).
     """
-    found = []
     followed = [name[:1] in set("AEIOU") for name in (*names[1:], "")]
-    for k, name in enumerate(names):
-        before, after = phones[:k], phones[k + 1 :]
-        if name == "ER" and followed[k] and phones[k : k + 1] == spelt(("ɚ",)):
-            found.append((*before, *spelt(("ə", "ɹ")), *after))
-        elif name == "R" and names[k - 1 : k] in (["IH"], ["UH"]) and not followed[k]:
-            found.append((*before, *spelt(("ɚ",)), *after))
-    return tuple(found)
+    return tuple(
+        (*phones[:k], *spelt(("ə", "ɹ")), *phones[k + 1 :])
+        for k, name in enumerate(names)
+        if name == "ER" and followed[k] and phones[k : k + 1] == spelt(("ɚ",))
+    )
 
 
 def s_suffix(last: str) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ class GruutPronouncer:
         return weak_forms(word)
 
     def r_forms(self, phones: tuple[str, ...]) -> Variants:
-        """An English pronunciation with an r written as the lexicon does not (`english.r_forms`)."""
+        """An English pronunciation with an r as the lexicon does not write it (`english.r_forms`)."""
         names = [ARPABET_OF_IPA.get(phone.translate(STRESS_MARKS), "") for phone in phones]
         return r_forms(phones, names, tuple)
 
