@@ -189,8 +189,6 @@ class GlowTTSEncoder(Encoder):
             frames = features.frames[:, stream.channels]  # type: ignore[index]
             mixtures.pause.log_likelihood(frames, out[:, :1])  # type: ignore[union-attr,operator]
             stream.log_likelihood(frames, own, symbols, blocks, out[:, 1:])  # type: ignore[operator]
-        self.mixtures.add_own_pauses_(result, features)
-        for out in result:
             of_no_state = out == -math.inf  # and so no path's in silence either
             settle_surplus_(out, features.surplus)
             out.masked_fill_(of_no_state, -math.inf)

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from aligner.encoders.base import Emissions, Encoder, PackedStates
 from aligner.encoders.gaussians import GaussianMixtures, log_sum_exp_
-from aligner.encoders.own_pauses import OwnPauses
 from aligner.encoders.silence import settle_surplus_
 from aligner.errors import AlignerError
 from aligner.frontends.packed import PackedFeatures
@@ -25,7 +24,6 @@ from aligner.text.packed import PackedTokens
 
 # One regular expression each: three sizes of cepstra, and log-mels.
 DEFAULT_STREAMS = (r"c\d+$", r"c[0-8]$", r"c[0-6]$", r"^(delta )?mel")
-_LOUDNESS = r"^(c0$|energy|mel )"  # channels that say how loud a frame is; not the deltas
 _NAMES_SHOWN = 20  # channels in an error
 
 
@@ -109,7 +107,6 @@ class PhoneMixtures(Encoder):
         super().__init__()
         self.vocab_size = vocab_size
         self.states_per_phone = states
-        self._loudness = [i for i, name in enumerate(channel_names) if re.search(_LOUDNESS, name)]
         chosen = [_channels_of(stream, channel_names) for stream in streams]
         self.streams = nn.ModuleList(
             StreamMixtures(vocab_size, channels, states, pause_factor) for channels in chosen
@@ -121,21 +118,8 @@ class PhoneMixtures(Encoder):
         result = features.frames.new_empty(len(self.streams), len(features.frames), n_states)
         for stream, own in zip(self.streams, result, strict=True):
             stream.log_likelihood(features.frames, own)  # type: ignore[operator]
-        self.add_own_pauses_(result, features)
         settle_surplus_(result, features.surplus)
         return Emissions(result)
-
-    def add_own_pauses_(self, emissions: Tensor, features: PackedFeatures) -> None:
-        """Let pauses sound like the quietest of their utterances, too, where channels say what is quiet.
-
-        Args:
-            emissions: `[R, F, M]`, changed in place. State 0 is the pause's.
-            features: Of these frames.
-        """
-        if self._loudness:
-            pauses = OwnPauses(features, self._loudness)
-            for stream, own in zip(self.streams, emissions, strict=True):
-                pauses.add_(own[:, 0], features.frames[:, stream.channels])  # type: ignore[index]
 
     def states(self, tokens: PackedTokens, n_frames: Indices) -> PackedStates:
         """The states of each token. Where there are fewer frames, each phone's middle state alone."""
