@@ -7,7 +7,10 @@ N samples, S frames.
 """
 
 import numpy as np
+import scipy.fft
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.corpus.rooms import Echoes, echoes_of
@@ -79,28 +82,46 @@ def _cleaned(audio: Tensor, sample_rate_hz: int, subtracted: float) -> Tensor:
 
 
 def _subtracted(audio: Tensor, sample_rate_hz: int, subtracted: float, echoes: Echoes | None) -> Tensor:
+    """Not by PyTorch: each of the threads that read recordings would begin as many more as there are
+    processors.
+    """
     width = round(_WINDOW_S * sample_rate_hz)
-    hop, window = width // _HOPS, torch.hann_window(width)
-    spectrum = torch.stft(audio, width, hop, window=window, return_complex=True)  # [bins, S]
-    energy = spectrum.abs().square_()
-    noise, floor_db = torch.zeros(len(energy), 1), _FLOOR_DB
+    hop, window = width // _HOPS, torch.hann_window(width).numpy()
+    padded = np.pad(audio.numpy(), width // 2, mode="reflect")
+    spectrum = scipy.fft.rfft(sliding_window_view(padded, width)[::hop] * window)  # [S, bins]
+    energy = spectrum.real**2 + spectrum.imag**2
+    noise, floor_db = np.zeros(energy.shape[1], np.float32), _FLOOR_DB
     if subtracted:
-        level = _smoothed(energy.sum(0, keepdim=True), _QUIET_FRAMES)[0]
-        quiet = level.argsort(stable=True)[: max(1, round(_QUIET_SHARE * len(level)))]
-        noise = energy[:, quiet].mean(1, keepdim=True)
+        level = _smoothed(energy.sum(1, keepdims=True), _QUIET_FRAMES)[:, 0]
+        quiet = level.argsort(kind="stable")[: max(1, round(_QUIET_SHARE * len(level)))]
+        noise = energy[quiet].mean(0)
     energy = _smoothed(energy, _SMOOTH_FRAMES)
-    unwanted = subtracted * noise
+    unwanted = np.float32(subtracted) * noise
     if echoes is not None:
         floor_db = _ECHOES_FLOOR_DB + (_FLOOR_DB - _ECHOES_FLOOR_DB) * subtracted / _SUBTRACTED
-        reflected = echoes.energy((energy - noise).clamp_min_(0.0), hop / sample_rate_hz)
-        unwanted = unwanted + _ECHOES_SUBTRACTED * echoes.certainty * reflected
-    left = 1 - unwanted / energy.clamp_min_(torch.finfo().tiny)
-    gain = left.clamp_min_(10 ** (floor_db / 10)).sqrt_()
-    return torch.istft(spectrum * gain, width, hop, window=window, length=len(audio))
+        reflected = echoes.energy(np.maximum(energy - noise, 0.0), hop / sample_rate_hz)
+        unwanted = unwanted + np.float32(_ECHOES_SUBTRACTED * echoes.certainty) * reflected
+    left = 1 - unwanted / np.maximum(energy, np.finfo(np.float32).tiny)
+    spectrum *= np.sqrt(np.maximum(left, np.float32(10 ** (floor_db / 10))))
+    found = _overlapped(scipy.fft.irfft(spectrum, width) * window, hop, len(padded))
+    weight = _overlapped(np.broadcast_to(window**2, (len(spectrum), width)), hop, len(padded))
+    inside = slice(width // 2, width // 2 + len(audio))
+    return torch.from_numpy(found[inside] / weight[inside])
 
 
-def _smoothed(rows: Tensor, n_frames: int) -> Tensor:
-    """The mean over so many frames around each, `[rows, S]`; fewer at the ends."""
-    return torch.nn.functional.avg_pool1d(
-        rows[None], n_frames, stride=1, padding=n_frames // 2, count_include_pad=False
-    )[0]
+def _overlapped(pieces: NDArray[np.float32], hop: int, n_samples: int) -> NDArray[np.float32]:
+    """The sum of pieces `[S, width]`, each `hop` samples after the last; a width is `_HOPS` of these."""
+    total = np.zeros(n_samples, np.float32)
+    width = pieces.shape[1]
+    for first in range(_HOPS):  # of each fourth piece none overlaps another
+        own = pieces[first::_HOPS, : _HOPS * hop].ravel()
+        total[first * hop : first * hop + len(own)] += own
+    return total
+
+
+def _smoothed(rows: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
+    """The mean over so many frames around each, `[S, columns]`; fewer at the ends."""
+    around = ((n_frames // 2, n_frames // 2), (0, 0))
+    sums = sliding_window_view(np.pad(rows, around), n_frames, axis=0).sum(-1)
+    counts = sliding_window_view(np.pad(np.ones_like(rows[:, :1]), around), n_frames, axis=0).sum(-1)
+    return sums / counts

@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 import scipy.fft
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -48,11 +49,11 @@ class Echoes:
     direct_db: float
     certainty: float
 
-    def energy(self, energy: Tensor, hop_s: float) -> Tensor:
-        """The energy of the echoes of all that came before each frame, `[bins, S]`.
+    def energy(self, energy: NDArray[np.float32], hop_s: float) -> NDArray[np.float32]:
+        """The energy of the echoes of all that came before each frame, `[S, bins]`.
 
         Args:
-            energy: `[bins, S]`, of what came straight and its echoes together.
+            energy: `[S, bins]`, of what came straight and its echoes together.
             hop_s: Seconds from one frame to the next.
 
         Source:
@@ -63,8 +64,8 @@ class Echoes:
 
         decay = 10 ** (-6 * hop_s / self.decay_s)
         part = 10 ** (-self.direct_db / 10) * (1 - decay)
-        found = lfilter([0.0, part], [1.0, part - decay], energy.numpy().astype(np.float64), axis=1)
-        return torch.from_numpy(found).float().clamp_min_(0.0)
+        found = lfilter([0.0, part], [1.0, part - decay], energy.astype(np.float64), axis=0)
+        return np.maximum(found, 0.0).astype(np.float32)
 
 
 def echoes_of(audio: Tensor, sample_rate_hz: int) -> Echoes | None:
@@ -100,7 +101,7 @@ def _levels_db(audio: Tensor, sample_rate_hz: int) -> NDArray[np.float32]:
     if len(audio) < width:
         return np.empty((0, _BANDS), np.float32)
     window, first_bins = _window_and_bands(width, sample_rate_hz)
-    pieces = np.lib.stride_tricks.sliding_window_view(audio.numpy(), width)[::hop]
+    pieces = sliding_window_view(audio.numpy(), width)[::hop]
     spectrum = scipy.fft.rfft(pieces * window)
     energy = spectrum.real**2 + spectrum.imag**2
     bands = np.add.reduceat(energy, first_bins, axis=1)[:, :-1]

@@ -49,14 +49,14 @@ def test_the_energy_of_echoes_is_that_of_what_came_before() -> None:
     """Of one frame: its share, then less in each frame. A lasting sound and its echoes stay as they are."""
     echoes, hop_s = Echoes(decay_s=0.3, direct_db=3.0, certainty=1.0), 0.008
     decay = 10 ** (-6 * hop_s / 0.3)
-    straight = torch.zeros(1, 60)
-    straight[0, 5] = 1.0
-    together = straight.clone()
-    together[0, 6:] = 10**-0.3 * (1 - decay) * decay ** torch.arange(54)
+    straight = np.zeros((60, 1), np.float32)
+    straight[5] = 1.0
+    together = straight.copy()
+    together[6:, 0] = 10**-0.3 * (1 - decay) * decay ** np.arange(54)
     found = echoes.energy(together, hop_s)
-    assert torch.allclose(found, together - straight, atol=1e-6)
-    lasting = echoes.energy(torch.ones(1, 2000), hop_s)
-    assert float(lasting[0, -1]) == pytest.approx(10**-0.3 / (1 + 10**-0.3), rel=1e-3)
+    assert np.allclose(found, together - straight, atol=1e-6)
+    lasting = echoes.energy(np.ones((2000, 1), np.float32), hop_s)
+    assert float(lasting[-1, 0]) == pytest.approx(10**-0.3 / (1 + 10**-0.3), rel=1e-3)
 
 
 def test_echoes_are_taken_off_and_nothing_moves() -> None:
