@@ -112,7 +112,6 @@ def _subtracted(audio: Tensor, sample_rate_hz: int, subtracted: float, echoes: E
 def _overlapped(pieces: NDArray[np.float32], hop: int, n_samples: int) -> NDArray[np.float32]:
     """The sum of pieces `[S, width]`, each `hop` samples after the last; a width is `_HOPS` of these."""
     total = np.zeros(n_samples, np.float32)
-    width = pieces.shape[1]
     for first in range(_HOPS):  # of each fourth piece none overlaps another
         own = pieces[first::_HOPS, : _HOPS * hop].ravel()
         total[first * hop : first * hop + len(own)] += own
