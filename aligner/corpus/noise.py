@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.corpus.rooms import Echoes, echoes_of
+from mas.backends.cpu_threads import compiled
 
 _WINDOW_S = 0.032
 _HOPS = 4  # in a window
@@ -51,12 +52,26 @@ def signal_to_noise_db(audio: Tensor, sample_rate_hz: int) -> float:
     n_frames = len(audio) // width
     if n_frames * _WINDOW_S < _LEAST_S:
         return float("inf")
-    energy = audio[: n_frames * width].numpy().reshape(n_frames, width).astype(np.float64).var(axis=1)
-    energy = np.sort(energy)
+    energy = np.empty(n_frames)
+    _variances(audio.numpy(), width, energy)
+    energy.sort()
     quiet, loud = (max(1, min(round(s / _WINDOW_S), len(energy) // 2)) for s in (_QUIET_S, _LOUD_S))
     speech = energy[energy >= energy[-loud:].mean() * 10 ** (-_SPEECH_DB / 10)].mean()
     noise = energy[:quiet].mean()
     return float(10 * np.log10(speech / noise)) if noise > 0 else float("inf")
+
+
+@compiled
+def _variances(audio, width, variances):  # type: ignore[no-untyped-def]
+    """Write the variance of each `width` samples, `[S]`."""
+    for frame in range(len(variances)):
+        own, total, squares = audio[frame * width : (frame + 1) * width], 0.0, 0.0
+        for sample in own:
+            total += sample
+        mean = total / width
+        for sample in own:
+            squares += (sample - mean) * (sample - mean)
+        variances[frame] = squares / width
 
 
 def without_noise(audio: Tensor, sample_rate_hz: int) -> Tensor:

@@ -13,9 +13,10 @@ from functools import cache
 import numpy as np
 import scipy.fft
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
+
+from mas.backends.cpu_threads import compiled
 
 _WINDOW_S, _HOP_S = 0.032, 0.016
 _LOWEST_HZ, _HIGHEST_HZ, _BANDS = 200.0, 7000.0, 12
@@ -28,6 +29,7 @@ _LEAST_FALLS = 25  # of fewer nothing can be said
 # no room to speak of, up to the other there is one. Rooms of 0.4 s whose echoes are 9 dB below what comes
 # straight have falls of 15 and 21 dB, recordings made in a studio or a furnished room of 20 and 27 and more.
 _NONE_DB, _ALL_DB = np.array([19.0, 26.0, 12.0]), np.array([16.0, 22.0, 8.0])
+_ALONE_DB = float(_NONE_DB[1])  # no room lets a level fall so far in 96 ms
 # Levels seldom fall all of 48 ms freely: what they fall in a second is so much more than is seen.
 _UNSEEN = 1.2
 _LONGEST_S = 2.0  # of a hall; what falls no further in 96 ms than in 48 does not die away, but goes on
@@ -60,12 +62,11 @@ class Echoes:
             Lebart, Boucher and Denbigh, "A new method based on spectral subtraction for speech
             dereverberation", 2001: energies that decay; Habets, 2004: below what comes straight.
         """
-        from scipy.signal import lfilter
-
         decay = 10 ** (-6 * hop_s / self.decay_s)
         part = 10 ** (-self.direct_db / 10) * (1 - decay)
-        found = lfilter([0.0, part], [1.0, part - decay], energy.astype(np.float64), axis=0)
-        return np.maximum(found, 0.0).astype(np.float32)
+        found = np.empty_like(energy)
+        _echoed(energy, decay, part, found)
+        return found
 
 
 def echoes_of(audio: Tensor, sample_rate_hz: int) -> Echoes | None:
@@ -75,10 +76,9 @@ def echoes_of(audio: Tensor, sample_rate_hz: int) -> Echoes | None:
         audio: `[N]` float32, without noise.
         sample_rate_hz: Its sample rate.
     """
-    falls = _falls_db(_levels_db(audio, sample_rate_hz))
-    if falls is None:
+    near_db, far_db = _falls_db(_levels_db(audio, sample_rate_hz))
+    if np.isnan(near_db):
         return None
-    near_db, far_db = falls
     at_once_db = max(2 * near_db - far_db, _LEAST_FALL_DB)  # when what comes straight ends
     direct_db = 10 * np.log10(10 ** (at_once_db / 10) - 1)
     seen_db = np.array([near_db, far_db, direct_db])
@@ -101,11 +101,41 @@ def _levels_db(audio: Tensor, sample_rate_hz: int) -> NDArray[np.float32]:
     if len(audio) < width:
         return np.empty((0, _BANDS), np.float32)
     window, first_bins = _window_and_bands(width, sample_rate_hz)
-    pieces = sliding_window_view(audio.numpy(), width)[::hop]
-    spectrum = scipy.fft.rfft(pieces * window)
-    energy = spectrum.real**2 + spectrum.imag**2
-    bands = np.add.reduceat(energy, first_bins, axis=1)[:, :-1]
-    return 10 * np.log10(bands + np.float32(_FLOOR))
+    pieces = np.empty((1 + (len(audio) - width) // hop, width), np.float32)
+    _windowed(audio.numpy(), window, hop, pieces)
+    level_db = np.empty((len(pieces), _BANDS), np.float32)
+    _in_bands_db(scipy.fft.rfft(pieces, overwrite_x=True), first_bins, level_db)
+    return level_db
+
+
+@compiled
+def _windowed(audio, window, hop, pieces):  # type: ignore[no-untyped-def]
+    """Write the pieces `[S, width]`, each `hop` samples after the last."""
+    for frame in range(len(pieces)):
+        own = audio[frame * hop : frame * hop + len(window)]
+        for i in range(len(window)):
+            pieces[frame, i] = own[i] * window[i]
+
+
+@compiled
+def _in_bands_db(spectrum, first_bins, level_db):  # type: ignore[no-untyped-def]
+    """Write the energy of each band, `[S, bands]`."""
+    for frame in range(len(spectrum)):
+        for band in range(level_db.shape[1]):
+            energy = np.float32(_FLOOR)
+            for value in spectrum[frame, first_bins[band] : first_bins[band + 1]]:
+                energy += value.real * value.real + value.imag * value.imag
+            level_db[frame, band] = np.float32(10) * np.log10(energy)
+
+
+@compiled
+def _echoed(energy, decay, part, found):  # type: ignore[no-untyped-def]
+    """Write what is left, `[S, bins]`, of the frames before, of whose energy this is a part."""
+    left = np.zeros(energy.shape[1])
+    for frame in range(len(energy)):
+        for i in range(len(left)):
+            found[frame, i] = max(left[i], 0.0)
+            left[i] = (decay - part) * left[i] + part * energy[frame, i]
 
 
 @cache
@@ -117,31 +147,38 @@ def _window_and_bands(width: int, sample_rate_hz: int) -> tuple[NDArray[np.float
     return torch.hann_window(width).numpy(), edges
 
 
-def _falls_db(level_db: NDArray[np.float32]) -> tuple[float, float] | None:
-    """How far levels fall in 48 and in 96 ms where they fall fastest; None if that cannot be said."""
-    if len(level_db) <= _FAR:
-        return None
-    loud_db, quiet_db = _quantiles(level_db, _LOUDEST, _QUIETEST)
-    heard = loud_db - quiet_db > _NONE_DB[1]  # in other bands there is too much noise to see anything fall
-    level_db, loud_db, quiet_db = level_db[:, heard], loud_db[heard], quiet_db[heard]
-    found: list[NDArray[np.float32]] = []
-    for n_frames in (_NEAR, _FAR):
-        before, after = level_db[:-n_frames], level_db[n_frames:]
-        fall_db = before - after
-        # Noise may hide how far a level fell, but not that it fell further than in any room.
-        seen = (before > loud_db - _LOUD_DB) & ((after > quiet_db + _NOISE_DB) | (fall_db > _NONE_DB[1]))
-        if seen.sum() < _LEAST_FALLS:
-            return None
-        found += _quantiles(fall_db[seen], _FASTEST)
-    return float(found[0]), float(found[1])
+@compiled
+def _falls_db(level_db):  # type: ignore[no-untyped-def]
+    """How far levels `[S, bands]` fall in 48 and in 96 ms where they fall fastest; NaN if none can say."""
+    n_frames, n_bands = level_db.shape
+    if n_frames <= _FAR:
+        return np.nan, np.nan
+    falls_db, n_seen = np.empty((2, n_frames * n_bands), np.float32), [0, 0]
+    for band in range(n_bands):
+        own = level_db[:, band].copy()
+        ordered = np.sort(own)
+        loud_db, quiet_db = _quantile(ordered, _LOUDEST), _quantile(ordered, _QUIETEST)
+        if loud_db - quiet_db <= _ALONE_DB:  # there is too much noise to see anything fall
+            continue
+        for which, n_later in enumerate((_NEAR, _FAR)):
+            for frame in range(n_frames - n_later):
+                before, after = own[frame], own[frame + n_later]
+                # Noise may hide how far a level fell, but not that it fell further than in any room.
+                if before > loud_db - _LOUD_DB and (
+                    after > quiet_db + _NOISE_DB or before - after > _ALONE_DB
+                ):
+                    falls_db[which, n_seen[which]] = before - after
+                    n_seen[which] += 1
+    if min(n_seen) < _LEAST_FALLS:
+        return np.nan, np.nan
+    near, far = np.sort(falls_db[0, : n_seen[0]]), np.sort(falls_db[1, : n_seen[1]])
+    return _quantile(near, _FASTEST), _quantile(far, _FASTEST)
 
 
-def _quantiles(values: NDArray[np.float32], *shares: float) -> list[NDArray[np.float32]]:
-    """As `np.quantile` over the first axis, in a third of the time."""
-    ordered, found = np.sort(values, axis=0), []
-    for share in shares:
-        place = share * (len(ordered) - 1)
-        below = int(place)
-        above = min(below + 1, len(ordered) - 1)
-        found.append(ordered[below] + np.float32(place - below) * (ordered[above] - ordered[below]))
-    return found
+@compiled
+def _quantile(ordered, share):  # type: ignore[no-untyped-def]
+    """As `np.quantile`, of values in order."""
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + np.float32(place - below) * (ordered[above] - ordered[below])
