@@ -1,10 +1,11 @@
 """Batches of recordings, and their alignment: one bad utterance does not stop the others."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TypeVar
 
 import torch
 
@@ -17,6 +18,10 @@ from aligner.errors import reason
 
 BATCH_S = 200.0  # under 1 GB on a CPU
 _CPU_WORKERS = 4  # batches at once
+
+Key = TypeVar("Key")
+Loaded = TypeVar("Loaded")
+Result = TypeVar("Result")
 
 
 def batches(lengths_s: Mapping[str, float], duration_s: float = BATCH_S) -> Iterator[list[str]]:
@@ -98,33 +103,46 @@ def align_side_by_side(
 ) -> Iterator[tuple[Sequence[str], tuple[dict[str, Alignment], dict[str, str]]]]:
     """Each batch with what `align_usable` makes of it, in order.
 
-    On a CPU several are aligned at once, each by a part of the processors: much of the work is too small to
-    be shared out. An utterance that is longer than a batch has all of them, and the memory, for itself.
-
     Args:
         aligner: A trained one.
         batches: The ids of each, and what `load_usable` loaded.
     """
+    return side_by_side(aligner, batches, lambda loaded: align_usable(aligner, loaded))
+
+
+def side_by_side(
+    aligner: Aligner, batches: Iterable[tuple[Key, list[Loaded]]], work: Callable[[list[Loaded]], Result]
+) -> Iterator[tuple[Key, Result]]:
+    """Each batch with what is made of it, in order.
+
+    On a CPU several are worked on at once, each by a part of the processors: much of the work is too small to
+    be shared out. An utterance that is longer than a batch has all of them, and the memory, for itself.
+
+    Args:
+        aligner: That the work is done by.
+        batches: What to call each, and what it is made of.
+        work: To be done with each.
+    """
     processors = torch.get_num_threads()
     workers = min(_CPU_WORKERS, processors) if next(aligner.buffers()).device.type == "cpu" else 1
-    waiting: deque[tuple[Sequence[str], Future[tuple[dict[str, Alignment], dict[str, str]]]]] = deque()
+    waiting: deque[tuple[Key, Future[Result]]] = deque()
     if workers == 1:
-        yield from ((ids, align_usable(aligner, loaded)) for ids, loaded in batches)
+        yield from ((key, work(loaded)) for key, loaded in batches)
         return
     torch.set_num_threads(processors // workers)  # of each thread that begins from now on
     pool = ThreadPoolExecutor(workers, thread_name_prefix="align")
     try:
-        for ids, loaded in batches:
+        for key, loaded in batches:
             is_long = any(isinstance(own, Recording) and own.duration_s > BATCH_S for own in loaded)
             while waiting and (is_long or len(waiting) >= workers):
                 done, future = waiting.popleft()
                 yield done, future.result()
             if is_long:
                 torch.set_num_threads(processors)
-                yield ids, align_usable(aligner, loaded)
+                yield key, work(loaded)
                 torch.set_num_threads(processors // workers)
             else:
-                waiting.append((ids, pool.submit(align_usable, aligner, loaded)))
+                waiting.append((key, pool.submit(work, loaded)))
         for done, future in waiting:
             yield done, future.result()
     finally:

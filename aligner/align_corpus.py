@@ -12,7 +12,8 @@ from aligner.align_processes import AlignerSource, AligningProcesses, processes_
 from aligner.align_shards import Shard
 from aligner.aligner import Aligner
 from aligner.alignment import Alignment
-from aligner.checkpoint import find_checkpoint
+from aligner.calibrate import calibrate_on
+from aligner.checkpoint import calibrated_on, find_checkpoint
 from aligner.corpus.kept import read_kept
 from aligner.corpus.prepared import (
     CUTS,
@@ -27,12 +28,11 @@ from aligner.errors import AlignerError
 from aligner.formats import MANIFEST, AlignmentWriter
 from aligner.formats.atomic import atomic_write
 from aligner.formats.folder import output_folder
-from aligner.formats.source import SOURCE, read_source
+from aligner.formats.source import SOURCE, file_sha256, read_source
 from aligner.formats.tar_member import audio_place, source_of
 from aligner.text.transcript import PAUSE
 
 _GPU_BATCH_S = 1600.0  # 4 GB: smaller ones do not fill a GPU
-_READ_BYTES = 1 << 20
 
 
 @dataclass
@@ -108,10 +108,12 @@ def align_corpus(
         result.notes.append(f"{len(strange)} utterances to keep are not in {data}, such as {strange[0]}")
     whole = list(batches(lengths_s, batch_duration_s))
     own = whole[shard.number - 1 :: shard.of] if shard else whole
+    ids = list(lengths_s)
     lengths_s = {id: lengths_s[id] for batch in own for id in batch}
     result.audio_s = sum(lengths_s.values())
     with output_folder(out, shard.name if shard else ""):
-        _claim(out, find_checkpoint(checkpoint), data, batch_duration_s, aligner, shard, kept)
+        cuts_sha256 = file_sha256(data / CUTS)
+        _claim(out, find_checkpoint(checkpoint), cuts_sha256, batch_duration_s, aligner, shard, kept)
         if shard and (out / MANIFEST).exists():
             result.notes.append(f"{out} holds the alignments of all shards already")
             return result
@@ -127,6 +129,7 @@ def align_corpus(
                 processes,
                 shard.here if shard else 1,
                 data,
+                [] if cuts_sha256 == calibrated_on(checkpoint) else ids,
                 own,
                 lengths_s,
                 kept,
@@ -146,6 +149,7 @@ def _align_missing(
     processes: int | None,
     owners: int,
     data: Path,
+    calibrated_by: Sequence[str],
     batches: Sequence[Sequence[str]],
     lengths_s: Mapping[str, float],
     kept: dict[str, Alignment],
@@ -156,7 +160,8 @@ def _align_missing(
 ) -> None:
     """Align those batches that are not done, and note in `result` what became of them.
 
-    Only what is due is held of the corpus: it may be a small part of one that is too large for memory.
+    Only what is due is held of the corpus: it may be a small part of one that is too large for memory. Scores
+    are calibrated by a sample of some utterances, which are the same for every shard.
     """
     due = [batch for batch in batches if any(id not in result.aligned for id in batch)]
     done_s = result.audio_s - sum(lengths_s[id] for batch in due for id in batch)
@@ -167,10 +172,14 @@ def _align_missing(
         many = stack.enter_context(AligningProcesses(source, number, owners)) if number > 1 else None
         utterances = {utterance.id: utterance for utterance in iter_utterances(data, wanted)}
         cuts = _cuts(data, wanted)
+        aligner = source.load() if many is None or calibrated_by else None
+        if aligner is not None and due:
+            calibrate_on(aligner, data, calibrated_by)
         if many is not None:
-            done = many.align(([utterances[id] for id in batch] for batch in due), kept)
+            of_batches = ([utterances[id] for id in batch] for batch in due)
+            done = many.align(of_batches, kept, aligner.calibration.cpu() if aligner else None)
         else:
-            aligner = source.load()
+            assert aligner is not None
             rate_hz = aligner.frontend.sample_rate_hz
             loaded = read_ahead(due, lambda id: load_usable(utterances[id], rate_hz, kept))
             done = align_side_by_side(aligner, loaded)
@@ -242,7 +251,7 @@ def _cuts(data: Path, ids: Container[str]) -> dict[str, bytes]:
 def _claim(
     out: Path,
     checkpoint: Path,
-    data: Path,
+    cuts_sha256: str,
     batch_duration_s: float,
     aligner: Aligner,
     shard: Shard | None,
@@ -254,8 +263,8 @@ def _claim(
         AlignerError: `out` holds alignments that are made of something else, or it does not say of what.
     """
     source = {
-        "checkpoint_sha256": _sha256(checkpoint),
-        "cuts_sha256": _sha256(data / CUTS),
+        "checkpoint_sha256": file_sha256(checkpoint),
+        "cuts_sha256": cuts_sha256,
         "batch_duration_s": batch_duration_s,
         "text": aligner.settings()["text"],
         "symbols": list(aligner.vocabulary.symbols),
@@ -291,11 +300,3 @@ def _differing(name: str, before: object, now: object) -> str:
     if name == "kept_sha256":
         return "with other boundaries kept"
     return "by another checkpoint"
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while part := file.read(_READ_BYTES):
-            digest.update(part)
-    return digest.hexdigest()

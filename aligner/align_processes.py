@@ -20,6 +20,7 @@ import torch
 from aligner.align_batches import align_usable, load_usable
 from aligner.aligner import Aligner
 from aligner.alignment import Alignment
+from aligner.confidence import Calibration
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.read_ahead import available_processors, read_ahead
 from aligner.devices import free_memory_bytes
@@ -92,13 +93,17 @@ class AligningProcesses:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def align(
-        self, batches: Iterable[Sequence[Utterance]], kept: Mapping[str, Alignment]
+        self,
+        batches: Iterable[Sequence[Utterance]],
+        kept: Mapping[str, Alignment],
+        calibration: Calibration | None = None,
     ) -> Iterator[tuple[Sequence[str], Aligned]]:
         """The ids of each batch, with what `align_usable` makes of it, in order.
 
         Args:
             batches: Drawn from as needed, a few ahead.
             kept: What a person corrected, by utterance id.
+            calibration: Instead of the aligner's own; on the CPU. May be ready only when the processes are.
 
         Raises:
             AlignerError: The aligner cannot be loaded, or a process was killed.
@@ -110,7 +115,7 @@ class AligningProcesses:
             for batch in batches:
                 ids = [utterance.id for utterance in batch]
                 own = {id: kept[id] for id in ids if id in kept}
-                waiting.append((ids, self._pool.submit(_align, list(batch), own)))
+                waiting.append((ids, self._pool.submit(_align, list(batch), own, calibration)))
                 if len(waiting) > 2 * self._number:  # one in work and one to go on with, for each
                     done, future = waiting.popleft()
                     yield done, future.result()
@@ -156,8 +161,12 @@ def _load() -> None:
     _aligner()
 
 
-def _align(batch: Sequence[Utterance], kept: Mapping[str, Alignment]) -> Aligned:
+def _align(
+    batch: Sequence[Utterance], kept: Mapping[str, Alignment], calibration: Calibration | None
+) -> Aligned:
     aligner = _aligner()
+    if calibration is not None:
+        aligner.calibration.load_state_dict(calibration.state_dict())
     rate_hz = aligner.frontend.sample_rate_hz
     ((_, loaded),) = read_ahead([batch], lambda own: load_usable(own, rate_hz, kept), _threads)
     return align_usable(aligner, loaded)

@@ -61,6 +61,18 @@ def find_checkpoint(name: str | Path) -> Path:
     raise AlignerError(f"{name}: {there}{meant or _TRAIN_ONE}")
 
 
+def calibrated_on(path: str | Path) -> str:
+    """The SHA-256 of the manifest of the corpus that a checkpoint's scores are calibrated on.
+
+    "" if it does not say: of a model that comes with this package, and where training was interrupted.
+
+    Args:
+        path: As of `read_checkpoint`, which says what is raised.
+    """
+    training = read_checkpoint(path).get("training")
+    return str(training.get("calibrated_on", "")) if isinstance(training, dict) else ""
+
+
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """The content of a checkpoint, in plain types and on the CPU.
 

@@ -38,6 +38,7 @@ ROOMS = [
         "align_shards",
         "align_batches",
         "align_processes",
+        "calibrate",
         "align_corpus",
         "segment",
         "training",

@@ -1,5 +1,6 @@
 """What a folder of alignments says about itself: by which checkpoint, of which corpus, in which symbols."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -46,3 +47,9 @@ def reading_of(alignments: str | Path) -> TextReading | None:
     except AlignerError:  # the alignments themselves can be used
         return None
     return TextReading.stated(source.get("text")) if source else None
+
+
+def file_sha256(path: Path) -> str:
+    """What a file holds, in 64 characters."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

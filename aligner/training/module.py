@@ -4,6 +4,7 @@ B batch, N samples, F packed frames.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -13,15 +14,17 @@ from torch import Tensor
 from aligner.align_batches import align_usable, load_usable
 from aligner.aligner import Aligner
 from aligner.boundaries import DECAY_FRACTION, PAUSE_FRACTION, SHORTEST_PAUSE_S
+from aligner.calibrate import calibrate
 from aligner.checkpoint import CHECKPOINT_KEY
+from aligner.corpus.prepared import CUTS
 from aligner.encoders import Encoder
 from aligner.errors import reason
 from aligner.evaluate import boundary_figures, compare
+from aligner.formats.source import file_sha256
 from aligner.frontends import Frontend
 from aligner.instantiate import public_path
 from aligner.text.common_words import common_words
 from aligner.training.board import pictured, show_figures, show_utterance
-from aligner.training.calibration import calibrate
 from aligner.training.data import AlignerData, Batch
 from aligner.training.degradation import Degradation
 from aligner.training.feature_store import FeatureStore
@@ -95,6 +98,7 @@ class AlignerModule(lightning.LightningModule):
         self.perturbation = perturbation
         self.seed = seed
         self.problem = ""  # with what is only measured and shown; the last
+        self._calibrated_on = ""  # as `checkpoint.calibrated_on`
         self._kept = FeatureStore() if features is None else features
         self.register_buffer("normalisation_fitted", torch.tensor(False))
 
@@ -148,7 +152,8 @@ class AlignerModule(lightning.LightningModule):
             raise NothingToTrainOn(data.refused)
         if self.current_epoch + 1 == self.method.epochs:
             self.eval()
-            calibrate(self.aligner, usable, self.seed)
+            calibrate(self.aligner, usable, self.seed, Perturbation())
+            self._calibrated_on = file_sha256(Path(data.data_dir, CUTS))
             step = -(-len(usable) // _COUNTED)
             self.aligner.common_words = common_words(own.transcript for own in usable[::step])
             self.train()
@@ -167,6 +172,7 @@ class AlignerModule(lightning.LightningModule):
         checkpoint["training"] = {
             "method": public_path(type(self.method)),
             "corpus": self._data.fingerprint,
+            "calibrated_on": self._calibrated_on,
             **self.method.state_dict(),
         }
 

@@ -1,6 +1,6 @@
 """Wrong texts for calibration, and which texts an aligner is shown with which recordings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +11,10 @@ import pytest
 import torch
 from stub_encoder import transcript_of
 
+from aligner import calibrate as calibrate_module
 from aligner.aligner import Aligner
 from aligner.alignment import FrameGrid
+from aligner.calibrate import Voice, calibrate, with_a_word, without_a_word
 from aligner.confidence import Calibration, utterance_evidence
 from aligner.corpus.prepared import Utterance
 from aligner.corpus.recording import Recording
@@ -21,8 +23,7 @@ from aligner.search import TokenDurations
 from aligner.text.packed import PackedTexts
 from aligner.text.transcript import Tokens, Transcript
 from aligner.text.vocabulary import Vocabulary
-from aligner.training import calibration
-from aligner.training.calibration import calibrate, with_a_word, without_a_word
+from aligner.training.voice_perturbation import Perturbation
 
 OWN = replace(transcript_of("a", "b"), fixed=Tokens(("a", "b"), (0, 1), (False, False)))
 
@@ -83,6 +84,9 @@ class StubAligner:
         self.frontend = SimpleNamespace(grid=FrameGrid(160, 16000))
         self.shown: list[tuple[str, list[str]]] = []
 
+    def buffers(self) -> Iterator[torch.Tensor]:
+        return self.calibration.buffers()
+
     def decode(self, recordings: Sequence[Recording], edges: bool) -> Decoded:
         assert not edges  # they take longer than all else
         self.shown += [(recording.id, texts(recording.transcript)) for recording in recordings]
@@ -106,19 +110,21 @@ def calibrated(
     seed: int = 0,
     duration_s: float = 1.0,
     audio: torch.Tensor | None = None,
+    other_voice: Voice | None = None,
 ) -> StubAligner:
     def load(utterance: Utterance, sample_rate_hz: int, transcript: Transcript | None = None) -> Recording:
         text = transcript or utterance.transcript
         sound = torch.zeros(n_samples) if audio is None else audio
         return Recording(utterance.id, sound, text, len(sound) / sample_rate_hz)
 
-    monkeypatch.setattr(calibration, "load_recording", load)
+    monkeypatch.setattr(calibrate_module, "load_recording", load)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # in order
     aligner = StubAligner(said)
     utterances = [
         Utterance(id, Path(f"{id}.wav"), 16000, duration_s, " ".join(texts(transcript)), transcript)
         for id, transcript in said.items()
     ]
-    calibrate(cast(Aligner, aligner), utterances, seed)
+    calibrate(cast(Aligner, aligner), utterances, seed, other_voice)
     return aligner
 
 
@@ -199,7 +205,9 @@ def test_of_chapters_a_few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({id for id, _ in calibrated(monkeypatch, said).shown}) == 9
 
 
-def test_every_second_recording_is_heard_in_another_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_second_recording_is_heard_in_another_voice_if_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The same voice with each of its texts."""
     heard: dict[str, list[torch.Tensor]] = {}
     decode = StubAligner.decode
@@ -213,6 +221,9 @@ def test_every_second_recording_is_heard_in_another_voice(monkeypatch: pytest.Mo
     said = {f"u{i}": transcript_of(*texts) for i, texts in enumerate(("ab", "cd", "ef", "gh"))}
     tone = torch.sin(torch.arange(16000) * 2 * torch.pi * 150 / 16000)
     calibrated(monkeypatch, said, audio=tone)
+    assert all(torch.equal(sound, tone) for sounds in heard.values() for sound in sounds)
+    heard.clear()
+    calibrated(monkeypatch, said, audio=tone, other_voice=Perturbation())
     own = {id: torch.equal(sounds[0], tone) for id, sounds in heard.items()}
     assert sorted(own.values()) == [False, False, True, True]
     for sounds in heard.values():

@@ -2,62 +2,87 @@
 
 Positives are utterances with their own text. Negatives are utterances with another's text, with a word
 removed and with a word added; a text that cannot be changed (of the user's own tokens, or of one word) is
-none. Every second utterance is heard in another voice: scores of speakers who are not in the corpus would be
-far too low else.
+none.
+
+What is right is known of a corpus alone, and of its voices: each corpus of some size is calibrated on itself.
 """
 
 import contextlib
+import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from aligner.align_batches import batches, side_by_side
 from aligner.aligner import Aligner
-from aligner.corpus.prepared import Utterance
+from aligner.corpus.prepared import Utterance, iter_utterances
 from aligner.corpus.read_ahead import read_ahead
 from aligner.corpus.recording import Recording, load_recording
 from aligner.decoded import Decoded
 from aligner.errors import AlignerError
 from aligner.text.transcript import Transcript
-from aligner.training.batches import batches_in_order
-from aligner.training.voice_perturbation import Perturbation
 
 _UTTERANCES = 100  # enough for a few coefficients, and a matter of seconds
+_LEAST_UTTERANCES = 20  # of fewer little can be said
 _MOST_S = 1800.0  # and of long ones fewer
-_BATCH_S = 200.0  # as large as training's on any machine
+_SEED = 0
 
+# Makes another voice of audio `[N]` at a sample rate, drawn by the generator.
+Voice = Callable[[torch.Tensor, int, torch.Generator], torch.Tensor]
+Shown = tuple[Utterance, Transcript]  # a text that it may not have
 # The goodness of all phones, `[n]`, and the evidence of each utterance, `[n, 3]`.
 Evidence = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def calibrate(aligner: Aligner, utterances: Sequence[Utterance], seed: int) -> None:
+def calibrate(
+    aligner: Aligner, utterances: Sequence[Utterance], seed: int, other_voice: Voice | None = None
+) -> None:
     """Fit the aligner's calibration to a sample of a corpus. Leaves it as it is if the sample is too small.
 
     Args:
         aligner: A trained one.
         utterances: Of the corpus.
         seed: Of the sample, and of the words left out and put in.
+        other_voice: Every second utterance is heard in it, for speakers who are not in the corpus: their
+            scores would be far too low else.
     """
     generator = np.random.default_rng(seed)
     own = _sample(utterances, generator)
-    heard = _Heard(own[::2], aligner.frontend.grid.sample_rate_hz)
+    heard = _Heard(own[::2] if other_voice else (), other_voice, aligner.frontend.grid.sample_rate_hz)
     texts = [utterance.transcript for utterance in own]
     others = texts[1:] + texts[:1]
-    right_phones, right = _evidence(aligner, heard, own, texts)
-    swapped_phones, swapped = _evidence(aligner, heard, *_changed(own, others))
     shorter = [without_a_word(text, generator) for text in texts]
     longer = [with_a_word(text, other, generator) for text, other in zip(texts, others, strict=True)]
-    altered = [_evidence(aligner, heard, *_changed(own, changed))[1] for changed in (shorter, longer)]
+    pairs = [list(zip(own, texts, strict=True))]
+    pairs += [_changed(own, changed) for changed in (others, shorter, longer)]
+    (right_phones, right), (swapped_phones, swapped), *altered = _evidence(aligner, heard, pairs)
     if len(right) and len(swapped):
         aligner.calibration.fit(
             right_phones=right_phones,
             wrong_phones=swapped_phones,
             right_utterances=right,
-            wrong_utterances=np.concatenate([swapped, *altered]),
+            wrong_utterances=np.concatenate([swapped, *(evidence for _, evidence in altered)]),
         )
+
+
+def calibrate_on(aligner: Aligner, data: Path, ids: Sequence[str]) -> None:
+    """As `calibrate`, of a prepared corpus that need not be held; of a small one not at all.
+
+    Args:
+        aligner: A trained one, on any device.
+        data: The corpus.
+        ids: Of its utterances.
+    """
+    if len(ids) < _LEAST_UTTERANCES:
+        return
+    ordered = sorted(ids)
+    drawn = {ordered[i] for i in np.random.default_rng(_SEED).permutation(len(ids))[:_UTTERANCES]}
+    calibrate(aligner, list(iter_utterances(data, drawn)), _SEED)
 
 
 def _sample(utterances: Sequence[Utterance], generator: np.random.Generator) -> list[Utterance]:
@@ -84,16 +109,13 @@ def with_a_word(transcript: Transcript, other: Transcript, generator: np.random.
     return Transcript((*transcript.words[:place], word, *transcript.words[place:]))
 
 
-def _changed(
-    utterances: Sequence[Utterance], texts: Sequence[Transcript]
-) -> tuple[list[Utterance], list[Transcript]]:
-    """Those utterances whose text is not pronounced as their own, and these texts."""
-    pairs = [
+def _changed(utterances: Sequence[Utterance], texts: Sequence[Transcript]) -> list[Shown]:
+    """Those utterances whose text is not pronounced as their own, with these texts."""
+    return [
         (utterance, text)
         for utterance, text in zip(utterances, texts, strict=True)
         if _phones(text) != _phones(utterance.transcript)
     ]
-    return [utterance for utterance, _ in pairs], [text for _, text in pairs]
 
 
 def _phones(text: Transcript) -> object:
@@ -106,46 +128,64 @@ class _Heard:
 
     Args:
         in_another_voice: These.
+        voice: Makes it; None where these are none.
         sample_rate_hz: Wanted.
     """
 
-    def __init__(self, in_another_voice: Sequence[Utterance], sample_rate_hz: int) -> None:
+    def __init__(
+        self, in_another_voice: Sequence[Utterance], voice: Voice | None, sample_rate_hz: int
+    ) -> None:
         self._voices: dict[str, torch.Tensor | None] = {own.id: None for own in in_another_voice}
+        self._making = {own.id: threading.Lock() for own in in_another_voice}
+        self._voice = voice
         self._rate_hz = sample_rate_hz
 
     def load(self, utterance: Utterance, text: Transcript) -> Recording:
-        """The recording with a text; loaded by several threads, each utterance by one."""
+        """The recording with a text; called by several threads."""
         recording = load_recording(utterance, self._rate_hz, text)
-        if utterance.id not in self._voices:
+        if self._voice is None or utterance.id not in self._voices:
             return recording
-        voice = self._voices[utterance.id]
-        if voice is None:
-            draw = torch.Generator().manual_seed(zlib.crc32(utterance.id.encode()))
-            voice = self._voices[utterance.id] = Perturbation()(recording.audio, self._rate_hz, draw)
+        with self._making[utterance.id]:
+            voice = self._voices[utterance.id]
+            if voice is None:
+                draw = torch.Generator().manual_seed(zlib.crc32(utterance.id.encode()))
+                voice = self._voices[utterance.id] = self._voice(recording.audio, self._rate_hz, draw)
         return replace(recording, audio=voice, speaker="")  # whom nobody knows
 
 
-def _evidence(
-    aligner: Aligner, heard: _Heard, utterances: Sequence[Utterance], texts: Sequence[Transcript]
-) -> Evidence:
-    """Of the utterances whose text is not too long for them."""
+def _evidence(aligner: Aligner, heard: _Heard, kinds: Sequence[Sequence[Shown]]) -> list[Evidence]:
+    """Of the utterances of each kind whose text is not too long for them."""
     grid = aligner.frontend.grid
 
-    def load(pair: tuple[Utterance, Transcript]) -> Recording | None:
+    def load(shown: Shown) -> Recording | None:
         with contextlib.suppress(AlignerError):  # lost since it was trained on
-            recording = heard.load(*pair)
-            if pair[1].min_tokens() <= grid.frame_count(len(recording.audio)):
+            recording = heard.load(*shown)
+            if shown[1].min_tokens() <= grid.frame_count(len(recording.audio)):
                 return recording
         return None
 
-    pairs = list(zip(utterances, texts, strict=True))
+    def decode(loaded: Sequence[Recording | None]) -> Evidence:
+        found = _decoded(aligner, [recording for recording in loaded if recording is not None])
+        return _joined([(own.goodness[own.tokens.is_phone], own.evidence) for own in found])
+
+    of_kinds: list[list[Evidence]] = [[] for _ in kinds]
+    which, shown = [], []
+    for number, kind in enumerate(kinds):
+        durations_s = {str(i): utterance.duration_s for i, (utterance, _) in enumerate(kind)}
+        for batch in batches(durations_s):
+            which.append(number)
+            shown.append([kind[int(i)] for i in batch])
+    done = side_by_side(aligner, read_ahead(shown, load), decode)
+    for number, (_, evidence) in zip(which, done, strict=True):
+        of_kinds[number].append(evidence)
+    return [_joined(own) for own in of_kinds]
+
+
+def _joined(parts: Sequence[Evidence]) -> Evidence:
     phones, evidence = [np.empty(0)], [np.empty((0, 3))]
-    durations_s = {str(i): utterance.duration_s for i, (utterance, _) in enumerate(pairs)}
-    batches = [[pairs[int(i)] for i in batch] for batch in batches_in_order(durations_s, _BATCH_S)]
-    for _, loaded in read_ahead(batches, load):
-        for found in _decoded(aligner, [recording for recording in loaded if recording is not None]):
-            phones.append(found.goodness[found.tokens.is_phone])
-            evidence.append(found.evidence)
+    for own_phones, own_evidence in parts:
+        phones.append(own_phones)
+        evidence.append(own_evidence)
     return np.concatenate(phones), np.concatenate(evidence)
 
 
