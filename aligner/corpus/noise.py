@@ -65,13 +65,13 @@ def signal_to_noise_db(audio: Tensor, sample_rate_hz: int) -> float:
 def _variances(audio, width, variances):  # type: ignore[no-untyped-def]
     """Write the variance of each `width` samples, `[S]`."""
     for frame in range(len(variances)):
-        own, total, squares = audio[frame * width : (frame + 1) * width], 0.0, 0.0
+        own = audio[frame * width : (frame + 1) * width]
+        offset, total, squares = np.float64(own[0]), 0.0, 0.0  # about which there is little to cancel
         for sample in own:
-            total += sample
-        mean = total / width
-        for sample in own:
-            squares += (sample - mean) * (sample - mean)
-        variances[frame] = squares / width
+            difference = sample - offset
+            total += difference
+            squares += difference * difference
+        variances[frame] = (squares - total * total / width) / width
 
 
 def without_noise(audio: Tensor, sample_rate_hz: int) -> Tensor:
