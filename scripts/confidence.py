@@ -1,6 +1,7 @@
 """Does the confidence mean something? Scores against reference times, and of texts that do not fit.
 
     python scripts/confidence.py runs/ljspeech/checkpoints/last.ckpt --data prepared --out confidence
+    python scripts/confidence.py en-us --data prepared --out confidence --calibrated
 
 1. Utterances: each with its own text, with another's, with one word in ten left out. The area under the ROC
    curve, of all utterances as they are against all altered, and of one corpus with a tenth of its texts
@@ -21,6 +22,7 @@ from matplotlib.figure import Figure
 
 from aligner import Aligner
 from aligner.alignment import Alignment, Interval, is_pause
+from aligner.calibrate import calibrate
 from aligner.corpus.prepared import Utterance, load_utterances
 from aligner.corpus.recording import load_recording
 from aligner.errors import AlignerError
@@ -36,14 +38,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint")
     parser.add_argument("--data", type=Path, required=True, help="what `aligner prepare` wrote")
     parser.add_argument("--out", type=Path, default=Path("confidence"))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--calibrated",
+        action="store_true",
+        help="as `aligner align` does with recordings that the checkpoint has not learnt from: every second "
+        "utterance says what scores mean, and the others are measured",
+    )
     args = parser.parse_args()
     aligner = Aligner.load(args.checkpoint, args.device)
     utterances = load_utterances(args.data)
+    if args.calibrated:
+        calibrate(aligner, utterances[::2], args.seed)
+        utterances = utterances[1::2]
     generator = np.random.default_rng(args.seed)
     own = [(a.score, a) for a in _aligned(aligner, utterances)]
     right = np.array([score for score, _ in own])
