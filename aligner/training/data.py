@@ -9,6 +9,7 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from aligner.corpus.prepared import (
+    CUTS,
     CorpusInfo,
     Utterance,
     evenly_spread,
@@ -26,6 +28,7 @@ from aligner.corpus.prepared import (
 from aligner.corpus.read_ahead import in_background, read_ahead
 from aligner.corpus.recording import load_heard, padded_audio
 from aligner.errors import AlignerError, reason
+from aligner.formats.source import file_sha256
 from aligner.text.packed import PackedTexts
 from aligner.text.vocabulary import Vocabulary
 from aligner.training.batches import batches_in_order, epoch_batches, of_process
@@ -178,6 +181,7 @@ class AlignerData(lightning.LightningDataModule):
         self.reload_audio = reload_audio
         self.info: CorpusInfo = load_info(data_dir)
         self.utterances: list[Utterance] = []
+        self.manifest_sha256 = ""
         self.by_id: dict[str, Utterance] = {}
         self.features = FeatureStore(keep)
         self.refused: dict[str, str] = {}  # why utterances cannot be trained on, by id; filled by the model
@@ -222,6 +226,7 @@ class AlignerData(lightning.LightningDataModule):
     def setup(self, stage: str = "") -> None:
         if not self.utterances:
             self.utterances = load_utterances(self.data_dir)
+            self.manifest_sha256 = file_sha256(Path(self.data_dir, CUTS))
             self.by_id = {utterance.id: utterance for utterance in self.utterances}
 
     def train_dataloader(self) -> "Batches":

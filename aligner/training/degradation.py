@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.corpus.noise import without_noise
+from aligner.training.augmentation import Augmentation
 
 Sound = NDArray[np.float64]
 
@@ -19,7 +20,7 @@ _FASTEST = 1.25  # of them, and 1 over it the slowest: of one recording there ar
 
 
 @dataclass(frozen=True)
-class Degradation:
+class Degradation(Augmentation):
     """A room with some chance, and noise with some chance, drawn anew for each recording.
 
     Noise is of any colour from white to brown, or babble, which is made of the recording itself. The room's
@@ -32,6 +33,9 @@ class Degradation:
         noise_share: How many get noise, of 1.
         babble_share: How many of these get babble, of 1.
         level_db: How far the noise is below the recording, least and most.
+
+    Raises:
+        ValueError: A share is not in 0..1; a least is above its most; a room without length.
     """
 
     room_share: float = 0.5
@@ -41,16 +45,21 @@ class Degradation:
     babble_share: float = 0.5
     level_db: tuple[float, float] = (5.0, 25.0)
 
+    def __post_init__(self) -> None:
+        for name in ("room_share", "noise_share", "babble_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: must be in 0..1")
+        for name in ("room_s", "direct_db", "level_db"):
+            least, most = getattr(self, name)
+            if not least <= most:
+                raise ValueError(f"{name} is {least} to {most}: the least must not be above the most")
+        if self.room_s[0] <= 0:
+            raise ValueError(f"room_s begins with {self.room_s[0]}: must be above 0")
+
     def __call__(
         self, audio: Tensor, sample_rate_hz: int, generator: torch.Generator | None = None
     ) -> Tensor:
-        """What an aligner hears of the recording, recorded less well, `[N]`.
-
-        Args:
-            audio: `[N]` float32.
-            sample_rate_hz: Its sample rate.
-            generator: Draws everything; torch's own without one.
-        """
+        """As of every augmentation: the recording recorded less well."""
         seed = int(torch.randint(2**31, (), generator=generator))
         draw = np.random.default_rng(seed)
         sound = audio.double().numpy()

@@ -4,7 +4,6 @@ B batch, N samples, F packed frames.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import lightning
@@ -16,17 +15,15 @@ from aligner.aligner import Aligner
 from aligner.boundaries import DECAY_FRACTION, PAUSE_FRACTION, SHORTEST_PAUSE_S
 from aligner.calibrate import calibrate
 from aligner.checkpoint import CHECKPOINT_KEY
-from aligner.corpus.prepared import CUTS
 from aligner.encoders import Encoder
 from aligner.errors import reason
 from aligner.evaluate import boundary_figures, compare
-from aligner.formats.source import file_sha256
 from aligner.frontends import Frontend
 from aligner.instantiate import public_path
 from aligner.text.common_words import common_words
+from aligner.training.augmentation import Augmentation
 from aligner.training.board import pictured, show_figures, show_utterance
 from aligner.training.data import AlignerData, Batch
-from aligner.training.degradation import Degradation
 from aligner.training.feature_store import FeatureStore
 from aligner.training.figures import EpochFigures
 from aligner.training.method import TrainingMethod
@@ -71,7 +68,7 @@ class AlignerModule(lightning.LightningModule):
         encoder: Callable[[int, Sequence[str]], Encoder],
         training: TrainingMethod,
         text: dict[str, Any] | None = None,
-        perturbation: Perturbation | Degradation | None = None,
+        perturbation: Augmentation | None = None,
         shortest_pause_s: float = SHORTEST_PAUSE_S,
         pause_fraction: float = PAUSE_FRACTION,
         refine: bool = True,
@@ -153,7 +150,7 @@ class AlignerModule(lightning.LightningModule):
         if self.current_epoch + 1 == self.method.epochs:
             self.eval()
             calibrate(self.aligner, usable, self.seed, Perturbation())
-            self._calibrated_on = file_sha256(Path(data.data_dir, CUTS))
+            self._calibrated_on = data.manifest_sha256
             step = -(-len(usable) // _COUNTED)
             self.aligner.common_words = common_words(own.transcript for own in usable[::step])
             self.train()

@@ -15,10 +15,9 @@ from aligner.errors import AlignerError, reason
 from aligner.frontends import Frontend
 from aligner.frontends.packed import PackedFeatures
 from aligner.frontends.usable import usable_features
+from aligner.training.augmentation import Augmentation
 from aligner.training.data import Batch
-from aligner.training.degradation import Degradation
 from aligner.training.feature_store import FeatureStore, pack_known
-from aligner.training.voice_perturbation import Perturbation
 
 
 class NothingToTrainOn(AlignerError):
@@ -35,7 +34,7 @@ class NothingToTrainOn(AlignerError):
 
 
 def usable_versions(
-    aligner: Aligner, batch: Batch, kept: FeatureStore, perturbation: Perturbation | Degradation | None
+    aligner: Aligner, batch: Batch, kept: FeatureStore, perturbation: Augmentation | None
 ) -> tuple[Batch, list[PackedFeatures], dict[str, str]]:
     """The utterances of a batch that can be trained on, and their features.
 
@@ -126,7 +125,7 @@ def _computed(
 
 
 def _perturbed(
-    frontend: Frontend, batch: Batch, perturbation: Perturbation | Degradation
+    frontend: Frontend, batch: Batch, perturbation: Augmentation
 ) -> tuple[PackedFeatures | None, dict[int, str]]:
     """Features in other voices, drawn anew each time, and why utterances have none."""
     audio, reasons = torch.zeros_like(batch.audio), {}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.frontends.yingram import normalised_difference
+from aligner.training.augmentation import Augmentation
 
 Signal = NDArray[np.float64]
 
@@ -30,7 +31,7 @@ _HEADROOM = 1e-9  # torchaudio's filters clip at 1, and the equaliser's ten may 
 
 
 @dataclass(frozen=True)
-class Perturbation:
+class Perturbation(Augmentation):
     """Random changes of formants, pitch, pitch range and equalisation, drawn anew for each recording.
 
     A ratio is drawn from 1 to the number given and inverted half of the time. The defaults are NANSY's.
@@ -62,13 +63,7 @@ class Perturbation:
     def __call__(
         self, audio: Tensor, sample_rate_hz: int, generator: torch.Generator | None = None
     ) -> Tensor:
-        """The recording in another voice, `[N]`: every sound stays where it is, and the level as it is.
-
-        Args:
-            audio: `[N]` float32.
-            sample_rate_hz: Its sample rate.
-            generator: Draws the ratios and the equaliser; torch's own without one.
-        """
+        """As of every augmentation: the recording in another voice, its level as it is."""
 
         def ratio(largest: float) -> float:
             drawn = 1 + (largest - 1) * torch.rand((), generator=generator).item()

@@ -1,5 +1,7 @@
 """Rooms and noise for training: everything stays where it is."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -65,3 +67,17 @@ def test_draws_depend_on_the_generator_alone_and_differ() -> None:
 def test_nothing_of_both_leaves_a_clean_recording_as_it_is() -> None:
     sound = clicks()
     assert torch.equal(Degradation(room_share=0.0, noise_share=0.0)(sound, RATE_HZ), sound)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"room_share": 1.5}, "room_share is 1.5"),
+        ({"babble_share": -0.1}, "babble_share is -0.1"),
+        ({"level_db": (20.0, 5.0)}, "level_db is 20.0 to 5.0"),
+        ({"room_s": (0.0, 0.5)}, "room_s begins with 0.0"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Degradation(**settings)
