@@ -34,8 +34,11 @@ from mas.backends.cpu_threads import threads
 # as are the others.
 _PHONE, _FRAME = 4.0, 2.0  # of speech that the text lacks, each phone and each frame
 _FRAME_FOUND = 4.0  # the same once it is known to be there: words beside it then begin and end best
-_EXTRA, _UNSAID = 160.0, 33.0  # speech that the text lacks; words that are not said
+_EXTRA, _UNSAID = 160.0, 30.0  # speech that the text lacks; words that are not said
 _EACH_WORD, _EACH_STATE = 5.0, 2.5  # of these words
+# And each of so many frames more than one a state that the first of them has as if it were said: nothing but
+# a sound of it keeps it there so long.
+_LONGER, _MOST_LONGER = 2.0, 10
 # Once such speech is found, where it is: so much less at either end where a pause is beside it, if that puts
 # a pause behind it. Else it would begin after a word that begins what it says and what follows alike ("The").
 _NO_PAUSE, _BESIDE = 40.0, 10  # frames that are looked at
@@ -147,8 +150,8 @@ def find_gaps(
     first_words = words[starts_of(tokens.lengths)]
     found: dict[int, Gaps] = {}
     any_phones = AnyPhones.of(encoder, n_symbols)
-    searched = _search_parts(parts, emissions, fit, states, words, any_phones, common_words)
-    word_starts = _word_starts(joint, words, tokens)
+    word_starts, word_frames = _spans_of_words(joint, words, tokens)
+    searched = _search_parts(parts, emissions, fit, states, words, word_frames, any_phones, common_words)
     for part, (unsaid, extra, starts) in zip(parts, searched, strict=True):
         if not unsaid.any() and not extra.any():
             continue
@@ -218,11 +221,11 @@ def _words_of(tokens: PackedTokens) -> Indices:
     return np.minimum(following, first + np.repeat(n_words, tokens.lengths) - 1)
 
 
-def _word_starts(durations: Indices, words: Indices, tokens: PackedTokens) -> Indices:
-    """The first frame of each word, counted over the batch."""
+def _spans_of_words(durations: Indices, words: Indices, tokens: PackedTokens) -> tuple[Indices, Indices]:
+    """The first frame of each word, counted over the batch, and how many frames its phones have."""
     phones = np.flatnonzero(tokens.words >= 0)
-    first = phones[np.flatnonzero(np.diff(words[phones], prepend=-1))]
-    return (np.cumsum(durations) - durations)[first]
+    first = np.flatnonzero(np.diff(words[phones], prepend=-1))
+    return (np.cumsum(durations) - durations)[phones[first]], np.add.reduceat(durations[phones], first)
 
 
 def _around_gaps(
@@ -245,6 +248,7 @@ def _search_parts(
     fit: _Fit,
     states: PackedStates,
     words: Indices,
+    word_frames: Indices,
     any_phones: AnyPhones,
     common_words: CommonWords,
 ) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]]:
@@ -265,11 +269,13 @@ def _search_parts(
         first = np.searchsorted(state_word[its_states][chosen], np.arange(part.first_word, part.end_word + 1))
         frames, scale = slice(part.first_frame, part.end_frame), fit.scale[part.row]
         likeliest, pause = fit.likeliest[frames], fit.pause[frames]
-        least = np.maximum(likeliest, pause) - _MOST_OF_A_FRAME * scale
-        own = np.maximum(own, least[:, None].astype(np.float32))
+        most = np.maximum(likeliest, pause)
+        own = np.maximum(own, (most - _MOST_OF_A_FRAME * scale)[:, None].astype(np.float32))
         loud_before, loud_after = _loud_beside(fit.is_loud[frames])
         other = np.minimum(likeliest, any_phones.scores(own, _PHONE * scale)) - _FRAME * scale
         filler, text_states = np.maximum(other, pause), states.states[its_states][chosen]
+        n_states = np.diff(first)
+        longer = np.clip(word_frames[part.first_word : part.end_word] - n_states, 0, _MOST_LONGER)
 
         def found(no_pause: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
             return search_gaps(
@@ -280,8 +286,8 @@ def _search_parts(
                 first,
                 scale * (_EXTRA - no_pause * (2 - loud_before[:-1])),
                 scale * no_pause * loud_after,
-                scale * _UNSAID,
-                scale * (_EACH_WORD + _EACH_STATE * np.diff(first)),
+                scale * (_UNSAID + _LONGER * longer),
+                scale * (_EACH_WORD + _EACH_STATE * n_states),
             )
 
         unsaid, extra, starts = found(0.0)
@@ -290,7 +296,8 @@ def _search_parts(
             if _before_pauses(placed[1], placed[2], fit.is_loud[frames]):
                 return placed
         if not unsaid.any() and not extra.any():
-            args = own, pause, filler, text_states, first, scale, int(n_words[part.row])
+            phones = np.unique(states.token[its_states][chosen], return_inverse=True)[1]
+            args = own, pause, filler, most, text_states, first, phones, scale, int(n_words[part.row])
             for missing in common_words.missing(*args):
                 extra[missing.junction] = True
                 starts[missing.junction : missing.junction + 1] = missing.end_frame
