@@ -9,7 +9,7 @@ be (`missing_words.py`).
 B batch, N packed tokens, F packed frames, M states. Junction j is the place before word j.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,6 +39,9 @@ _EACH_WORD, _EACH_STATE = 5.0, 2.5  # of these words
 # And each of so many frames more than one a state that the first of them has as if it were said: nothing but
 # a sound of it keeps it there so long.
 _LONGER, _MOST_LONGER = 2.0, 10
+# Any phones, less this a frame, are as good as those of a word whose pronunciation was guessed ("Leew", a name,
+# as "lee"); and its states are no measure of what it must lose not to be said.
+_GUESSED = 6.0
 # Once such speech is found, where it is: so much less at either end where a pause is beside it, if that puts
 # a pause behind it. Else it would begin after a word that begins what it says and what follows alike ("The").
 _NO_PAUSE, _BESIDE = 40.0, 10  # frames that are looked at
@@ -113,7 +116,7 @@ def find_gaps(
     features: PackedFeatures,
     tokens: PackedTokens,
     durations: TokenDurations,
-    wanted: Sequence[int],
+    wanted: Mapping[int, frozenset[int]],
     n_symbols: int,
     common_words: CommonWords,
 ) -> dict[int, Gaps]:
@@ -125,20 +128,20 @@ def find_gaps(
         features: The packed features of the utterances.
         tokens: Theirs, with the pronunciations that were chosen.
         durations: Of these tokens, by the joint path.
-        wanted: Which utterances are looked at, by their places in the batch, in order: those whose phones are
-            all of words.
+        wanted: Utterances that are looked at, by their places in the batch, in order: those whose phones are
+            all of words. Of each, words whose pronunciation was guessed, by their index in it.
         n_symbols: That the encoder knows, the pause among them.
         common_words: Of which one may be missing from a text.
     """
-    joint, log_likelihood = durations.joint, durations.log_likelihood
+    joint, log_likelihood, rows = durations.joint, durations.log_likelihood, list(wanted)
     if not wanted:
         return {}
     assert log_likelihood is not None
     if len(wanted) < len(tokens.ids):
-        is_wanted = np.isin(np.arange(len(tokens.ids)), wanted)
+        is_wanted = np.isin(np.arange(len(tokens.ids)), rows)
         joint = joint[np.repeat(is_wanted, tokens.lengths)]
-        features, places = features.only(wanted)
-        emissions, log_likelihood, tokens = emissions[places], log_likelihood[places], tokens.only(wanted)
+        features, places = features.only(rows)
+        emissions, log_likelihood, tokens = emissions[places], log_likelihood[places], tokens.only(rows)
     words = _words_of(tokens)
     own = log_likelihood.float().cpu().numpy()
     fit = _fit_of(emissions, own, joint, features, tokens)
@@ -151,7 +154,12 @@ def find_gaps(
     found: dict[int, Gaps] = {}
     any_phones = AnyPhones.of(encoder, n_symbols)
     word_starts, word_frames = _spans_of_words(joint, words, tokens)
-    searched = _search_parts(parts, emissions, fit, states, words, word_frames, any_phones, common_words)
+    is_guessed = np.zeros(len(word_starts), np.bool_)
+    for first_word, guessed in zip(first_words, wanted.values(), strict=True):
+        is_guessed[[first_word + word for word in guessed]] = True
+    searched = _search_parts(
+        parts, emissions, fit, states, words, word_frames, is_guessed, any_phones, common_words
+    )
     for part, (unsaid, extra, starts) in zip(parts, searched, strict=True):
         if not unsaid.any() and not extra.any():
             continue
@@ -167,7 +175,7 @@ def find_gaps(
         )
     n_words = 1 + words[np.cumsum(tokens.lengths) - 1] - first_words
     return {
-        wanted[row]: gaps
+        rows[row]: gaps
         for row, gaps in sorted(found.items())
         if len(gaps.unsaid) < n_words[row]  # of another text nothing would be left
     }
@@ -249,6 +257,7 @@ def _search_parts(
     states: PackedStates,
     words: Indices,
     word_frames: Indices,
+    is_guessed: NDArray[np.bool_],
     any_phones: AnyPhones,
     common_words: CommonWords,
 ) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]]:
@@ -272,10 +281,12 @@ def _search_parts(
         most = np.maximum(likeliest, pause)
         own = np.maximum(own, (most - _MOST_OF_A_FRAME * scale)[:, None].astype(np.float32))
         loud_before, loud_after = _loud_beside(fit.is_loud[frames])
-        other = np.minimum(likeliest, any_phones.scores(own, _PHONE * scale)) - _FRAME * scale
-        filler, text_states = np.maximum(other, pause), states.states[its_states][chosen]
-        n_states = np.diff(first)
-        longer = np.clip(word_frames[part.first_word : part.end_word] - n_states, 0, _MOST_LONGER)
+        any_phone = np.minimum(likeliest, any_phones.scores(own, _PHONE * scale))
+        filler = np.maximum(any_phone - _FRAME * scale, pause)
+        least, state_guessed = any_phone - _GUESSED * scale, is_guessed[state_word[its_states][chosen]]
+        own, text_states = _with_guesses(own, states.states[its_states][chosen], state_guessed, least)
+        n_states, its_words = np.diff(first), slice(part.first_word, part.end_word)
+        longer = np.clip(word_frames[its_words] - n_states, 0, _MOST_LONGER)
 
         def found(no_pause: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
             return search_gaps(
@@ -287,7 +298,7 @@ def _search_parts(
                 scale * (_EXTRA - no_pause * (2 - loud_before[:-1])),
                 scale * no_pause * loud_after,
                 scale * (_UNSAID + _LONGER * longer),
-                scale * (_EACH_WORD + _EACH_STATE * n_states),
+                scale * (_EACH_WORD + _EACH_STATE * n_states * ~is_guessed[its_words]),
             )
 
         unsaid, extra, starts = found(0.0)
@@ -305,6 +316,20 @@ def _search_parts(
 
     pool = threads(torch.get_num_threads())
     return list(pool.map(searched, parts, np.split(rows, np.cumsum(n_frames)[:-1])))
+
+
+def _with_guesses(
+    emissions: NDArray[np.float32],
+    states: Indices,
+    is_guessed: NDArray[np.bool_],
+    least: NDArray[np.float64],
+) -> tuple[NDArray[np.float32], Indices]:
+    """Emissions `[S, M + n]` and states `[T]`: the n that are guessed have `least`, `[S]`, or more."""
+    guessed = np.flatnonzero(is_guessed)
+    columns = np.maximum(emissions[:, states[guessed]], least[:, None].astype(np.float32))
+    found = states.copy()
+    found[guessed] = emissions.shape[1] + np.arange(len(guessed))
+    return np.hstack([emissions, columns]) if len(guessed) else emissions, found
 
 
 def _before_pauses(extra: NDArray[np.bool_], starts: Indices, is_loud: NDArray[np.bool_]) -> bool:

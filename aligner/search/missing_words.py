@@ -27,7 +27,7 @@ from mas.backends.cpu_threads import compiled
 
 _NEVER = -1e30
 # Natural logarithms of likelihoods, as the prices in `gaps.py` and chosen like these.
-_WORD, _PRIOR = 88.0, 3.0  # what a word must gain; of its log prior so many times, for frames are not apart
+_WORD, _PRIOR = 90.0, 3.0  # what a word must gain; of its log prior so many times, for frames are not apart
 # More in a text of more words: it has more places where something may look as if.
 _MORE_WORDS, _USUAL_WORDS = 15.0, 10
 _LOOKED_AT = 60.0  # what any phones must gain at a junction before words are tried there

@@ -61,7 +61,7 @@ def _best_path(
 ) -> Indices:
     """The state that each frame is in, `[S]`, counted over the text; -1 for a pause."""
     n_frames, n_states, n_words = len(emissions), len(states), len(first) - 1
-    # A word's first state, or the pause before it, may follow that pause or the last state of the word before.
+    # A word's first state may follow the pause before it or the last state of the word before.
     score, paused = np.full(n_states, _NEVER), np.full(n_words + 1, _NEVER)
     word_of = np.full(n_states, -1, np.int64)  # of its first state
     word_of[first[:-1]] = np.arange(n_words)
