@@ -33,14 +33,13 @@ from mas.backends.cpu_threads import threads
 # Natural logarithms of likelihoods, chosen on CMU ARCTIC prompts, TIMIT and LJSpeech (scripts/bench_gaps.py),
 # as are the others.
 _PHONE, _FRAME = 4.0, 2.0  # of speech that the text lacks, each phone and each frame
-_FRAME_FOUND = 4.0  # the same once it is known to be there: words beside it then begin and end best
 _EXTRA, _UNSAID = 160.0, 30.0  # speech that the text lacks; words that are not said
 _EACH_WORD, _EACH_STATE = 5.0, 2.5  # of these words
 # And each of so many frames more than one a state that the first of them has as if it were said: nothing but
 # a sound of it keeps it there so long.
 _LONGER, _MOST_LONGER = 2.0, 10
-# Any phones, less this a frame, are as good as those of a word whose pronunciation was guessed ("Leew", a name,
-# as "lee"); and its states are no measure of what it must lose not to be said.
+# Any phones, less this a frame, are as good as those of a word whose pronunciation was guessed ("Leew", a
+# name, as "lee"); and its states are no measure of what it must lose not to be said.
 _GUESSED = 6.0
 # Once such speech is found, where it is: so much less at either end where a pause is beside it, if that puts
 # a pause behind it. Else it would begin after a word that begins what it says and what follows alike ("The").
@@ -165,7 +164,7 @@ def find_gaps(
             continue
         before = part.first_word - int(first_words[part.row])
         moved = abs(part.first_frame + starts - word_starts[part.first_word : part.end_word]) > _MOVED_FRAMES
-        none = Gaps(frozenset(), frozenset(), _FRAME_FOUND * float(fit.scale[part.row]), ())
+        none = Gaps(frozenset(), frozenset(), _FRAME * float(fit.scale[part.row]), ())
         so_far = found.get(part.row, none)
         found[part.row] = Gaps(
             so_far.unsaid.union((before + np.flatnonzero(unsaid)).tolist()),

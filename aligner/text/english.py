@@ -6,8 +6,8 @@ from aligner.text.transcript import Variants
 
 # What function words become without stress, for words whose lexicon entry is the full form only. They are
 # added to the lexicon's pronunciations, never put in their place.
-# Source: Cruttenden, Gimson's Pronunciation of English, section 11.3. After d or t, "you" and "your" may begin
-# with the one sound that it and j become ("had your": so say four of TIMIT's eight speakers here).
+# Source: Cruttenden, Gimson's Pronunciation of English, section 11.3. After d or t, "you" and "your" may
+# begin with the one sound that it and j become ("had your": so say four of TIMIT's eight speakers here).
 ENGLISH_WEAK_FORMS = {
     "a": "ə",
     "an": "ə n",
