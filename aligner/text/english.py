@@ -6,8 +6,8 @@ from aligner.text.transcript import Variants
 
 # What function words become without stress, for words whose lexicon entry is the full form only. They are
 # added to the lexicon's pronunciations, never put in their place.
-# Source: Cruttenden, Gimson's Pronunciation of English, section 11.3. After d or t, "you" and "your" may
-# begin with the one sound that it and j become ("had your": so say four of TIMIT's eight speakers here).
+# Source: Cruttenden, Gimson's Pronunciation of English, section 11.3; and "had your" with one sound for d
+# and j, as four of TIMIT's eight speakers here say it.
 ENGLISH_WEAK_FORMS = {
     "a": "ə",
     "an": "ə n",
@@ -54,8 +54,8 @@ ENGLISH_WEAK_FORMS = {
     "will": "w ə l|ə l",
     "with": "w ɪ θ|w ɪ ð|w ə θ",
     "would": "w ə d",
-    "you": "j ə|d͡ʒ ə|t͡ʃ ə",
-    "your": "j ɚ|d͡ʒ ɚ|t͡ʃ ɚ",
+    "you": "j ə",
+    "your": "j ɚ|d͡ʒ ɚ",
 }
 
 # The phones of gruut's English lexicon in ARPAbet, which has no symbol of its own for the schwa.
