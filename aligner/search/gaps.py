@@ -73,6 +73,25 @@ class Gaps:
     price: float
     around: tuple[tuple[int, int], ...]
 
+    def with_part(
+        self, first_word: int, unsaid: NDArray[np.bool_], extra: NDArray[np.bool_], moved: NDArray[np.bool_]
+    ) -> "Gaps":
+        """These, and those of a part of the text that has W words.
+
+        Args:
+            first_word: Of the part.
+            unsaid: `[W]`, which of its words are not said.
+            extra: `[W + 1]`, at which of its junctions something is said that it lacks.
+            moved: `[W]`, which of its words are elsewhere than if all were said.
+        """
+        around = ((first_word + a, first_word + b) for a, b in _around_gaps(unsaid, extra, moved))
+        return Gaps(
+            self.unsaid.union((first_word + np.flatnonzero(unsaid)).tolist()),
+            self.extra.union((first_word + np.flatnonzero(extra)).tolist()),
+            self.price,
+            (*self.around, *around),
+        )
+
     def said(self, words: Sequence[str]) -> list[str]:
         """Those of the utterance's words that are said."""
         return [word for index, word in enumerate(words) if index not in self.unsaid]
@@ -165,13 +184,7 @@ def find_gaps(
         before = part.first_word - int(first_words[part.row])
         moved = abs(part.first_frame + starts - word_starts[part.first_word : part.end_word]) > _MOVED_FRAMES
         none = Gaps(frozenset(), frozenset(), _FRAME * float(fit.scale[part.row]), ())
-        so_far = found.get(part.row, none)
-        found[part.row] = Gaps(
-            so_far.unsaid.union((before + np.flatnonzero(unsaid)).tolist()),
-            so_far.extra.union((before + np.flatnonzero(extra)).tolist()),
-            so_far.price,
-            (*so_far.around, *((before + a, before + b) for a, b in _around_gaps(unsaid, extra, moved))),
-        )
+        found[part.row] = found.get(part.row, none).with_part(before, unsaid, extra, moved)
     n_words = 1 + words[np.cumsum(tokens.lengths) - 1] - first_words
     return {
         rows[row]: gaps
@@ -268,6 +281,9 @@ def _search_parts(
     state_word = words[states.token]
     n_words = 1 + state_word[np.cumsum(states.lengths) - 1] - state_word[starts_of(states.lengths)]
     is_phone = ~states.skippable
+    n_states = np.bincount(state_word[is_phone], minlength=len(word_frames))
+    run_costs = _UNSAID + _LONGER * np.clip(word_frames - n_states, 0, _MOST_LONGER)
+    word_costs = _EACH_WORD + _EACH_STATE * n_states * ~is_guessed
 
     def searched(
         part: Part, own: NDArray[np.float32]
@@ -284,8 +300,6 @@ def _search_parts(
         filler = np.maximum(any_phone - _FRAME * scale, pause)
         least, state_guessed = any_phone - _GUESSED * scale, is_guessed[state_word[its_states][chosen]]
         own, text_states = _with_guesses(own, states.states[its_states][chosen], state_guessed, least)
-        n_states, its_words = np.diff(first), slice(part.first_word, part.end_word)
-        longer = np.clip(word_frames[its_words] - n_states, 0, _MOST_LONGER)
 
         def found(no_pause: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
             return search_gaps(
@@ -296,8 +310,8 @@ def _search_parts(
                 first,
                 scale * (_EXTRA - no_pause * (2 - loud_before[:-1])),
                 scale * no_pause * loud_after,
-                scale * (_UNSAID + _LONGER * longer),
-                scale * (_EACH_WORD + _EACH_STATE * n_states * ~is_guessed[its_words]),
+                scale * run_costs[part.first_word : part.end_word],
+                scale * word_costs[part.first_word : part.end_word],
             )
 
         unsaid, extra, starts = found(0.0)
