@@ -27,7 +27,6 @@ from aligner.boundaries import (
 from aligner.checkpoint import CHECKPOINT_KEY, OTHER_VERSION, read_checkpoint, weights
 from aligner.confidence import Calibration, goodness_of_pronunciation, utterance_evidence
 from aligner.corpus.audio import LOWEST_RATE_HZ, read_audio
-from aligner.corpus.kept import Kept
 from aligner.corpus.recording import Recording, checked_samples, heard, padded_audio
 from aligner.decoded import Decoded, marked
 from aligner.devices import check_device
@@ -144,7 +143,7 @@ class Aligner(nn.Module):
         audio, audio_lengths = self._padded(recordings)
         decoded, features, emissions, posteriors = self._decode(recordings, audio, audio_lengths)
         if self.encoder.context_free and not self.text_as_said:
-            wanted = [b for b, r in enumerate(recordings) if r.transcript.fixed is None and r.kept == Kept()]
+            wanted = {b: r.transcript.guessed() for b, r in enumerate(recordings) if r.may_have_gaps}
             words = CommonWords.of(self.encoder, self.vocabulary, self.common_words)
             decoded = decoded.with_gaps(self.encoder, emissions, features, posteriors, wanted, words)
         tokens, frames = decoded.tokens, decoded.durations.boundaries_frames(decoded.tokens.lengths)

@@ -53,7 +53,7 @@ class Decoded:
         emissions: Emissions,
         features: PackedFeatures,
         log_posteriors: Tensor,
-        wanted: Sequence[int],
+        wanted: Mapping[int, frozenset[int]],
         common_words: CommonWords,
     ) -> "Decoded":
         """This, with gaps looked for in some utterances, which are aligned anew around these.
@@ -65,7 +65,7 @@ class Decoded:
             emissions: `[F, M]` for each feature stream.
             features: The packed features of the utterances.
             log_posteriors: `[F, V]`.
-            wanted: Which are looked at, by their place in the batch.
+            wanted: Which are looked at, by their place in the batch: words whose pronunciation was guessed.
             common_words: Of which one may be missing from a text.
         """
         gap_id = n_symbols = log_posteriors.shape[1]

@@ -188,13 +188,21 @@ def main() -> None:
         f"{sum(own.duration_s for own in every) / 60:.1f} min aligned in {seconds:.1f} s"
     )
     print("false:", *sorted(false))
-    usable = [own for own in every if own.id in said and own.id not in gaps | otherwise]
-    chosen = [own for own in usable[:: args.every] if len(own.transcript.words) >= _LEAST_WORDS]
+    # Drawn for all, so that what is changed does not depend on which are usable, and that on the aligner.
+    drawn = dict(zip((own.id for own in every), draw.random((len(every), 3)), strict=True))
+    others = {id: every[int(at * len(every))].transcript for id, (_, at, _) in drawn.items()}
+    usable = {own.id for own in every if own.id in said and own.id not in gaps | otherwise}
+    chosen = [
+        own for own in every[:: args.every] if own.id in usable and len(own.transcript.words) >= _LEAST_WORDS
+    ]
     # Both ends keep a word: what is cut off there is found by other means than what is between two.
-    places = [int(draw.integers(1, len(own.transcript.words) - 1)) for own in chosen]
-    others = [usable[int(draw.integers(len(usable)))].transcript for _ in chosen]
-    put_in = [Transcript((other.words[int(draw.integers(len(other.words)))],)) for other in others]
-    three = [usable[n - 1 : n + 2] for n in range(1, len(usable) - 1, args.every)]
+    places = [1 + int(drawn[own.id][0] * (len(own.transcript.words) - 2)) for own in chosen]
+    put_in = [
+        Transcript((others[own.id].words[int(drawn[own.id][2] * len(others[own.id].words))],))
+        for own in chosen
+    ]
+    neighbours = (every[n - 1 : n + 2] for n in range(1, len(every) - 1, args.every))
+    three = [own for own in neighbours if usable.issuperset(one.id for one in own)]
     chapters = [joined(own) for own in three]
     chapters_said = aligned(aligner, chapters)
     rows = []
@@ -206,7 +214,8 @@ def main() -> None:
         rows.append(row(aligner, "word", kind, words))
     for kind in KINDS:
         sentences = []
-        for own, parts, other in zip(chapters, three, others, strict=False):
+        for own, parts in zip(chapters, three, strict=True):
+            other = others[parts[1].id]
             first = len(parts[0].transcript.words)
             last = first + len(parts[1].transcript.words)
             if kind == "put into the text":

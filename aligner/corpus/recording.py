@@ -48,6 +48,11 @@ class Recording:
     path: str = ""
     kept: Kept = Kept()
 
+    @property
+    def may_have_gaps(self) -> bool:
+        """Whether its text may differ from what is said: no tokens of the user's own, nothing set by hand."""
+        return self.transcript.fixed is None and self.kept == Kept()
+
 
 def heard(samples: NDArray[np.float32], rate_hz: int, wanted_hz: int) -> Tensor:
     """What an aligner hears of samples `[N]` of anybody's: at its rate, without steady noise."""

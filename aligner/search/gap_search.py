@@ -25,7 +25,7 @@ def search_gaps(
     first: Indices,
     begin: NDArray[np.float64],
     end: NDArray[np.float64],
-    unsaid_cost: float,
+    run_costs: NDArray[np.float64],
     word_costs: NDArray[np.float64],
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
     """Which words are not said, at which junctions something is said that the text lacks; where words begin.
@@ -38,13 +38,13 @@ def search_gaps(
         first: `[W + 1]`, the first state of each word, and T.
         begin: `[S]`, what it costs where speech that the text lacks begins with this frame.
         end: `[S + 1]`, what it costs where such speech ends before this frame.
-        unsaid_cost: Of words that are not said.
+        run_costs: `[W]`, of a run of words that are not said, by the first of them.
         word_costs: `[W]`, of each of these words, besides.
 
     Returns:
         Bool `[W]` and `[W + 1]`, and the first frame of each word, `[W]`; -1 of one that is not said.
     """
-    unsaid, extra, starts = _search(emissions, pause, gap, states, first, begin, end, unsaid_cost, word_costs)
+    unsaid, extra, starts = _search(emissions, pause, gap, states, first, begin, end, run_costs, word_costs)
     left_over = _left_over(unsaid, extra)
     return unsaid | left_over, extra, np.where(left_over, -1, starts)
 
@@ -67,7 +67,7 @@ def _left_over(unsaid: NDArray[np.bool_], extra: NDArray[np.bool_]) -> NDArray[n
 
 @compiled
 def _search(  # type: ignore[no-untyped-def]
-    emissions, pause, gap, states, first, begin, end, unsaid_cost, word_costs
+    emissions, pause, gap, states, first, begin, end, run_costs, word_costs
 ):
     """As `search_gaps`, with words that are left over."""
     n_frames, n_words = len(emissions), len(first) - 1
@@ -85,7 +85,7 @@ def _search(  # type: ignore[no-untyped-def]
     from_unsaid = np.zeros((n_frames + 1, n_words + 1), np.uint8)
     ended[0] = 0.0
     for frame in range(n_frames):
-        _pass_over(ended, at_pause, in_gap, unsaid, end[frame], unsaid_cost, word_costs, from_unsaid[frame])
+        _pass_over(ended, at_pause, in_gap, unsaid, end[frame], run_costs, word_costs, from_unsaid[frame])
         for t in range(len(states) - 1, -1, -1):  # from the end: what is before still is of the last frame
             best, came, j = score[t], _SAME, word_of[t]
             before = score[t - 1] if j < 0 else ended[j]
@@ -108,7 +108,7 @@ def _search(  # type: ignore[no-untyped-def]
         ended[0] = _NEVER
         for j in range(1, n_words + 1):
             ended[j] = score[first[j] - 1]
-    _pass_over(ended, at_pause, in_gap, unsaid, end[n_frames], unsaid_cost, word_costs, from_unsaid[n_frames])
+    _pass_over(ended, at_pause, in_gap, unsaid, end[n_frames], run_costs, word_costs, from_unsaid[n_frames])
     ends = np.array(
         [_NEVER, ended[n_words], at_pause[n_words], in_gap[n_words] - end[n_frames], unsaid[n_words]]
     )
@@ -116,7 +116,7 @@ def _search(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _pass_over(ended, at_pause, in_gap, unsaid, end, unsaid_cost, word_costs, came_from):  # type: ignore[no-untyped-def]
+def _pass_over(ended, at_pause, in_gap, unsaid, end, run_costs, word_costs, came_from):  # type: ignore[no-untyped-def]
     """Words that are not said: they take no frame."""
     for j in range(1, len(ended)):
         best, came = ended[j - 1], _BEFORE
@@ -124,7 +124,7 @@ def _pass_over(ended, at_pause, in_gap, unsaid, end, unsaid_cost, word_costs, ca
             best, came = at_pause[j - 1], _PAUSE
         if in_gap[j - 1] - end > best:
             best, came = in_gap[j - 1] - end, _GAP
-        best -= unsaid_cost
+        best -= run_costs[j - 1]
         if unsaid[j - 1] > best:
             best, came = unsaid[j - 1], _SAME
         unsaid[j] = best - word_costs[j - 1]

@@ -9,7 +9,7 @@ be (`missing_words.py`).
 B batch, N packed tokens, F packed frames, M states. Junction j is the place before word j.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,9 +33,14 @@ from mas.backends.cpu_threads import threads
 # Natural logarithms of likelihoods, chosen on CMU ARCTIC prompts, TIMIT and LJSpeech (scripts/bench_gaps.py),
 # as are the others.
 _PHONE, _FRAME = 4.0, 2.0  # of speech that the text lacks, each phone and each frame
-_FRAME_FOUND = 4.0  # the same once it is known to be there: words beside it then begin and end best
-_EXTRA, _UNSAID = 160.0, 33.0  # speech that the text lacks; words that are not said
+_EXTRA, _UNSAID = 160.0, 30.0  # speech that the text lacks; words that are not said
 _EACH_WORD, _EACH_STATE = 5.0, 2.5  # of these words
+# And each of so many frames more than one a state that the first of them has as if it were said: nothing but
+# a sound of it keeps it there so long.
+_LONGER, _MOST_LONGER = 2.0, 10
+# Any phones, less this a frame, are as good as those of a word whose pronunciation was guessed ("Leew", a
+# name, as "lee"); and its states are no measure of what it must lose not to be said.
+_GUESSED = 6.0
 # Once such speech is found, where it is: so much less at either end where a pause is beside it, if that puts
 # a pause behind it. Else it would begin after a word that begins what it says and what follows alike ("The").
 _NO_PAUSE, _BESIDE = 40.0, 10  # frames that are looked at
@@ -67,6 +72,25 @@ class Gaps:
     extra: frozenset[int]
     price: float
     around: tuple[tuple[int, int], ...]
+
+    def with_part(
+        self, first_word: int, unsaid: NDArray[np.bool_], extra: NDArray[np.bool_], moved: NDArray[np.bool_]
+    ) -> "Gaps":
+        """These, and those of a part of the text that has W words.
+
+        Args:
+            first_word: Of the part.
+            unsaid: `[W]`, which of its words are not said.
+            extra: `[W + 1]`, at which of its junctions something is said that it lacks.
+            moved: `[W]`, which of its words are elsewhere than if all were said.
+        """
+        around = ((first_word + a, first_word + b) for a, b in _around_gaps(unsaid, extra, moved))
+        return Gaps(
+            self.unsaid.union((first_word + np.flatnonzero(unsaid)).tolist()),
+            self.extra.union((first_word + np.flatnonzero(extra)).tolist()),
+            self.price,
+            (*self.around, *around),
+        )
 
     def said(self, words: Sequence[str]) -> list[str]:
         """Those of the utterance's words that are said."""
@@ -110,7 +134,7 @@ def find_gaps(
     features: PackedFeatures,
     tokens: PackedTokens,
     durations: TokenDurations,
-    wanted: Sequence[int],
+    wanted: Mapping[int, frozenset[int]],
     n_symbols: int,
     common_words: CommonWords,
 ) -> dict[int, Gaps]:
@@ -122,20 +146,20 @@ def find_gaps(
         features: The packed features of the utterances.
         tokens: Theirs, with the pronunciations that were chosen.
         durations: Of these tokens, by the joint path.
-        wanted: Which utterances are looked at, by their places in the batch, in order: those whose phones are
-            all of words.
+        wanted: Utterances that are looked at, by their places in the batch, in order: those whose phones are
+            all of words. Of each, words whose pronunciation was guessed, by their index in it.
         n_symbols: That the encoder knows, the pause among them.
         common_words: Of which one may be missing from a text.
     """
-    joint, log_likelihood = durations.joint, durations.log_likelihood
+    joint, log_likelihood, rows = durations.joint, durations.log_likelihood, list(wanted)
     if not wanted:
         return {}
     assert log_likelihood is not None
     if len(wanted) < len(tokens.ids):
-        is_wanted = np.isin(np.arange(len(tokens.ids)), wanted)
+        is_wanted = np.isin(np.arange(len(tokens.ids)), rows)
         joint = joint[np.repeat(is_wanted, tokens.lengths)]
-        features, places = features.only(wanted)
-        emissions, log_likelihood, tokens = emissions[places], log_likelihood[places], tokens.only(wanted)
+        features, places = features.only(rows)
+        emissions, log_likelihood, tokens = emissions[places], log_likelihood[places], tokens.only(rows)
     words = _words_of(tokens)
     own = log_likelihood.float().cpu().numpy()
     fit = _fit_of(emissions, own, joint, features, tokens)
@@ -147,24 +171,23 @@ def find_gaps(
     first_words = words[starts_of(tokens.lengths)]
     found: dict[int, Gaps] = {}
     any_phones = AnyPhones.of(encoder, n_symbols)
-    searched = _search_parts(parts, emissions, fit, states, words, any_phones, common_words)
-    word_starts = _word_starts(joint, words, tokens)
+    word_starts, word_frames = _spans_of_words(joint, words, tokens)
+    is_guessed = np.zeros(len(word_starts), np.bool_)
+    for first_word, guessed in zip(first_words, wanted.values(), strict=True):
+        is_guessed[[first_word + word for word in guessed]] = True
+    searched = _search_parts(
+        parts, emissions, fit, states, words, word_frames, is_guessed, any_phones, common_words
+    )
     for part, (unsaid, extra, starts) in zip(parts, searched, strict=True):
         if not unsaid.any() and not extra.any():
             continue
         before = part.first_word - int(first_words[part.row])
         moved = abs(part.first_frame + starts - word_starts[part.first_word : part.end_word]) > _MOVED_FRAMES
-        none = Gaps(frozenset(), frozenset(), _FRAME_FOUND * float(fit.scale[part.row]), ())
-        so_far = found.get(part.row, none)
-        found[part.row] = Gaps(
-            so_far.unsaid.union((before + np.flatnonzero(unsaid)).tolist()),
-            so_far.extra.union((before + np.flatnonzero(extra)).tolist()),
-            so_far.price,
-            (*so_far.around, *((before + a, before + b) for a, b in _around_gaps(unsaid, extra, moved))),
-        )
+        none = Gaps(frozenset(), frozenset(), _FRAME * float(fit.scale[part.row]), ())
+        found[part.row] = found.get(part.row, none).with_part(before, unsaid, extra, moved)
     n_words = 1 + words[np.cumsum(tokens.lengths) - 1] - first_words
     return {
-        wanted[row]: gaps
+        rows[row]: gaps
         for row, gaps in sorted(found.items())
         if len(gaps.unsaid) < n_words[row]  # of another text nothing would be left
     }
@@ -218,11 +241,11 @@ def _words_of(tokens: PackedTokens) -> Indices:
     return np.minimum(following, first + np.repeat(n_words, tokens.lengths) - 1)
 
 
-def _word_starts(durations: Indices, words: Indices, tokens: PackedTokens) -> Indices:
-    """The first frame of each word, counted over the batch."""
+def _spans_of_words(durations: Indices, words: Indices, tokens: PackedTokens) -> tuple[Indices, Indices]:
+    """The first frame of each word, counted over the batch, and how many frames its phones have."""
     phones = np.flatnonzero(tokens.words >= 0)
-    first = phones[np.flatnonzero(np.diff(words[phones], prepend=-1))]
-    return (np.cumsum(durations) - durations)[first]
+    first = np.flatnonzero(np.diff(words[phones], prepend=-1))
+    return (np.cumsum(durations) - durations)[phones[first]], np.add.reduceat(durations[phones], first)
 
 
 def _around_gaps(
@@ -245,6 +268,8 @@ def _search_parts(
     fit: _Fit,
     states: PackedStates,
     words: Indices,
+    word_frames: Indices,
+    is_guessed: NDArray[np.bool_],
     any_phones: AnyPhones,
     common_words: CommonWords,
 ) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]]:
@@ -256,6 +281,9 @@ def _search_parts(
     state_word = words[states.token]
     n_words = 1 + state_word[np.cumsum(states.lengths) - 1] - state_word[starts_of(states.lengths)]
     is_phone = ~states.skippable
+    n_states = np.bincount(state_word[is_phone], minlength=len(word_frames))
+    run_costs = _UNSAID + _LONGER * np.clip(word_frames - n_states, 0, _MOST_LONGER)
+    word_costs = _EACH_WORD + _EACH_STATE * n_states * ~is_guessed
 
     def searched(
         part: Part, own: NDArray[np.float32]
@@ -265,11 +293,13 @@ def _search_parts(
         first = np.searchsorted(state_word[its_states][chosen], np.arange(part.first_word, part.end_word + 1))
         frames, scale = slice(part.first_frame, part.end_frame), fit.scale[part.row]
         likeliest, pause = fit.likeliest[frames], fit.pause[frames]
-        least = np.maximum(likeliest, pause) - _MOST_OF_A_FRAME * scale
-        own = np.maximum(own, least[:, None].astype(np.float32))
+        most = np.maximum(likeliest, pause)
+        own = np.maximum(own, (most - _MOST_OF_A_FRAME * scale)[:, None].astype(np.float32))
         loud_before, loud_after = _loud_beside(fit.is_loud[frames])
-        other = np.minimum(likeliest, any_phones.scores(own, _PHONE * scale)) - _FRAME * scale
-        filler, text_states = np.maximum(other, pause), states.states[its_states][chosen]
+        any_phone = np.minimum(likeliest, any_phones.scores(own, _PHONE * scale))
+        filler = np.maximum(any_phone - _FRAME * scale, pause)
+        least, state_guessed = any_phone - _GUESSED * scale, is_guessed[state_word[its_states][chosen]]
+        own, text_states = _with_guesses(own, states.states[its_states][chosen], state_guessed, least)
 
         def found(no_pause: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
             return search_gaps(
@@ -280,8 +310,8 @@ def _search_parts(
                 first,
                 scale * (_EXTRA - no_pause * (2 - loud_before[:-1])),
                 scale * no_pause * loud_after,
-                scale * _UNSAID,
-                scale * (_EACH_WORD + _EACH_STATE * np.diff(first)),
+                scale * run_costs[part.first_word : part.end_word],
+                scale * word_costs[part.first_word : part.end_word],
             )
 
         unsaid, extra, starts = found(0.0)
@@ -290,7 +320,8 @@ def _search_parts(
             if _before_pauses(placed[1], placed[2], fit.is_loud[frames]):
                 return placed
         if not unsaid.any() and not extra.any():
-            args = own, pause, filler, text_states, first, scale, int(n_words[part.row])
+            phones = np.unique(states.token[its_states][chosen], return_inverse=True)[1]
+            args = own, pause, filler, most, text_states, first, phones, scale, int(n_words[part.row])
             for missing in common_words.missing(*args):
                 extra[missing.junction] = True
                 starts[missing.junction : missing.junction + 1] = missing.end_frame
@@ -298,6 +329,20 @@ def _search_parts(
 
     pool = threads(torch.get_num_threads())
     return list(pool.map(searched, parts, np.split(rows, np.cumsum(n_frames)[:-1])))
+
+
+def _with_guesses(
+    emissions: NDArray[np.float32],
+    states: Indices,
+    is_guessed: NDArray[np.bool_],
+    least: NDArray[np.float64],
+) -> tuple[NDArray[np.float32], Indices]:
+    """Emissions `[S, M + n]` and states `[T]`: the n that are guessed have `least`, `[S]`, or more."""
+    guessed = np.flatnonzero(is_guessed)
+    columns = np.maximum(emissions[:, states[guessed]], least[:, None].astype(np.float32))
+    found = states.copy()
+    found[guessed] = emissions.shape[1] + np.arange(len(guessed))
+    return np.hstack([emissions, columns]) if len(guessed) else emissions, found
 
 
 def _before_pauses(extra: NDArray[np.bool_], starts: Indices, is_loud: NDArray[np.bool_]) -> bool:

@@ -2,7 +2,8 @@
 
 Most words that are left out of a text are short, and a short one as any phones (`any_phones.py`) fits hardly
 better than a sound that is said otherwise than the lexicon has it. As a word it does, and such a sound is no
-word.
+word. Where a word beside it is said otherwise ("poor" as "pore"), most of that may sound like some other
+word; but then what is left for its own phones is too short, and does not sound like them.
 
 S frames, T states of the text, L states of all common words, W words of the text, K common words (each
 pronunciation is one), M states of the model. Junction j is the place before word j; junction W the end.
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from aligner.encoders.base import Encoder
 from aligner.ragged import Indices, starts_of
+from aligner.search.phone_fit import PhoneFit
 from aligner.text.common_words import CommonWord
 from aligner.text.packed import PackedTokens
 from aligner.text.vocabulary import Vocabulary
@@ -25,11 +27,14 @@ from mas.backends.cpu_threads import compiled
 
 _NEVER = -1e30
 # Natural logarithms of likelihoods, as the prices in `gaps.py` and chosen like these.
-_WORD, _PRIOR = 100.0, 3.0  # what a word must gain; of its log prior so many times, for frames are not apart
+_WORD, _PRIOR = 90.0, 3.0  # what a word must gain; of its log prior so many times, for frames are not apart
 # More in a text of more words: it has more places where something may look as if.
 _MORE_WORDS, _USUAL_WORDS = 15.0, 10
 _LOOKED_AT = 60.0  # what any phones must gain at a junction before words are tried there
 _AROUND = 30  # frames on both sides of these phones
+# And for each phone of so many words on either side that loses frames to the word: so many times what its
+# other frames are below their likeliest states, on average, beyond what a phone that is said may be.
+_BESIDE, _WORDS_BESIDE, _SAID = 4.0, 2, 5.0
 
 
 class MissingWord(NamedTuple):
@@ -82,8 +87,10 @@ class CommonWords:
         emissions: NDArray[np.float32],
         pause: NDArray[np.float64],
         any_phones: NDArray[np.float64],
+        likeliest: NDArray[np.float64],
         states: Indices,
         first: Indices,
+        phones: Indices,
         scale: float,
         n_words: int,
     ) -> list[MissingWord]:
@@ -93,8 +100,10 @@ class CommonWords:
             emissions: `[S, M]`, log-likelihoods.
             pause: `[S]`, that of a pause, which may be at every junction.
             any_phones: `[S]`, that of any phones, less their price.
+            likeliest: `[S]`, that of the likeliest state, whatever is said.
             states: `[T]`, the model's states of all words of the text, in order; each takes a frame or more.
             first: `[W + 1]`, the first state of each, and T.
+            phones: `[T]`, which phone each state is of, counted over the text.
             scale: How much more than of a known voice a difference must be to say as much.
             n_words: Of the whole text.
         """
@@ -118,14 +127,52 @@ class CommonWords:
                 self.first,
                 _PRIOR * scale * self.log_priors,
             )
-            if score - whole >= least:
-                found.append((score, MissingWord(junction, near.start + start, near.start + end)))
+            own = MissingWord(junction, near.start + start, near.start + end)
+            if score - whole >= least and score - whole >= least + _lost_beside(
+                own, emissions, pause, likeliest, states, first, phones, scale
+            ):
+                found.append((score, own))
         # Two junctions may both lack the same sound.
         chosen: list[MissingWord] = []
         for _, own in sorted(found, reverse=True):
             if all(own.end_frame <= x.start_frame or x.end_frame <= own.start_frame for x in chosen):
                 chosen.append(own)
         return sorted(chosen)
+
+
+def _lost_beside(
+    word: MissingWord,
+    emissions: NDArray[np.float32],
+    pause: NDArray[np.float64],
+    likeliest: NDArray[np.float64],
+    states: Indices,
+    first: Indices,
+    phones: Indices,
+    scale: float,
+) -> float:
+    """What the words beside a missing one cost, because phones of theirs lose frames to it.
+
+    Args:
+        word: The missing one.
+        emissions: And all else as of `CommonWords.missing`.
+    """
+
+    def fit(frames: slice, words: slice) -> PhoneFit:
+        own = slice(first[words.start], first[words.stop])
+        its_first = first[words.start : words.stop + 1] - own.start
+        return PhoneFit.of(
+            emissions[frames], pause[frames], likeliest[frames], states[own], its_first, phones[own]
+        )
+
+    n_words, junction = len(first) - 1, word.junction
+    without = fit(slice(0, len(emissions)), slice(0, n_words))
+    before = fit(slice(0, word.start_frame), slice(0, junction))
+    after = fit(slice(word.end_frame, len(emissions)), slice(junction, n_words))
+    frames, lost = (np.concatenate(pair) for pair in zip(before, after, strict=True))
+    beside = slice(first[max(0, junction - _WORDS_BESIDE)], first[min(n_words, junction + _WORDS_BESIDE)])
+    near = np.unique(phones[beside])
+    fewer = near[frames[near] < without.frames[near]]
+    return _BESIDE * float(np.maximum(0.0, lost[fewer] - _SAID * scale).sum())
 
 
 @compiled

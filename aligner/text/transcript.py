@@ -129,6 +129,10 @@ class Transcript:
             skippable += [False] * len(phones) + [True]
         return Tokens(tuple(symbols), tuple(words), tuple(skippable))
 
+    def guessed(self) -> frozenset[int]:
+        """The words whose pronunciation was guessed, by their index."""
+        return frozenset(index for index, word in enumerate(self.words) if word.source == "g2p")
+
     def symbols(self) -> set[str]:
         """Every phone that its tokens can contain, in any pronunciation; of fixed tokens all of them."""
         if self.fixed is not None:

@@ -14,7 +14,7 @@ from aligner.search.gap_search import _left_over, search_gaps
 
 BEGIN = np.array([5.0, 6.0, 4.0, 5.0, 7.0, 5.0])  # where speech that the text lacks begins with a frame
 END = np.array([9.0, 0.0, 2.0, 0.0, 1.0, 3.0, 0.0])  # where it ends before one
-UNSAID = 3.0  # of words that are not said
+UNSAID = np.array([3.0, 4.0, 2.0])  # of words that are not said, by the first of them
 WORD_COSTS = np.array([1.0, 2.0, 1.0])  # of each of these
 
 
@@ -71,8 +71,8 @@ def best_with(
             default=-np.inf,
         )
 
-    runs = sum(index in unsaid and index - 1 not in unsaid for index in range(len(words)))
-    return float(between(0, 0) - UNSAID * runs - WORD_COSTS[list(unsaid)].sum())
+    runs = [index for index in unsaid if index - 1 not in unsaid]
+    return float(between(0, 0) - UNSAID[runs].sum() - WORD_COSTS[list(unsaid)].sum())
 
 
 def subsets(of: range) -> list[frozenset[int]]:

@@ -37,12 +37,16 @@ def gaps_in(
     tokens: PackedTokens,
     wanted: Sequence[int],
     words: Sequence[CommonWord] = (),
+    guessed: Sequence[int] = (),
 ) -> dict[int, Gaps]:
-    """After a search that takes the texts as said."""
+    """After a search that takes the texts as said; in all of them the same words were guessed."""
     joint = Emissions(emissions[None])
     durations = forced_alignment(StubEncoder(), joint, features, tokens, edges=False)
     common = CommonWords.of(StubEncoder(), VOCABULARY, words)
-    return find_gaps(StubEncoder(), emissions, features, tokens, durations, wanted, len(VOCABULARY), common)
+    looked_at = dict.fromkeys(wanted, frozenset(guessed))
+    return find_gaps(
+        StubEncoder(), emissions, features, tokens, durations, looked_at, len(VOCABULARY), common
+    )
 
 
 def text_of(words: str) -> Transcript:
@@ -128,6 +132,30 @@ def test_a_phone_that_is_said_otherwise_however_badly_is_no_word_that_is_not_sai
     emissions = 20 * emissions_of(VOCABULARY, long("ab") + "cccg" + long("ef"), UNLIKELY)
     tokens = tokens_of(VOCABULARY, transcript_of("ab", "cd", "ef"))
     assert gaps_in(emissions, features_of(len(emissions)), tokens, [0]) == {}
+
+
+@pytest.mark.parametrize(("longer", "is_unsaid"), [(0, True), (10, False)])
+def test_a_word_that_keeps_more_frames_than_it_must_is_said(longer: int, is_unsaid: bool) -> None:
+    """A word of seven phones of which only the last two are heard: to pass over it gains 60 in both cases."""
+    n = 2 + longer
+    emissions = emissions_of(VOCABULARY, long("ab") + n * "d" + long("ef"), UNLIKELY)
+    emissions[16 : 16 + n, VOCABULARY.index["b"]] = -40 / n
+    tokens = tokens_of(VOCABULARY, transcript_of("ab", "cccccdd", "ef"))
+    gaps = gaps_in(emissions, features_of(len(emissions)), tokens, [0])
+    assert [sorted(own.unsaid) for own in gaps.values()] == ([[1]] if is_unsaid else [])
+
+
+def test_a_word_whose_pronunciation_was_guessed_may_sound_like_anything() -> None:
+    emissions = emissions_of(VOCABULARY, long("abghef"), UNLIKELY)
+    tokens = tokens_of(VOCABULARY, text_of("ab cd ef"))
+    assert gaps_in(emissions, features_of(48), tokens, [0], guessed=[1]) == {}
+    assert gaps_in(emissions, features_of(48), tokens, [0], guessed=[0]) != {}
+
+
+def test_a_word_that_was_guessed_may_be_missing() -> None:
+    emissions = emissions_of(VOCABULARY, long("abef"), UNLIKELY)
+    tokens = tokens_of(VOCABULARY, text_of("ab cdgh ef"))
+    assert gaps_in(emissions, features_of(32), tokens, [0], guessed=[1])[0].unsaid == {1}
 
 
 def test_places_of_gaps_are_counted_in_the_words_that_are_said() -> None:

@@ -84,14 +84,20 @@ def test_a_word_and_any_phones_are_where_they_fit_best(seed: int) -> None:
     assert scores[0] == before[starts[0]] + after[stops[0]] + sums[stops[0]] - sums[starts[0]]
 
 
-def missing(spoken: str, scale: float = 1.0, n_words: int = 2) -> list[MissingWord]:
-    """Where "ef" and "fe" are missing from a text "ab" "cd"; a letter a frame is spoken."""
+def missing(spoken: str, scale: float = 1.0, n_words: int = 2, alike: str = "") -> list[MissingWord]:
+    """Where "ef" and "fe" are missing from a text "ab" "cd"; a letter a frame is spoken.
+
+    One letter may be a bit more alike to all others than these are to each other.
+    """
     words = CommonWords.of(StubEncoder(), VOCABULARY, [(("e", "f"), -1.0), (("f", "e"), -2.0)])
     emissions = np.full((len(spoken), 7), -40.0, np.float32)
+    emissions[:, ["abcdef".index(letter) + 1 for letter in alike]] = -35.0
     emissions[np.arange(len(spoken)), [" abcdef".index(letter) for letter in spoken]] = 0.0
     any_phones = np.zeros(len(spoken))
-    text, first = np.array([1, 2, 3, 4]), np.array([0, 2, 4])
-    return words.missing(emissions, emissions[:, 0].astype(float), any_phones, text, first, scale, n_words)
+    text, first, phones = np.array([1, 2, 3, 4]), np.array([0, 2, 4]), np.arange(4)
+    pause, likeliest = emissions[:, 0].astype(float), emissions.max(1).astype(float)
+    args = emissions, pause, any_phones, likeliest, text, first, phones, scale, n_words
+    return words.missing(*args)
 
 
 def test_a_missing_word_is_found_at_its_junction_and_its_frames() -> None:
@@ -106,6 +112,13 @@ def test_a_missing_word_is_found_at_its_junction_and_its_frames() -> None:
     ]
 
 
+def test_a_sound_instead_of_a_phone_beside_is_no_missing_word() -> None:
+    """If it were, one frame would be left for the phone, and that one sounds unlike it."""
+    assert missing("aabbeeffdd", alike="c") == []
+    assert missing("aaeeffccdd", alike="b") == []
+    assert missing("aabbeeffcdd", alike="c") == [MissingWord(1, 4, 8)]  # one frame that sounds like it
+
+
 def test_what_a_word_must_gain_grows_with_the_text_and_the_scale() -> None:
     gained = 4 * 40.0 - 3.0 * 1.0  # four frames, and three times the log prior
     enough = 10 * np.exp((gained - _WORD) / _MORE_WORDS)
@@ -118,7 +131,8 @@ def test_what_a_word_must_gain_grows_with_the_text_and_the_scale() -> None:
 def test_without_common_words_none_is_missing() -> None:
     words = CommonWords.of(StubEncoder(), VOCABULARY, ())
     emissions, pause = np.zeros((4, 5), np.float32), np.zeros(4)
-    assert words.missing(emissions, pause, pause, np.array([1]), np.array([0, 1]), 1.0, 1) == []
+    text, first = np.array([1]), np.array([0, 1])
+    assert words.missing(emissions, pause, pause, pause, text, first, np.array([0]), 1.0, 1) == []
 
 
 def test_words_have_the_encoders_states() -> None:
