@@ -132,9 +132,9 @@ class Aligner(nn.Module):
         if not recordings:
             return []
         decoded, boundaries = self.boundaries(recordings)
-        spreads_s = boundary_spreads_s(
-            decoded.tokens, boundaries, self.posterior_spread_s(decoded), HeldBoundaries.of(recordings)
-        )
+        posterior_s, held = self.posterior_spread_s(decoded), HeldBoundaries.of(recordings)
+        is_read = np.array([own.is_read for own in recordings])
+        spreads_s = boundary_spreads_s(decoded.tokens, boundaries, posterior_s, is_read, held)
         return self._alignments(recordings, decoded, boundaries.times_s, spreads_s)
 
     @torch.inference_mode()

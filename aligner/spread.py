@@ -16,7 +16,7 @@ SPREAD_DIGITS = 4  # of seconds: a tenth of a millisecond
 # The log odds of being within a distance, up to a constant for each boundary, and straight lines over the log
 # of the distance between these. Fitted with the weights in `boundaries/spread.py`, which says on what.
 DISTANCES_S = np.array([0.001, 0.0025, 0.005, 0.010, 0.020, 0.030, 0.050, 0.100, 0.200])
-LOG_ODDS = np.array([-9.883, -8.558, -7.416, -6.387, -5.315, -4.702, -3.845, -2.224, 0.796])
+LOG_ODDS = np.array([-8.596, -7.286, -6.143, -5.114, -4.035, -3.395, -2.533, -0.838, 1.834])
 
 
 def spread_s(difficulty: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -38,7 +38,7 @@ from aligner.spread import DISTANCES_S, LOG_ODDS
 WITHIN_S = 0.020
 BINS, FOLDS = 10, 8
 ENOUGH = 200  # in a tenth: below, chance alone is more than 0.03
-_PENALTY = 1e-4  # as much as a weight of 1 may cost in nats
+_PENALTY = 1e-3  # as much as a weight of 1 may cost in nats
 _SAME_S = 1e-6
 
 
@@ -48,7 +48,7 @@ class Boundaries:
 
     Args:
         name: The corpus.
-        evidence: `[n, 12]`, what their spread is made of.
+        evidence: `[n, 14]`, what their spread is made of.
         errors_s: `[n]`, how far each is off.
         fold: `[n]`, which are left out together.
     """
@@ -121,7 +121,8 @@ def collected(pair: str) -> Boundaries:
     for batch in progress(list(batches({u.id: u.duration_s for u in utterances.values()})), data):
         recordings = [load_recording(utterances[id], aligner.frontend.sample_rate_hz) for id in batch]
         decoded, boundaries = aligner.boundaries(recordings)
-        rows = boundary_evidence(decoded.tokens, boundaries, aligner.posterior_spread_s(decoded))
+        posterior_s, is_read = aligner.posterior_spread_s(decoded), np.array([r.is_read for r in recordings])
+        rows = boundary_evidence(decoded.tokens, boundaries, posterior_s, is_read)
         starts = starts_of(decoded.tokens.lengths + 1)
         for alignment, start, n_tokens in zip(
             aligner.align_batch(recordings), starts, decoded.tokens.lengths, strict=True

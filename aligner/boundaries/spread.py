@@ -23,36 +23,44 @@ EVIDENCE = (
     *("a pause before", "a pause after", "length before", "length after"),
     *("posterior after a pause", "posterior before a pause"),
     *("placement between phones", "placement after a pause", "placement before a pause"),
+    *("placement above 12 ms", "a text that was read"),
 )
 # Fitted by `scripts/boundary_spread.py` to words and phones of TIMIT, to phones of Czech and to eSpeak's
 # times, each weighted alike; recipes/ljspeech/README.md says how well they hold elsewhere.
 WEIGHTS = np.array(
     [
-        *(0.207, 0.601, 0.029),
-        *(0.108, 0.867, -0.041, -0.180),
-        *(-0.628, -0.783),
-        *(1.479, 2.111, 2.257),
+        *(0.201, 0.677, -0.275),
+        *(-0.240, 1.065, -0.029, -0.129),
+        *(-0.475, -0.240),
+        *(1.229, 1.647, 1.556),
+        *(0.886, 0.375),
     ]
 )
 _KNOTS_S = (0.010, 0.015)  # around a frame and a half the error grows fastest
+_PLACEMENT_KNOT_S = 0.012
 _FLOOR_S = 0.001  # keeps logarithms of no spread finite
 _LENGTH_FLOOR_S = 0.010
 _USUAL_PLACEMENT_S = 0.010  # of a boundary that was not put anywhere
 
 
 def boundary_evidence(
-    tokens: PackedTokens, boundaries: PlacedBoundaries, posterior_s: NDArray[np.float64]
+    tokens: PackedTokens,
+    boundaries: PlacedBoundaries,
+    posterior_s: NDArray[np.float64],
+    is_read: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """What the spread of each boundary is made of, `[N + B, 12]`, as `EVIDENCE` names it.
+    """What the spread of each boundary is made of, `[N + B, 14]`, as `EVIDENCE` names it.
 
     The logarithm of the spread of the search's posteriors, bent at two places, and again beside pauses;
     whether a pause is before or after; the logarithms of the lengths of the tokens beside it that are no
-    pauses; and that of what the placement left open.
+    pauses; that of what the placement left open, bent at one place; and whether the tokens may not be what is
+    spoken.
 
     Args:
         tokens: N tokens of B utterances.
         boundaries: Around the tokens of each, as they are in the end.
         posterior_s: `[N + B]`, the standard deviations that the search gives them.
+        is_read: `[B]`, whether the tokens were read from a text: people do not always speak as lexicons say.
     """
     meetings = Meetings.of(tokens, boundaries.times_s)
     count = meetings.last - meetings.first + 1
@@ -77,13 +85,16 @@ def boundary_evidence(
     placement = np.log(open_s + _FLOOR_S)[:, None]
     at_pause = beside[:, :2]
     only = np.column_stack([(1 - at_pause).prod(1), at_pause * (1 - at_pause[:, ::-1])])
-    return np.column_stack([log_s, *bent, beside, log_s[:, None] * at_pause, placement * only])
+    above = only.sum(1) * np.maximum(placement[:, 0] - np.log(_PLACEMENT_KNOT_S), 0.0)
+    read = np.repeat(is_read, tokens.lengths + 1)
+    return np.column_stack([log_s, *bent, beside, log_s[:, None] * at_pause, placement * only, above, read])
 
 
 def boundary_spreads_s(
     tokens: PackedTokens,
     boundaries: PlacedBoundaries,
     posterior_s: NDArray[np.float64],
+    is_read: NDArray[np.bool_],
     held: HeldBoundaries,
 ) -> NDArray[np.float64]:
     """The spread of each boundary in seconds, `[N + B]`: 0 of a recording's ends and of what a person set.
@@ -92,9 +103,10 @@ def boundary_spreads_s(
         tokens: As of `boundary_evidence`, like `boundaries` and `posterior_s`.
         boundaries: Of these.
         posterior_s: `[N + B]`.
+        is_read: `[B]`.
         held: What a person set in these utterances.
     """
-    spreads_s = spread_s(boundary_evidence(tokens, boundaries, posterior_s) @ WEIGHTS)
+    spreads_s = spread_s(boundary_evidence(tokens, boundaries, posterior_s, is_read) @ WEIGHTS)
     first = starts_of(tokens.lengths + 1)
     spreads_s[first] = spreads_s[first + tokens.lengths] = 0.0
     for start, own in zip(first, held.times_s, strict=True):

@@ -49,9 +49,14 @@ class Recording:
     kept: Kept = Kept()
 
     @property
+    def is_read(self) -> bool:
+        """Whether its tokens were read from a text: they are not the user's own, who may know better."""
+        return self.transcript.fixed is None
+
+    @property
     def may_have_gaps(self) -> bool:
         """Whether its text may differ from what is said: no tokens of the user's own, nothing set by hand."""
-        return self.transcript.fixed is None and self.kept == Kept()
+        return self.is_read and self.kept == Kept()
 
 
 def heard(samples: NDArray[np.float32], rate_hz: int, wanted_hz: int) -> Tensor:
