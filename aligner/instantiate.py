@@ -78,7 +78,7 @@ def instantiate(spec: dict[str, Any], kind: type[Built], *, allow_external: bool
         raise AlignerError(f"class_path {path!r} is not a {kind.__module__}.{kind.__name__}")
     given = dict(spec.get("init_args") or {})
     arguments = {name: _with_parts(value, kind, allow_external) for name, value in given.items()}
-    # of the class itself Python 3.11.2 would give that of `__new__`, where a child has no `__init__` of its own
+    # of the class itself Python 3.11.2 gives those of `__new__` where a child has no `__init__` of its own
     known = list(inspect.signature(cls.__init__).parameters)[1:]
     unknown = sorted(set(arguments) - set(known))
     if unknown:
