@@ -29,6 +29,7 @@ from aligner.text.transcript import Transcript
 
 _UTTERANCES = 100  # enough for a few coefficients, and a matter of seconds
 _LEAST_UTTERANCES = 20  # of fewer little can be said
+_LEAST_TOLD_APART = 0.7  # a half if all texts are wrong, 0.71 to 0.77 if half are, 1 in voices not heard
 _MOST_S = 1800.0  # and of long ones fewer
 _SEED = 0
 
@@ -40,7 +41,11 @@ Evidence = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def calibrate(
-    aligner: Aligner, utterances: Sequence[Utterance], seed: int, other_voice: Voice | None = None
+    aligner: Aligner,
+    utterances: Sequence[Utterance],
+    seed: int,
+    other_voice: Voice | None = None,
+    least_told_apart: float = 0.0,
 ) -> None:
     """Fit the aligner's calibration to a sample of a corpus. Leaves it as it is if the sample is too small.
 
@@ -50,6 +55,8 @@ def calibrate(
         seed: Of the sample, and of the words left out and put in.
         other_voice: Every second utterance is heard in it, for speakers who are not in the corpus: their
             scores would be far too low else.
+        least_told_apart: Nor is anything learnt of a corpus where less than this share of pairs, one of an
+            utterance's own text and one of another's, have the better goodness in the former.
     """
     generator = np.random.default_rng(seed)
     own = _sample(utterances, generator)
@@ -61,7 +68,7 @@ def calibrate(
     pairs = [list(zip(own, texts, strict=True))]
     pairs += [_changed(own, changed) for changed in (others, shorter, longer)]
     (right_phones, right), (swapped_phones, swapped), *altered = _evidence(aligner, heard, pairs)
-    if len(right) and len(swapped):
+    if len(right) and len(swapped) and _told_apart(right, swapped) >= least_told_apart:
         aligner.calibration.fit(
             right_phones=right_phones,
             wrong_phones=swapped_phones,
@@ -73,6 +80,8 @@ def calibrate(
 def calibrate_on(aligner: Aligner, data: Path, ids: Sequence[str]) -> None:
     """As `calibrate`, of a prepared corpus that need not be held; of a small one not at all.
 
+    Nor of one whose texts seem to be others': all scores would be about a half, and nobody would be told.
+
     Args:
         aligner: A trained one, on any device.
         data: The corpus.
@@ -82,7 +91,12 @@ def calibrate_on(aligner: Aligner, data: Path, ids: Sequence[str]) -> None:
         return
     ordered = sorted(ids)
     drawn = {ordered[i] for i in np.random.default_rng(_SEED).permutation(len(ids))[:_UTTERANCES]}
-    calibrate(aligner, list(iter_utterances(data, drawn)), _SEED)
+    calibrate(aligner, list(iter_utterances(data, drawn)), _SEED, least_told_apart=_LEAST_TOLD_APART)
+
+
+def _told_apart(right: NDArray[np.float64], swapped: NDArray[np.float64]) -> float:
+    """The area under the ROC curve of the mean goodness of all phones."""
+    return float((right[:, 0, None] > swapped[None, :, 0]).mean())
 
 
 def _sample(utterances: Sequence[Utterance], generator: np.random.Generator) -> list[Utterance]:

@@ -64,6 +64,19 @@ def test_scores_of_an_unheard_voice_are_learnt_of_its_corpus(
     assert max(many[id] for id in wrong) < np.quantile([many[id] for id in right], 0.1)
 
 
+def test_texts_that_are_all_wrong_are_not_taken_for_right(
+    checkpoint: Path, other_voice: list[Utterance], tmp_path: Path
+) -> None:
+    right = other_voice[2:]
+    wrong = [
+        replace(own, text=other.text, transcript=other.transcript)
+        for own, other in zip(right, [*right[1:], right[0]], strict=True)
+    ]
+    assert len(wrong) >= 20
+    found = scores(checkpoint, wrong, tmp_path)
+    assert np.mean(list(found.values())) < 0.25  # a half if they were
+
+
 def test_shards_have_the_scores_of_the_whole(
     checkpoint: Path, other_voice: list[Utterance], tmp_path: Path
 ) -> None:
