@@ -60,7 +60,7 @@ def calibrate(
     """
     generator = np.random.default_rng(seed)
     own = _sample(utterances, generator)
-    heard = _Heard(own[::2] if other_voice else (), other_voice, aligner.frontend.grid.sample_rate_hz)
+    heard = _Heard(own, other_voice, aligner.frontend.grid.sample_rate_hz)
     texts = [utterance.transcript for utterance in own]
     others = texts[1:] + texts[:1]
     shorter = [without_a_word(text, generator) for text in texts]
@@ -138,32 +138,36 @@ def _phones(text: Transcript) -> object:
 
 
 class _Heard:
-    """Recordings of the sample, some of them in another voice, which is made once.
+    """Recordings of the sample, each loaded once for all of its texts, some of them in another voice.
 
     Args:
-        in_another_voice: These.
-        voice: Makes it; None where these are none.
+        utterances: Of the sample.
+        other_voice: Makes the voice that every second one is heard in; None: all are heard in their own.
         sample_rate_hz: Wanted.
     """
 
     def __init__(
-        self, in_another_voice: Sequence[Utterance], voice: Voice | None, sample_rate_hz: int
+        self, utterances: Sequence[Utterance], other_voice: Voice | None, sample_rate_hz: int
     ) -> None:
-        self._voices: dict[str, torch.Tensor | None] = {own.id: None for own in in_another_voice}
-        self._making = {own.id: threading.Lock() for own in in_another_voice}
-        self._voice = voice
+        self._loading = {own.id: threading.Lock() for own in utterances}
+        self._loaded: dict[str, Recording] = {}
+        self._in_another_voice = {own.id for own in utterances[::2]}
+        self._other_voice = other_voice
         self._rate_hz = sample_rate_hz
 
     def load(self, utterance: Utterance, text: Transcript) -> Recording:
         """The recording with a text; called by several threads."""
-        recording = load_recording(utterance, self._rate_hz, text)
-        if self._voice is None or utterance.id not in self._voices:
+        with self._loading[utterance.id]:
+            if utterance.id not in self._loaded:
+                self._loaded[utterance.id] = self._load(utterance)
+        return replace(self._loaded[utterance.id], transcript=text)
+
+    def _load(self, utterance: Utterance) -> Recording:
+        recording = load_recording(utterance, self._rate_hz)
+        if self._other_voice is None or utterance.id not in self._in_another_voice:
             return recording
-        with self._making[utterance.id]:
-            voice = self._voices[utterance.id]
-            if voice is None:
-                draw = torch.Generator().manual_seed(zlib.crc32(utterance.id.encode()))
-                voice = self._voices[utterance.id] = self._voice(recording.audio, self._rate_hz, draw)
+        draw = torch.Generator().manual_seed(zlib.crc32(utterance.id.encode()))
+        voice = self._other_voice(recording.audio, self._rate_hz, draw)
         return replace(recording, audio=voice, speaker="")  # whom nobody knows
 
 
