@@ -143,7 +143,7 @@ class Aligner(nn.Module):
         audio, audio_lengths = self._padded(recordings)
         decoded, features, emissions, posteriors = self._decode(recordings, audio, audio_lengths)
         if self.encoder.context_free and not self.text_as_said:
-            wanted = {b: r.transcript.guessed() for b, r in enumerate(recordings) if r.may_have_gaps}
+            wanted = {b: r.transcript for b, r in enumerate(recordings) if r.may_have_gaps}
             words = CommonWords.of(self.encoder, self.vocabulary, self.common_words)
             decoded = decoded.with_gaps(self.encoder, emissions, features, posteriors, wanted, words)
         tokens, frames = decoded.tokens, decoded.durations.boundaries_frames(decoded.tokens.lengths)
@@ -188,7 +188,7 @@ class Aligner(nn.Module):
             posteriors, starts_of(features.n_frames), durations.joint, tokens
         )
         evidence = utterance_evidence(goodness, tokens, durations.joint, self.frontend.grid.hop_s)
-        return Decoded(tokens, durations, goodness, evidence), features, emissions, posteriors
+        return Decoded(texts, tokens, durations, goodness, evidence), features, emissions, posteriors
 
     def align(
         self,

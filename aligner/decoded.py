@@ -23,8 +23,8 @@ from aligner.search import (
     align_with_gaps,
     find_gaps,
 )
-from aligner.text.packed import PackedTokens
-from aligner.text.transcript import GAP
+from aligner.text.packed import PackedTexts, PackedTokens
+from aligner.text.transcript import GAP, Transcript
 
 _NOTHING = -1e6  # goodness of speech that the text lacks: none of its phones is there
 
@@ -34,6 +34,7 @@ class Decoded:
     """What the search found in a batch of utterances; N tokens, one utterance after the other.
 
     Args:
+        texts: Their words with all pronunciations.
         tokens: With the pronunciations that were chosen.
         durations: The frames of each token.
         goodness: `[N]`, the goodness of pronunciation of each token.
@@ -41,6 +42,7 @@ class Decoded:
         gaps: Where text and audio of an utterance differ, by its place in the batch.
     """
 
+    texts: PackedTexts
     tokens: PackedTokens
     durations: TokenDurations
     goodness: NDArray[np.float64]
@@ -53,7 +55,7 @@ class Decoded:
         emissions: Emissions,
         features: PackedFeatures,
         log_posteriors: Tensor,
-        wanted: Mapping[int, frozenset[int]],
+        wanted: Mapping[int, Transcript],
         common_words: CommonWords,
     ) -> "Decoded":
         """This, with gaps looked for in some utterances, which are aligned anew around these.
@@ -65,7 +67,7 @@ class Decoded:
             emissions: `[F, M]` for each feature stream.
             features: The packed features of the utterances.
             log_posteriors: `[F, V]`.
-            wanted: Which are looked at, by their place in the batch: words whose pronunciation was guessed.
+            wanted: The transcripts of those that are looked at, by their place in the batch.
             common_words: Of which one may be missing from a text.
         """
         gap_id = n_symbols = log_posteriors.shape[1]
@@ -73,6 +75,7 @@ class Decoded:
             encoder,
             emissions.joint,
             features,
+            self.texts,
             self.tokens,
             self.durations,
             wanted,
@@ -96,7 +99,7 @@ class Decoded:
             replace(own, token_ids=np.where(is_gap[anew], 0, own.token_ids)),
         )
         goodness[is_gap] = _NOTHING
-        return Decoded(tokens, durations, goodness, self.evidence, gaps)
+        return Decoded(self.texts, tokens, durations, goodness, self.evidence, gaps)
 
 
 def marked(alignment: Alignment, words: Sequence[str], gaps: Gaps) -> Alignment:

@@ -97,12 +97,12 @@ def change(
     words, spans = recording.transcript.words, said.words
     names = tuple(word.text for word in words[first:last])
     if kind == "missing from the text":
-        text = Transcript((*words[:first], *words[last:]))
+        text = _spliced(recording.transcript, first, last, Transcript(()))
         extra_s = (spans[first].start_s, spans[last - 1].end_s)
         rest = (*spans[:first], *spans[last:])
         return Changed(replace(recording, transcript=text), extra_s, (), rest, (first - 1, first))
     if kind == "put into the text":
-        text = Transcript((*words[:first], *other.words, *words[first:]))
+        text = _spliced(recording.transcript, first, first, other)
         unsaid = tuple(word.text for word in other.words)
         return Changed(replace(recording, transcript=text), None, unsaid, spans, (first - 1, first))
     start_s, end_s = spans[first].start_s, spans[last].start_s
@@ -112,6 +112,19 @@ def change(
     moved = (replace(w, start_s=w.start_s - gone_s, end_s=w.end_s - gone_s) for w in spans[last:])
     shorter = replace(recording, audio=audio, duration_s=recording.duration_s - gone_s)
     return Changed(shorter, None, names, (*spans[:first], *moved), (first - 1, first))
+
+
+def _spliced(text: Transcript, first: int, last: int, other: Transcript) -> Transcript:
+    """A text with another one instead of its words `first` to `last` - 1, each with its punctuation."""
+    breaks = text.breaks
+    own = other.breaks or ("",) * (len(other.words) + 1)
+    middle = (breaks[first] + own[0], *own[1:-1], own[-1] + breaks[last])
+    if not other.words:
+        middle = (breaks[first] + breaks[last] * (first < last),)
+    return Transcript(
+        (*text.words[:first], *other.words, *text.words[last:]),
+        (*breaks[:first], *middle, *breaks[last + 1 :]),
+    )
 
 
 def aligned(aligner: Aligner, recordings: Sequence[Recording]) -> dict[str, Alignment]:
@@ -127,10 +140,13 @@ def aligned(aligner: Aligner, recordings: Sequence[Recording]) -> dict[str, Alig
 
 def joined(three: Sequence[Recording]) -> Recording:
     """Three recordings as one."""
+    text = Transcript((), ("",))
+    for own in three:
+        text = _spliced(text, len(text.words), len(text.words), own.transcript)
     return Recording(
         f"{three[1].id}-joined",
         torch.cat([own.audio for own in three]),
-        Transcript(tuple(word for own in three for word in own.transcript.words)),
+        text,
         sum(own.duration_s for own in three),
     )
 

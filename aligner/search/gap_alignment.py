@@ -125,7 +125,8 @@ def tokens_with_gaps(
 
     Args:
         tokens: N tokens of B utterances.
-        gaps: Of some of these, by their place in the batch.
+        gaps: Of some of these, by their place in the batch. Words near them may be said otherwise than they
+            were chosen to be.
         stretches: Of the same.
         gap_id: Of that token.
     """
@@ -146,7 +147,8 @@ def tokens_with_gaps(
                     found += [(gap_id, False, -1), (0, True, -1)]
                     extra = False
                 if word < stretch.end_word:
-                    phones = (id for id, its_word in zip(ids, words, strict=True) if its_word == word)
+                    chosen = tuple(id for id, its_word in zip(ids, words, strict=True) if its_word == word)
+                    phones = own.spoken.get(word, chosen)
                     found += [(id, False, word) for id in phones]
             lengths.append(len(found) - n_before)
             rows.append(row)

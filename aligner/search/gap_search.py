@@ -3,13 +3,17 @@
 Not `mas`: there what may be skipped never stands side by side, and here every word may be. So this is for the
 few places that look as if (`search/gaps.py`).
 
-S frames, T states, W words, M states of the model. Junction j is the place before word j; junction W the end.
+S frames, T states, V pronunciations, W words, M states of the model. Junction j is the place before word j;
+junction W the end.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aligner.ragged import Indices
+from aligner.search.word_states import WordStates
 from mas.backends.cpu_threads import compiled
 
 _NEVER = -1e30
@@ -17,36 +21,70 @@ _NEVER = -1e30
 _SAME, _BEFORE, _PAUSE, _GAP, _UNSAID = 0, 1, 2, 3, 4
 
 
+class GapCosts(NamedTuple):
+    """What it costs that text and audio differ.
+
+    Args:
+        extra: `[W + 1]`, speech that the text lacks, by its junction.
+        before: `[S]`, besides, where it begins with this frame.
+        after: `[S + 1]`, besides, where it ends before this frame.
+        beside: `[W + 1]`, how many times both, by the junction.
+        run: `[W]`, a run of words that are not said, by the first of them.
+        word: `[W]`, each of these words, besides.
+        edge: `[W + 1]`, where a run begins or ends, besides.
+    """
+
+    extra: NDArray[np.float64]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    beside: NDArray[np.float64]
+    run: NDArray[np.float64]
+    word: NDArray[np.float64]
+    edge: NDArray[np.float64]
+
+
+class GapPath(NamedTuple):
+    """Where text and audio differ.
+
+    Args:
+        unsaid: Bool `[W]`, the words that are not said.
+        extra: `[W + 1]`, the frames of speech that the text lacks, at each junction.
+        starts: `[W]`, the first frame of each word; -1 of one that is not said.
+        variants: `[W]`, the pronunciation of each, counted over all words; -1 of one that is not said.
+    """
+
+    unsaid: NDArray[np.bool_]
+    extra: Indices
+    starts: Indices
+    variants: Indices
+
+    @property
+    def differs(self) -> bool:
+        """Whether text and audio do."""
+        return bool(self.unsaid.any() or self.extra.any())
+
+
 def search_gaps(
     emissions: NDArray[np.float32],
     pause: NDArray[np.float64],
     gap: NDArray[np.float64],
-    states: Indices,
-    first: Indices,
-    begin: NDArray[np.float64],
-    end: NDArray[np.float64],
-    run_costs: NDArray[np.float64],
-    word_costs: NDArray[np.float64],
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
-    """Which words are not said, at which junctions something is said that the text lacks; where words begin.
+    words: WordStates,
+    costs: GapCosts,
+) -> GapPath:
+    """Which words are not said, and at which junctions something is said that the text lacks.
 
     Args:
         emissions: `[S, M]`, log-likelihoods.
         pause: `[S]`, that of a pause, which may be at every junction.
         gap: `[S]`, that of speech that the text lacks.
-        states: `[T]`, the model's states of all words, in order; each takes a frame or more.
-        first: `[W + 1]`, the first state of each word, and T.
-        begin: `[S]`, what it costs where speech that the text lacks begins with this frame.
-        end: `[S + 1]`, what it costs where such speech ends before this frame.
-        run_costs: `[W]`, of a run of words that are not said, by the first of them.
-        word_costs: `[W]`, of each of these words, besides.
-
-    Returns:
-        Bool `[W]` and `[W + 1]`, and the first frame of each word, `[W]`; -1 of one that is not said.
+        words: Of the text.
+        costs: Of both.
     """
-    unsaid, extra, starts = _search(emissions, pause, gap, states, first, begin, end, run_costs, word_costs)
-    left_over = _left_over(unsaid, extra)
-    return unsaid | left_over, extra, np.where(left_over, -1, starts)
+    arrays = words.states, words.first, words.variants, words.log_priors
+    path = GapPath(*_search(emissions, pause, gap, *arrays, *costs))
+    left_over = _left_over(path.unsaid, path.extra > 0)
+    starts, variants = (np.where(left_over, -1, own) for own in (path.starts, path.variants))
+    return GapPath(path.unsaid | left_over, path.extra, starts, variants)
 
 
 def _left_over(unsaid: NDArray[np.bool_], extra: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -67,13 +105,10 @@ def _left_over(unsaid: NDArray[np.bool_], extra: NDArray[np.bool_]) -> NDArray[n
 
 @compiled
 def _search(  # type: ignore[no-untyped-def]
-    emissions, pause, gap, states, first, begin, end, run_costs, word_costs
+    emissions, pause, gap, states, first, variants, log_priors, extra, before, after, beside, run, word, edge
 ):
     """As `search_gaps`, with words that are left over."""
-    n_frames, n_words = len(emissions), len(first) - 1
-    word_of = np.full(len(states), -1, np.int64)  # of its first state
-    for word in range(n_words):
-        word_of[first[word]] = word
+    n_frames, n_words = len(emissions), len(variants) - 1
     score = np.full(len(states), _NEVER)
     # Before the next frame: word j - 1 has ended; junction j is a pause, or has speech that the text lacks;
     # word j - 1 has been passed over.
@@ -83,68 +118,87 @@ def _search(  # type: ignore[no-untyped-def]
     from_pause = np.zeros((n_frames, n_words + 1), np.uint8)
     from_gap = np.zeros((n_frames, n_words + 1), np.uint8)
     from_unsaid = np.zeros((n_frames + 1, n_words + 1), np.uint8)
+    ended_as = np.zeros((n_frames, n_words + 1), np.int32)  # which pronunciation of word j - 1
     ended[0] = 0.0
     for frame in range(n_frames):
-        _pass_over(ended, at_pause, in_gap, unsaid, end[frame], run_costs, word_costs, from_unsaid[frame])
-        for t in range(len(states) - 1, -1, -1):  # from the end: what is before still is of the last frame
-            best, came, j = score[t], _SAME, word_of[t]
-            before = score[t - 1] if j < 0 else ended[j]
-            if before > best:
-                best, came = before, _BEFORE
-            if j >= 0:
-                if at_pause[j] > best:
-                    best, came = at_pause[j], _PAUSE
-                if in_gap[j] - end[frame] > best:
-                    best, came = in_gap[j] - end[frame], _GAP
-                if unsaid[j] > best:
-                    best, came = unsaid[j], _UNSAID
-            score[t] = best + emissions[frame, states[t]]
-            from_state[frame, t] = came
-        _stay_between(
-            ended, at_pause, in_gap, unsaid, begin[frame], end[frame], from_pause[frame], from_gap[frame]
-        )
+        ends = beside * after[frame]
+        _pass_over(ended, at_pause, in_gap, unsaid, ends, run, word, edge, from_unsaid[frame])
+        for j in range(n_words - 1, -1, -1):  # from the end: what is before still is of the last frame
+            entered, entered_from = ended[j], _BEFORE
+            if at_pause[j] > entered:
+                entered, entered_from = at_pause[j], _PAUSE
+            if in_gap[j] - ends[j] > entered:
+                entered, entered_from = in_gap[j] - ends[j], _GAP
+            if unsaid[j] - edge[j] > entered:
+                entered, entered_from = unsaid[j] - edge[j], _UNSAID
+            for v in range(variants[j], variants[j + 1]):
+                for t in range(first[v + 1] - 1, first[v] - 1, -1):  # from the end, as words
+                    best, came = score[t], _SAME
+                    if t > first[v]:
+                        if score[t - 1] > best:
+                            best, came = score[t - 1], _BEFORE
+                    elif entered + log_priors[v] > best:
+                        best, came = entered + log_priors[v], entered_from
+                    score[t] = best + emissions[frame, states[t]]
+                    from_state[frame, t] = came
+        begins = extra + beside * before[frame]
+        _stay_between(ended, at_pause, in_gap, unsaid, begins, ends, edge, from_pause[frame], from_gap[frame])
         at_pause += pause[frame]
         in_gap += gap[frame]
         ended[0] = _NEVER
         for j in range(1, n_words + 1):
-            ended[j] = score[first[j] - 1]
-    _pass_over(ended, at_pause, in_gap, unsaid, end[n_frames], run_costs, word_costs, from_unsaid[n_frames])
-    ends = np.array(
-        [_NEVER, ended[n_words], at_pause[n_words], in_gap[n_words] - end[n_frames], unsaid[n_words]]
+            ended[j] = _NEVER
+            for v in range(variants[j - 1], variants[j]):
+                if score[first[v + 1] - 1] > ended[j]:
+                    ended[j] = score[first[v + 1] - 1]
+                    ended_as[frame, j] = v
+    ends = beside * after[n_frames]
+    _pass_over(ended, at_pause, in_gap, unsaid, ends, run, word, edge, from_unsaid[n_frames])
+    finished = np.array(
+        [
+            _NEVER,
+            ended[n_words],
+            at_pause[n_words],
+            in_gap[n_words] - ends[n_words],
+            unsaid[n_words] - edge[n_words],
+        ]
     )
-    return _followed_back(int(ends.argmax()), from_state, from_pause, from_gap, from_unsaid, word_of, first)
+    kind = int(finished.argmax())
+    return _followed_back(kind, from_state, from_pause, from_gap, from_unsaid, ended_as, first, variants)
 
 
 @compiled
-def _pass_over(ended, at_pause, in_gap, unsaid, end, run_costs, word_costs, came_from):  # type: ignore[no-untyped-def]
+def _pass_over(ended, at_pause, in_gap, unsaid, ends, run, word, edge, came_from):  # type: ignore[no-untyped-def]
     """Words that are not said: they take no frame."""
     for j in range(1, len(ended)):
         best, came = ended[j - 1], _BEFORE
         if at_pause[j - 1] > best:
             best, came = at_pause[j - 1], _PAUSE
-        if in_gap[j - 1] - end > best:
-            best, came = in_gap[j - 1] - end, _GAP
-        best -= run_costs[j - 1]
+        if in_gap[j - 1] - ends[j - 1] > best:
+            best, came = in_gap[j - 1] - ends[j - 1], _GAP
+        best -= run[j - 1] + edge[j - 1]
         if unsaid[j - 1] > best:
             best, came = unsaid[j - 1], _SAME
-        unsaid[j] = best - word_costs[j - 1]
+        unsaid[j] = best - word[j - 1]
         came_from[j] = came
 
 
 @compiled
-def _stay_between(ended, at_pause, in_gap, unsaid, begin, end, from_pause, from_gap):  # type: ignore[no-untyped-def]
+def _stay_between(  # type: ignore[no-untyped-def]
+    ended, at_pause, in_gap, unsaid, begins, ends, edge, from_pause, from_gap
+):
     """Pauses, and speech that the text lacks: the best way into a frame of either."""
     for j in range(len(ended)):
         best, came = ended[j], _BEFORE
-        if unsaid[j] > best:
-            best, came = unsaid[j], _UNSAID
+        if unsaid[j] - edge[j] > best:
+            best, came = unsaid[j] - edge[j], _UNSAID
         paused, pause_came = (at_pause[j], _SAME) if at_pause[j] >= best else (best, came)
-        if in_gap[j] - end > paused:
-            paused, pause_came = in_gap[j] - end, _GAP
+        if in_gap[j] - ends[j] > paused:
+            paused, pause_came = in_gap[j] - ends[j], _GAP
         if at_pause[j] > best:
             best, came = at_pause[j], _PAUSE
-        if best - begin > in_gap[j]:
-            in_gap[j] = best - begin
+        if best - begins[j] > in_gap[j]:
+            in_gap[j] = best - begins[j]
             from_gap[j] = came
         at_pause[j], from_pause[j] = paused, pause_came
 
@@ -156,36 +210,41 @@ def _followed_back(
     from_pause: NDArray[np.uint8],
     from_gap: NDArray[np.uint8],
     from_unsaid: NDArray[np.uint8],
-    word_of: Indices,
+    ended_as: NDArray[np.int32],
     first: Indices,
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
+    variants: Indices,
+) -> tuple[NDArray[np.bool_], Indices, Indices, Indices]:
     """The path back from the end: `kind` is where it ended, as where it came from."""
-    n_words = len(first) - 1
-    dropped, extra = np.zeros(n_words, np.bool_), np.zeros(n_words + 1, np.bool_)
-    starts = np.full(n_words, -1, np.int64)
-    frame, j, t = len(from_state) - 1, n_words, first[n_words] - 1
+    n_words = len(variants) - 1
+    dropped, extra = np.zeros(n_words, np.bool_), np.zeros(n_words + 1, np.int64)
+    starts, chosen = np.full(n_words, -1, np.int64), np.full(n_words, -1, np.int64)
+    # Word j - 1 is what the path is in, or what is before its junction j; t is -1 until the path is in it.
+    frame, j, t = len(from_state) - 1, n_words, -1
     while frame >= 0 or kind == _UNSAID:
         if kind == _UNSAID:
             came = from_unsaid[frame + 1, j]
             j -= 1
             dropped[j] = True
             kind = _UNSAID if came == _SAME else came
-            t = first[j] - 1
             continue
         if kind == _BEFORE:
+            if t < 0:
+                chosen[j - 1] = ended_as[frame, j]
+                t = first[chosen[j - 1] + 1] - 1
             came = from_state[frame, t]
             if came != _SAME:
-                j = word_of[t]
-                if j >= 0:
+                if t > first[chosen[j - 1]]:
+                    t -= 1
+                else:
+                    j -= 1
                     starts[j] = frame
-                kind = _BEFORE if came == _BEFORE else came
-                t -= 1
+                    kind, t = came, -1
         elif kind == _PAUSE:
             came = from_pause[frame, j]
-            kind, t = kind if came == _SAME else came, first[j] - 1
+            kind = kind if came == _SAME else came
         else:
-            extra[j] = True
+            extra[j] += 1
             came = from_gap[frame, j]
-            kind, t = kind if came == _SAME else came, first[j] - 1
+            kind = kind if came == _SAME else came
         frame -= 1
-    return dropped, extra, starts
+    return dropped, extra, starts, chosen

@@ -1,16 +1,14 @@
 """Words that are not said, and speech that the text lacks, found after a search that takes a text as said.
 
 Wherever the best path fits far worse than the likeliest states, whatever they are, a part of the utterance is
-searched again (`gap_search.py`): there every word may be missing and at every junction there may be any
-phones (`any_phones.py`), each at a price. Where there are such phones, a second search decides between which
-words they stand: it prefers pauses beside them. Where nothing is found, a common word that the text lacks may
-be (`missing_words.py`).
+searched again (`part_search.py`).
 
-B batch, N packed tokens, F packed frames, M states. Junction j is the place before word j.
+B batch, L slots (see `text.packed`), N packed tokens, F packed frames, M states. Junction j is the place
+before word j.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -19,37 +17,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligner.devices import on_device
-from aligner.encoders.base import Encoder, PackedStates
+from aligner.encoders.base import Encoder
 from aligner.frontends.packed import PackedFeatures
 from aligner.ragged import Indices, medians_of, ranges, rows_of, starts_of, sums_of
 from aligner.search.any_phones import AnyPhones
 from aligner.search.forced_alignment import TokenDurations, states_of
 from aligner.search.gap_parts import Part, badly_fitting_parts
-from aligner.search.gap_search import search_gaps
+from aligner.search.gap_search import GapPath
 from aligner.search.missing_words import CommonWords
-from aligner.text.packed import PackedTokens
+from aligner.search.part_search import FRAME, PartSound, PartText, search_part
+from aligner.search.word_states import WordStates, word_states
+from aligner.text.packed import PackedTexts, PackedTokens
+from aligner.text.transcript import Transcript
 from mas.backends.cpu_threads import threads
 
-# Natural logarithms of likelihoods, chosen on CMU ARCTIC prompts, TIMIT and LJSpeech (scripts/bench_gaps.py),
-# as are the others.
-_PHONE, _FRAME = 4.0, 2.0  # of speech that the text lacks, each phone and each frame
-_EXTRA, _UNSAID = 160.0, 30.0  # speech that the text lacks; words that are not said
-_EACH_WORD, _EACH_STATE = 5.0, 2.5  # of these words
-# And each of so many frames more than one a state that the first of them has as if it were said: nothing but
-# a sound of it keeps it there so long.
-_LONGER, _MOST_LONGER = 2.0, 10
-# Any phones, less this a frame, are as good as those of a word whose pronunciation was guessed ("Leew", a
-# name, as "lee"); and its states are no measure of what it must lose not to be said.
-_GUESSED = 6.0
-# Once such speech is found, where it is: so much less at either end where a pause is beside it, if that puts
-# a pause behind it. Else it would begin after a word that begins what it says and what follows alike ("The").
-_NO_PAUSE, _BESIDE = 40.0, 10  # frames that are looked at
-# What one frame says against a state at most: a phone that is said otherwise has a few that say far more, a
-# word that is not said has more that say something.
-_MOST_OF_A_FRAME = 20.0
 # Where even the likeliest state is unlikely (a glottal stop, a creak) ratios say less.
 _UNUSUAL = 0.5
-# All of these are of a voice that the model knows: so far is a phone below its frames' likeliest states. One
+# All prices are of a voice that the model knows: so far is a phone below its frames' likeliest states. One
 # that it does not know is further, and what says as much of it is more.
 _USUAL_DEFICIT = 1.72
 _KNOWN_VOICE = 0.5  # the part of it that is the same for all
@@ -66,30 +50,35 @@ class Gaps:
         price: What a frame of such speech must be less likely than in its likeliest state.
         around: First and last word, and one more, of each part of the text that has any and whose words are
             elsewhere than if all were said.
+        spoken: Words near them that are said, by their index, and the symbols of each one's pronunciation.
     """
 
     unsaid: frozenset[int]
     extra: frozenset[int]
     price: float
     around: tuple[tuple[int, int], ...]
+    spoken: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     def with_part(
-        self, first_word: int, unsaid: NDArray[np.bool_], extra: NDArray[np.bool_], moved: NDArray[np.bool_]
+        self, first_word: int, path: GapPath, words: WordStates, moved: NDArray[np.bool_]
     ) -> "Gaps":
         """These, and those of a part of the text that has W words.
 
         Args:
             first_word: Of the part.
-            unsaid: `[W]`, which of its words are not said.
-            extra: `[W + 1]`, at which of its junctions something is said that it lacks.
+            path: Where it differs from what is said.
+            words: Of the part.
             moved: `[W]`, which of its words are elsewhere than if all were said.
         """
-        around = ((first_word + a, first_word + b) for a, b in _around_gaps(unsaid, extra, moved))
+        spans = _around_gaps(path.unsaid, path.extra > 0, moved)
+        around = ((first_word + a, first_word + b) for a, b in spans)
+        said = enumerate(path.variants.tolist(), first_word)
         return Gaps(
-            self.unsaid.union((first_word + np.flatnonzero(unsaid)).tolist()),
-            self.extra.union((first_word + np.flatnonzero(extra)).tolist()),
+            self.unsaid.union((first_word + np.flatnonzero(path.unsaid)).tolist()),
+            self.extra.union((first_word + np.flatnonzero(path.extra)).tolist()),
             self.price,
             (*self.around, *around),
+            {**self.spoken, **{word: words.pronunciation(own) for word, own in said if own >= 0}},
         )
 
     def said(self, words: Sequence[str]) -> list[str]:
@@ -132,9 +121,10 @@ def find_gaps(
     encoder: Encoder,
     emissions: Tensor,
     features: PackedFeatures,
+    texts: PackedTexts,
     tokens: PackedTokens,
     durations: TokenDurations,
-    wanted: Mapping[int, frozenset[int]],
+    wanted: Mapping[int, Transcript],
     n_symbols: int,
     common_words: CommonWords,
 ) -> dict[int, Gaps]:
@@ -144,10 +134,11 @@ def find_gaps(
         encoder: Whose emissions these are; a context-free one.
         emissions: `[F, M]`, the joint ones. State 0 is the pause.
         features: The packed features of the utterances.
+        texts: Theirs, with all pronunciations.
         tokens: Theirs, with the pronunciations that were chosen.
         durations: Of these tokens, by the joint path.
-        wanted: Utterances that are looked at, by their places in the batch, in order: those whose phones are
-            all of words. Of each, words whose pronunciation was guessed, by their index in it.
+        wanted: The transcripts of utterances that are looked at, by their places in the batch, in order:
+            those whose phones are all of words.
         n_symbols: That the encoder knows, the pause among them.
         common_words: Of which one may be missing from a text.
     """
@@ -167,29 +158,32 @@ def find_gaps(
     parts = badly_fitting_parts(lost, fit.scale, joint, words, tokens)
     if not parts:
         return {}
-    states = states_of(encoder, features, tokens)
     first_words = words[starts_of(tokens.lengths)]
-    found: dict[int, Gaps] = {}
-    any_phones = AnyPhones.of(encoder, n_symbols)
     word_starts, word_frames = _spans_of_words(joint, words, tokens)
-    is_guessed = np.zeros(len(word_starts), np.bool_)
-    for first_word, guessed in zip(first_words, wanted.values(), strict=True):
-        is_guessed[[first_word + word for word in guessed]] = True
-    searched = _search_parts(
-        parts, emissions, fit, states, words, word_frames, is_guessed, any_phones, common_words
+    heard = _heard(parts, emissions, fit)
+    states = states_of(encoder, features, tokens)
+    n_states = np.bincount(words[states.token][~states.skippable], minlength=len(word_frames))
+    is_short = states.lengths == tokens.lengths  # so that each phone has one state
+    transcripts, own_texts = list(wanted.values()), texts.only(rows)
+    written = _written(parts, encoder, own_texts, transcripts, is_short, word_frames, n_states)
+    any_phones = AnyPhones.of(encoder, n_symbols)
+    pool = threads(torch.get_num_threads())
+    searched = pool.map(
+        lambda sound, text: search_part(sound, text, any_phones, common_words), heard, written
     )
-    for part, (unsaid, extra, starts) in zip(parts, searched, strict=True):
-        if not unsaid.any() and not extra.any():
+    found: dict[int, Gaps] = {}
+    for part, text, path in zip(parts, written, searched, strict=True):
+        if not path.differs:
             continue
         before = part.first_word - int(first_words[part.row])
-        moved = abs(part.first_frame + starts - word_starts[part.first_word : part.end_word]) > _MOVED_FRAMES
-        none = Gaps(frozenset(), frozenset(), _FRAME * float(fit.scale[part.row]), ())
-        found[part.row] = found.get(part.row, none).with_part(before, unsaid, extra, moved)
-    n_words = 1 + words[np.cumsum(tokens.lengths) - 1] - first_words
+        was = word_starts[part.first_word : part.end_word]
+        moved = abs(part.first_frame + path.starts - was) > _MOVED_FRAMES
+        none = Gaps(frozenset(), frozenset(), FRAME * float(fit.scale[part.row]), ())
+        found[part.row] = found.get(part.row, none).with_part(before, path, text.words, moved)
     return {
         rows[row]: gaps
         for row, gaps in sorted(found.items())
-        if len(gaps.unsaid) < n_words[row]  # of another text nothing would be left
+        if len(gaps.unsaid) < texts.text_words[rows[row]]  # of another text nothing would be left
     }
 
 
@@ -262,100 +256,60 @@ def _around_gaps(
             yield first, end
 
 
-def _search_parts(
-    parts: Sequence[Part],
-    emissions: Tensor,
-    fit: _Fit,
-    states: PackedStates,
-    words: Indices,
-    word_frames: Indices,
-    is_guessed: NDArray[np.bool_],
-    any_phones: AnyPhones,
-    common_words: CommonWords,
-) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]]:
-    """What `search_gaps` finds in each part; where that is nothing, common words that are missing."""
-    n_frames = np.array([part.end_frame - part.first_frame for part in parts])
-    places = ranges(np.array([part.first_frame for part in parts]), n_frames)
+def _heard(parts: Sequence[Part], emissions: Tensor, fit: _Fit) -> list[PartSound]:
+    """What is heard in each part."""
+    frames = [slice(part.first_frame, part.end_frame) for part in parts]
+    n_frames = np.array([own.stop - own.start for own in frames])
+    places = ranges(np.array([own.start for own in frames]), n_frames)
     # All at once: a GPU would be waited for at each.
     rows = emissions[on_device(places, emissions.device)].float().cpu().numpy()
-    state_word = words[states.token]
-    n_words = 1 + state_word[np.cumsum(states.lengths) - 1] - state_word[starts_of(states.lengths)]
-    is_phone = ~states.skippable
-    n_states = np.bincount(state_word[is_phone], minlength=len(word_frames))
-    run_costs = _UNSAID + _LONGER * np.clip(word_frames - n_states, 0, _MOST_LONGER)
-    word_costs = _EACH_WORD + _EACH_STATE * n_states * ~is_guessed
+    return [
+        PartSound(own, fit.pause[at], fit.likeliest[at], fit.is_loud[at], float(fit.scale[part.row]))
+        for part, at, own in zip(parts, frames, np.split(rows, np.cumsum(n_frames)[:-1]), strict=True)
+    ]
 
-    def searched(
-        part: Part, own: NDArray[np.float32]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
-        its_states = slice(*np.searchsorted(state_word, [part.first_word, part.end_word]))
-        chosen = is_phone[its_states]
-        first = np.searchsorted(state_word[its_states][chosen], np.arange(part.first_word, part.end_word + 1))
-        frames, scale = slice(part.first_frame, part.end_frame), fit.scale[part.row]
-        likeliest, pause = fit.likeliest[frames], fit.pause[frames]
-        most = np.maximum(likeliest, pause)
-        own = np.maximum(own, (most - _MOST_OF_A_FRAME * scale)[:, None].astype(np.float32))
-        loud_before, loud_after = _loud_beside(fit.is_loud[frames])
-        any_phone = np.minimum(likeliest, any_phones.scores(own, _PHONE * scale))
-        filler = np.maximum(any_phone - _FRAME * scale, pause)
-        least, state_guessed = any_phone - _GUESSED * scale, is_guessed[state_word[its_states][chosen]]
-        own, text_states = _with_guesses(own, states.states[its_states][chosen], state_guessed, least)
 
-        def found(no_pause: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Indices]:
-            return search_gaps(
+def _written(
+    parts: Sequence[Part],
+    encoder: Encoder,
+    texts: PackedTexts,
+    transcripts: Sequence[Transcript],
+    is_short: NDArray[np.bool_],
+    word_frames: Indices,
+    n_states: Indices,
+) -> list[PartText]:
+    """What is written in each part.
+
+    Args:
+        parts: Of these texts.
+        encoder: Whose states these are.
+        texts: With all pronunciations.
+        transcripts: The same.
+        is_short: Of which texts each phone has one state.
+        word_frames: Of each word, as if all were said.
+        n_states: Of each word, as it was spoken then.
+    """
+    row, first, end = np.array([(part.row, part.first_word, part.end_word) for part in parts]).T
+    first_slots = starts_of(texts.text_slots)
+    is_guessed = np.zeros(len(texts.slot_variants), np.bool_)
+    is_edge = is_guessed.copy()
+    for first_slot, transcript in zip(first_slots, transcripts, strict=True):
+        is_guessed[[first_slot + word for word in transcript.guessed()]] = True
+        is_edge[[first_slot + junction for junction in transcript.sentence_edges()]] = True
+    slots = ranges(first + row, end - first)  # each text has one slot more than it has words
+    in_words = word_states(encoder, texts, slots, end - first, is_short[row])
+    found = []
+    for part, own in zip(parts, in_words, strict=True):
+        at = slice(part.first_word, part.end_word)
+        slot = slice(part.first_word + part.row, part.end_word + part.row + 1)
+        found.append(
+            PartText(
                 own,
-                pause,
-                filler,
-                text_states,
-                first,
-                scale * (_EXTRA - no_pause * (2 - loud_before[:-1])),
-                scale * no_pause * loud_after,
-                scale * run_costs[part.first_word : part.end_word],
-                scale * word_costs[part.first_word : part.end_word],
+                is_guessed[slot][:-1],
+                is_edge[slot],
+                word_frames[at],
+                n_states[at],
+                int(texts.text_words[part.row]),
             )
-
-        unsaid, extra, starts = found(0.0)
-        if extra.any():
-            placed = found(_NO_PAUSE)
-            if _before_pauses(placed[1], placed[2], fit.is_loud[frames]):
-                return placed
-        if not unsaid.any() and not extra.any():
-            phones = np.unique(states.token[its_states][chosen], return_inverse=True)[1]
-            args = own, pause, filler, most, text_states, first, phones, scale, int(n_words[part.row])
-            for missing in common_words.missing(*args):
-                extra[missing.junction] = True
-                starts[missing.junction : missing.junction + 1] = missing.end_frame
-        return unsaid, extra, starts
-
-    pool = threads(torch.get_num_threads())
-    return list(pool.map(searched, parts, np.split(rows, np.cumsum(n_frames)[:-1])))
-
-
-def _with_guesses(
-    emissions: NDArray[np.float32],
-    states: Indices,
-    is_guessed: NDArray[np.bool_],
-    least: NDArray[np.float64],
-) -> tuple[NDArray[np.float32], Indices]:
-    """Emissions `[S, M + n]` and states `[T]`: the n that are guessed have `least`, `[S]`, or more."""
-    guessed = np.flatnonzero(is_guessed)
-    columns = np.maximum(emissions[:, states[guessed]], least[:, None].astype(np.float32))
-    found = states.copy()
-    found[guessed] = emissions.shape[1] + np.arange(len(guessed))
-    return np.hstack([emissions, columns]) if len(guessed) else emissions, found
-
-
-def _before_pauses(extra: NDArray[np.bool_], starts: Indices, is_loud: NDArray[np.bool_]) -> bool:
-    """Whether each word that follows speech that the text lacks begins after a pause."""
-    said = starts[starts >= 0]
-    following = np.searchsorted(np.flatnonzero(starts >= 0), np.flatnonzero(extra))
-    return all(
-        place < len(said) and is_loud[max(0, said[place] - _BESIDE) : said[place]].sum() <= 0.7 * _BESIDE
-        for place in following
-    )
-
-
-def _loud_beside(is_loud: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How much of the frames before, and after, each place between two frames is loud, `[S + 1]` each."""
-    mean = np.convolve(np.pad(is_loud, _BESIDE), np.full(_BESIDE, 1 / _BESIDE), "valid")
-    return mean[: len(is_loud) + 1], mean[_BESIDE:]
+        )
+    return found

@@ -5,8 +5,9 @@ better than a sound that is said otherwise than the lexicon has it. As a word it
 word. Where a word beside it is said otherwise ("poor" as "pore"), most of that may sound like some other
 word; but then what is left for its own phones is too short, and does not sound like them.
 
-S frames, T states of the text, L states of all common words, W words of the text, K common words (each
-pronunciation is one), M states of the model. Junction j is the place before word j; junction W the end.
+S frames, T states of the text's words in all pronunciations, L states of all common words, W words of the
+text, K common words (each pronunciation is one), M states of the model. Junction j is the place before word
+j; junction W the end.
 """
 
 import math
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from aligner.encoders.base import Encoder
 from aligner.ragged import Indices, starts_of
 from aligner.search.phone_fit import PhoneFit
+from aligner.search.word_states import WordStates
 from aligner.text.common_words import CommonWord
 from aligner.text.packed import PackedTokens
 from aligner.text.vocabulary import Vocabulary
@@ -88,9 +90,7 @@ class CommonWords:
         pause: NDArray[np.float64],
         any_phones: NDArray[np.float64],
         likeliest: NDArray[np.float64],
-        states: Indices,
-        first: Indices,
-        phones: Indices,
+        words: WordStates,
         scale: float,
         n_words: int,
     ) -> list[MissingWord]:
@@ -101,17 +101,15 @@ class CommonWords:
             pause: `[S]`, that of a pause, which may be at every junction.
             any_phones: `[S]`, that of any phones, less their price.
             likeliest: `[S]`, that of the likeliest state, whatever is said.
-            states: `[T]`, the model's states of all words of the text, in order; each takes a frame or more.
-            first: `[W + 1]`, the first state of each, and T.
-            phones: `[T]`, which phone each state is of, counted over the text.
+            words: Of the text.
             scale: How much more than of a known voice a difference must be to say as much.
             n_words: Of the whole text.
         """
         if not len(self.states):
             return []
-        before = _before(emissions, pause, states, first)
-        reverse = (np.ascontiguousarray(own[::-1]) for own in (emissions, pause, states, len(states) - first))
-        backwards = _before(*reverse)
+        before = _before(emissions, pause, *_arrays(words))
+        reverse = (np.ascontiguousarray(own[::-1]) for own in (emissions, pause))
+        backwards = _before(*reverse, *_arrays(words.backwards()))
         after = np.ascontiguousarray(backwards[::-1, ::-1])
         whole = before[-1, -1]
         least = scale * (_WORD + _MORE_WORDS * max(0.0, math.log(n_words / _USUAL_WORDS)))
@@ -129,7 +127,7 @@ class CommonWords:
             )
             own = MissingWord(junction, near.start + start, near.start + end)
             if score - whole >= least and score - whole >= least + _lost_beside(
-                own, emissions, pause, likeliest, states, first, phones, scale
+                own, emissions, pause, likeliest, words, scale
             ):
                 found.append((score, own))
         # Two junctions may both lack the same sound.
@@ -140,14 +138,35 @@ class CommonWords:
         return sorted(chosen)
 
 
+def pronunciations_beside(
+    missing: Sequence[MissingWord],
+    emissions: NDArray[np.float32],
+    pause: NDArray[np.float64],
+    likeliest: NDArray[np.float64],
+    words: WordStates,
+) -> Indices:
+    """The pronunciation of each of the text's words, `[W]`, where these others are said between them.
+
+    Args:
+        missing: Words that the text lacks, in order.
+        emissions: And all else as of `CommonWords.missing`.
+    """
+    junctions = [0, *(own.junction for own in missing), len(words)]
+    starts, ends = [0, *(own.end_frame for own in missing)], [*(own.start_frame for own in missing), None]
+    found = []
+    for first, last, start, end in zip(junctions, junctions[1:], starts, ends, strict=False):
+        own = slice(start, end)
+        fit = PhoneFit.of(emissions[own], pause[own], likeliest[own], words.part(first, last))
+        found.append(fit.variants + words.variants[first])
+    return np.concatenate(found)
+
+
 def _lost_beside(
     word: MissingWord,
     emissions: NDArray[np.float32],
     pause: NDArray[np.float64],
     likeliest: NDArray[np.float64],
-    states: Indices,
-    first: Indices,
-    phones: Indices,
+    words: WordStates,
     scale: float,
 ) -> float:
     """What the words beside a missing one cost, because phones of theirs lose frames to it.
@@ -157,43 +176,61 @@ def _lost_beside(
         emissions: And all else as of `CommonWords.missing`.
     """
 
-    def fit(frames: slice, words: slice) -> PhoneFit:
-        own = slice(first[words.start], first[words.stop])
-        its_first = first[words.start : words.stop + 1] - own.start
-        return PhoneFit.of(
-            emissions[frames], pause[frames], likeliest[frames], states[own], its_first, phones[own]
-        )
+    def fit(frames: slice, own: WordStates) -> PhoneFit:
+        return PhoneFit.of(emissions[frames], pause[frames], likeliest[frames], own)
 
-    n_words, junction = len(first) - 1, word.junction
-    without = fit(slice(0, len(emissions)), slice(0, n_words))
-    before = fit(slice(0, word.start_frame), slice(0, junction))
-    after = fit(slice(word.end_frame, len(emissions)), slice(junction, n_words))
-    frames, lost = (np.concatenate(pair) for pair in zip(before, after, strict=True))
-    beside = slice(first[max(0, junction - _WORDS_BESIDE)], first[min(n_words, junction + _WORDS_BESIDE)])
-    near = np.unique(phones[beside])
-    fewer = near[frames[near] < without.frames[near]]
-    return _BESIDE * float(np.maximum(0.0, lost[fewer] - _SAID * scale).sum())
+    n_words, junction = len(words), word.junction
+    without = fit(slice(0, len(emissions)), words)
+    before = fit(slice(0, word.start_frame), words.part(0, junction))
+    after = fit(slice(word.end_frame, len(emissions)), words.part(junction, n_words))
+    frames, lost, _ = map(np.concatenate, zip(before, after, strict=True))
+    beside = max(0, junction - _WORDS_BESIDE), min(n_words, junction + _WORDS_BESIDE)
+    near = np.unique(words.phones[slice(*words.first[words.variants[list(beside)]])])
+    # A phone of another pronunciation than before loses what its word does.
+    word_of = np.repeat(np.arange(n_words), np.diff(words.first[words.variants]))
+    of_phone = np.zeros(len(frames), np.int64)
+    of_phone[words.phones] = word_of
+    fewer = frames < without.frames
+    in_word = np.bincount(of_phone, frames) < np.bincount(of_phone, without.frames)
+    fewer |= (without.frames == 0) & in_word[of_phone]
+    chosen = near[fewer[near] & (frames[near] > 0)]
+    return _BESIDE * float(np.maximum(0.0, lost[chosen] - _SAID * scale).sum())
+
+
+def _arrays(words: WordStates) -> tuple[Indices, Indices, Indices, NDArray[np.float64]]:
+    return words.states, words.first, words.variants, words.log_priors
 
 
 @compiled
 def _before(
-    emissions: NDArray[np.float32], pause: NDArray[np.float64], states: Indices, first: Indices
+    emissions: NDArray[np.float32],
+    pause: NDArray[np.float64],
+    states: Indices,
+    first: Indices,
+    variants: Indices,
+    log_priors: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """The best score of all frames before one in all words before a junction, `[W + 1, S + 1]`."""
-    n_frames, n_words = len(emissions), len(first) - 1
+    n_frames, n_words = len(emissions), len(variants) - 1
     result = np.full((n_words + 1, n_frames + 1), _NEVER)
     result[0, 0] = 0.0
     score, paused = np.full(len(states), _NEVER), np.full(n_words + 1, _NEVER)
     for frame in range(n_frames):
-        for word in range(n_words - 1, -1, -1):  # from the end: what is before still is of the last frame
-            for t in range(first[word + 1] - 1, first[word] - 1, -1):
-                entered = score[t - 1] if t > first[word] else result[word, frame]
-                score[t] = max(score[t], entered) + emissions[frame, states[t]]
+        for v in range(len(log_priors)):
+            # From the end: what is before still is of the last frame.
+            for t in range(first[v + 1] - 1, first[v], -1):
+                score[t] = max(score[t], score[t - 1]) + emissions[frame, states[t]]
+        for word in range(n_words):
+            for v in range(variants[word], variants[word + 1]):
+                entered = result[word, frame] + log_priors[v]
+                score[first[v]] = max(score[first[v]], entered) + emissions[frame, states[first[v]]]
         for junction in range(n_words + 1):
             paused[junction] = max(paused[junction], result[junction, frame]) + pause[frame]
             result[junction, frame + 1] = paused[junction]
             if junction > 0:
-                result[junction, frame + 1] = max(paused[junction], score[first[junction] - 1])
+                for v in range(variants[junction - 1], variants[junction]):
+                    ended = score[first[v + 1] - 1]
+                    result[junction, frame + 1] = max(result[junction, frame + 1], ended)
     return result
 
 

@@ -17,6 +17,7 @@ GAP = "spn"  # speech that the text lacks: what Kaldi and MFA call noise and unk
 
 _PAUSES = {"", PAUSE, "sp", "pau", "epi", "h#", "#h", "_", "<eps>", "<sil>", "<p>", "<blank>", "silence"}
 _PUNCTUATION = set(';:,.!?¡¿—–-…"«»“”„()[] ')  # not all there is: @, { and & are phones in X-SAMPA
+_ENDS_A_SENTENCE = set(".!?…:;¡¿。！？।؟")
 
 Variants = tuple[tuple[str, ...], ...]  # the pronunciations of a word, each the phones of it
 
@@ -132,6 +133,11 @@ class Transcript:
     def guessed(self) -> frozenset[int]:
         """The words whose pronunciation was guessed, by their index."""
         return frozenset(index for index, word in enumerate(self.words) if word.source == "g2p")
+
+    def sentence_edges(self) -> frozenset[int]:
+        """Where a sentence begins or ends, by the word that follows; both ends of the text among them."""
+        inside = (n for n, own in enumerate(self.breaks) if not _ENDS_A_SENTENCE.isdisjoint(own))
+        return frozenset((0, *inside, len(self.words)))
 
     def symbols(self) -> set[str]:
         """Every phone that its tokens can contain, in any pronunciation; of fixed tokens all of them."""

@@ -91,7 +91,8 @@ class StubAligner:
         assert not edges  # they take longer than all else
         self.shown += [(recording.id, texts(recording.transcript)) for recording in recordings]
         ids = [recording.id for recording in recordings]
-        tokens = PackedTexts.of(self.vocabulary, ids, [r.transcript for r in recordings]).tokens()
+        written = PackedTexts.of(self.vocabulary, ids, [r.transcript for r in recordings])
+        tokens = written.tokens()
         known = [{"sil", *self.said[id].symbols()} for id in ids]
         goodness = [
             -0.1 if symbol in own else -6.0
@@ -100,7 +101,7 @@ class StubAligner:
         ]
         durations = np.full(len(tokens), 5)
         evidence = utterance_evidence(np.array(goodness), tokens, durations, self.frontend.grid.hop_s)
-        return Decoded(tokens, TokenDurations(durations, ()), np.array(goodness), evidence)
+        return Decoded(written, tokens, TokenDurations(durations, ()), np.array(goodness), evidence)
 
 
 def calibrated(

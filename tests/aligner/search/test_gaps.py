@@ -1,6 +1,7 @@
 """Gaps in made-up emissions: words that are not said, and speech that the text lacks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from aligner.search.gap_alignment import Stretch, stretches_around
 from aligner.search.gap_parts import _losing
 from aligner.search.gaps import GapPlace, _around_gaps
 from aligner.text.common_words import CommonWord
-from aligner.text.packed import PackedTokens
+from aligner.text.packed import PackedTexts, PackedTokens
 from aligner.text.transcript import Transcript
 from aligner.text.vocabulary import Vocabulary
 
@@ -34,18 +35,19 @@ GAP = len(VOCABULARY)
 def gaps_in(
     emissions: Tensor,
     features: PackedFeatures,
-    tokens: PackedTokens,
+    transcripts: Sequence[Transcript],
     wanted: Sequence[int],
     words: Sequence[CommonWord] = (),
-    guessed: Sequence[int] = (),
 ) -> dict[int, Gaps]:
-    """After a search that takes the texts as said; in all of them the same words were guessed."""
+    """After a search that takes the texts as said, with the first pronunciations."""
     joint = Emissions(emissions[None])
+    texts = PackedTexts.of(VOCABULARY, [f"u{n}" for n, _ in enumerate(transcripts, 1)], transcripts)
+    tokens = texts.tokens()
     durations = forced_alignment(StubEncoder(), joint, features, tokens, edges=False)
     common = CommonWords.of(StubEncoder(), VOCABULARY, words)
-    looked_at = dict.fromkeys(wanted, frozenset(guessed))
+    looked_at = {row: transcripts[row] for row in wanted}
     return find_gaps(
-        StubEncoder(), emissions, features, tokens, durations, looked_at, len(VOCABULARY), common
+        StubEncoder(), emissions, features, texts, tokens, durations, looked_at, len(VOCABULARY), common
     )
 
 
@@ -54,12 +56,20 @@ def text_of(words: str) -> Transcript:
     return transcript_of(*("".join(2 * letter for letter in word) for word in words.split()))
 
 
+def guessed(text: Transcript, *words: int) -> Transcript:
+    """A text of which the pronunciations of some words were guessed."""
+    return replace(
+        text,
+        words=tuple(replace(word, source="g2p") if n in words else word for n, word in enumerate(text.words)),
+    )
+
+
 def found(*spoken_and_words: tuple[str, str]) -> dict[int, Gaps]:
     """The gaps of utterances in which a letter a frame is spoken, and whose texts have these words."""
     spoken, words = zip(*spoken_and_words, strict=True)
     emissions = torch.cat([emissions_of(VOCABULARY, own, UNLIKELY) for own in spoken])
-    tokens = tokens_of(VOCABULARY, *map(text_of, words))
-    return gaps_in(emissions, features_of(*map(len, spoken)), tokens, range(len(spoken_and_words)))
+    texts = [text_of(own) for own in words]
+    return gaps_in(emissions, features_of(*map(len, spoken)), texts, range(len(spoken_and_words)))
 
 
 def long(letters: str) -> str:
@@ -109,10 +119,10 @@ def test_each_utterance_of_a_batch_has_its_own_and_the_others_have_none() -> Non
 
 def test_only_wanted_utterances_are_looked_at() -> None:
     emissions = emissions_of(VOCABULARY, 2 * long("abef"), UNLIKELY)
-    tokens = tokens_of(VOCABULARY, *2 * [text_of("ab cd ef")])
+    texts = 2 * [text_of("ab cd ef")]
     features = features_of(32, 32)
-    assert sorted(gaps_in(emissions, features, tokens, [1])) == [1]
-    assert gaps_in(emissions, features, tokens, []) == {}
+    assert sorted(gaps_in(emissions, features, texts, [1])) == [1]
+    assert gaps_in(emissions, features, texts, []) == {}
 
 
 def test_a_text_of_which_nothing_is_said_is_left_as_it_is() -> None:
@@ -123,15 +133,14 @@ def test_in_a_voice_that_is_not_known_more_must_differ() -> None:
     """Where all phones are far from the likeliest states, a word that is as far is there."""
     worse = emissions_of(VOCABULARY, long("abcdef"), UNLIKELY)
     worse[:, -1] = 11.0  # what nobody says is likelier throughout
-    tokens = tokens_of(VOCABULARY, text_of("ab cd ef"))
-    assert gaps_in(worse, features_of(48), tokens, [0]) == {}
+    assert gaps_in(worse, features_of(48), [text_of("ab cd ef")], [0]) == {}
 
 
 def test_a_phone_that_is_said_otherwise_however_badly_is_no_word_that_is_not_said() -> None:
     """A few frames of another phone: what each of them says against a state has its limit."""
     emissions = 20 * emissions_of(VOCABULARY, long("ab") + "cccg" + long("ef"), UNLIKELY)
-    tokens = tokens_of(VOCABULARY, transcript_of("ab", "cd", "ef"))
-    assert gaps_in(emissions, features_of(len(emissions)), tokens, [0]) == {}
+    text = transcript_of("ab", "cd", "ef")
+    assert gaps_in(emissions, features_of(len(emissions)), [text], [0]) == {}
 
 
 @pytest.mark.parametrize(("longer", "is_unsaid"), [(0, True), (10, False)])
@@ -140,22 +149,22 @@ def test_a_word_that_keeps_more_frames_than_it_must_is_said(longer: int, is_unsa
     n = 2 + longer
     emissions = emissions_of(VOCABULARY, long("ab") + n * "d" + long("ef"), UNLIKELY)
     emissions[16 : 16 + n, VOCABULARY.index["b"]] = -40 / n
-    tokens = tokens_of(VOCABULARY, transcript_of("ab", "cccccdd", "ef"))
-    gaps = gaps_in(emissions, features_of(len(emissions)), tokens, [0])
+    text = transcript_of("ab", "cccccdd", "ef")
+    gaps = gaps_in(emissions, features_of(len(emissions)), [text], [0])
     assert [sorted(own.unsaid) for own in gaps.values()] == ([[1]] if is_unsaid else [])
 
 
 def test_a_word_whose_pronunciation_was_guessed_may_sound_like_anything() -> None:
     emissions = emissions_of(VOCABULARY, long("abghef"), UNLIKELY)
-    tokens = tokens_of(VOCABULARY, text_of("ab cd ef"))
-    assert gaps_in(emissions, features_of(48), tokens, [0], guessed=[1]) == {}
-    assert gaps_in(emissions, features_of(48), tokens, [0], guessed=[0]) != {}
+    text = text_of("ab cd ef")
+    assert gaps_in(emissions, features_of(48), [guessed(text, 1)], [0]) == {}
+    assert gaps_in(emissions, features_of(48), [guessed(text, 0)], [0]) != {}
 
 
 def test_a_word_that_was_guessed_may_be_missing() -> None:
     emissions = emissions_of(VOCABULARY, long("abef"), UNLIKELY)
-    tokens = tokens_of(VOCABULARY, text_of("ab cdgh ef"))
-    assert gaps_in(emissions, features_of(32), tokens, [0], guessed=[1])[0].unsaid == {1}
+    text = guessed(text_of("ab cdgh ef"), 1)
+    assert gaps_in(emissions, features_of(32), [text], [0])[0].unsaid == {1}
 
 
 def test_places_of_gaps_are_counted_in_the_words_that_are_said() -> None:
@@ -259,9 +268,47 @@ def test_what_is_around_a_gap_has_the_words_that_moved_and_one_more() -> None:
 def test_a_short_word_that_the_text_lacks_is_found_if_it_is_a_common_one() -> None:
     """Of any phones it would cost as much as it gains."""
     spoken = "a" * 8 + "b" * 8 + "g" * 3 + "h" * 3 + "c" * 8 + "d" * 8
-    emissions, tokens = emissions_of(VOCABULARY, spoken, UNLIKELY), tokens_of(VOCABULARY, text_of("ab cd"))
+    emissions, texts = emissions_of(VOCABULARY, spoken, UNLIKELY), [text_of("ab cd")]
     features = features_of(len(spoken))
-    assert gaps_in(emissions, features, tokens, [0]) == {}
-    assert gaps_in(emissions, features, tokens, [0], [(("h", "g"), -1.0)]) == {}
-    (own,) = gaps_in(emissions, features, tokens, [0], [(("h", "g"), -1.0), (("g", "h"), -1.0)]).values()
+    assert gaps_in(emissions, features, texts, [0]) == {}
+    assert gaps_in(emissions, features, texts, [0], [(("h", "g"), -1.0)]) == {}
+    (own,) = gaps_in(emissions, features, texts, [0], [(("h", "g"), -1.0), (("g", "h"), -1.0)]).values()
     assert (own.unsaid, own.extra) == (frozenset(), {1})
+
+
+def test_pronunciations_near_a_gap_are_those_of_where_the_words_are() -> None:
+    """The second word was taken for the end of the first; it is said after what the text lacks."""
+    spoken = long("ab") + long("g") + long("hedfe") + long("cd")
+    first = transcript_of("aabb", "eegg|ee", "ccdd")
+    gaps = gaps_in(emissions_of(VOCABULARY, spoken, UNLIKELY), features_of(len(spoken)), [first], [0])
+    assert gaps[0].extra == {1}
+    letters = {word: "".join(VOCABULARY.symbols[id] for id in ids) for word, ids in gaps[0].spoken.items()}
+    assert letters == {0: "aabb", 1: "ee", 2: "ccdd"}
+    tokens, _, found, durations = aligned([spoken], ["aabb eegg|ee ccdd"], gaps)
+    spoken_tokens = [VOCABULARY.symbols[id] for id in found.token_ids if 0 < id < GAP]
+    assert spoken_tokens == list("aabbeeccdd")
+    assert len(found) == len(tokens) - 2 + 2  # a gap and a pause after it instead of two phones
+    assert durations.joint.sum() == len(spoken)
+
+
+def test_a_sentence_that_the_text_lacks_is_between_sentences() -> None:
+    """What is said: ab, cd(ef)3, cd gh. What is written: ab. cd gh, or ab cd. gh. Both "cd" are as good."""
+    spoken = long("ab") + long("cd") + 3 * long("ef") + long("cd") + long("gh")
+    emissions, features = emissions_of(VOCABULARY, spoken, UNLIKELY), features_of(len(spoken))
+    text = text_of("ab cd gh")
+    for breaks, junction in ((("", ".", "", "."), 1), (("", "", "?", "!"), 2)):
+        (own,) = gaps_in(emissions, features, [replace(text, breaks=breaks)], [0]).values()
+        assert (own.unsaid, own.extra) == (frozenset(), {junction})
+
+
+def test_sentences_that_are_not_said_begin_and_end_where_sentences_do() -> None:
+    """The same three words before and after; said: ab cd gh; written: ab. cd ef ab ef. cd gh, or
+    ab cd. ef ab ef cd. gh.
+    """
+    spoken = long("ghfebaabcdghabefhg")
+    emissions, features = emissions_of(VOCABULARY, spoken, UNLIKELY), features_of(len(spoken))
+    text = text_of("gh fe ba ab cd ef ab ef cd gh ab ef hg")
+    for edges, unsaid in (((4, 8), {4, 5, 6, 7}), ((5, 9), {5, 6, 7, 8})):
+        breaks = tuple("." if junction in edges else "" for junction in range(14))
+        (own,) = gaps_in(emissions, features, [replace(text, breaks=breaks)], [0]).values()
+        assert (own.unsaid, own.extra) == (unsaid, frozenset())

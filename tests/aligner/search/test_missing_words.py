@@ -15,7 +15,9 @@ from aligner.search.missing_words import (
     _before,
     _with_a_word,
     _with_any_phones,
+    pronunciations_beside,
 )
+from aligner.search.word_states import WordStates
 from aligner.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(["sil", *"abcdef"])
@@ -23,8 +25,8 @@ VOCABULARY = Vocabulary(["sil", *"abcdef"])
 
 def ways(n_frames: int, states: Sequence[int]) -> Iterator[list[int]]:
     """Every way through states, each of which takes a frame or more."""
-    if not states:
-        yield from [[]] if n_frames == 0 else []
+    if not states or n_frames < len(states):
+        yield from [[]] if n_frames == len(states) == 0 else []
         return
     for cuts in itertools.combinations(range(1, n_frames), len(states) - 1):
         edges = (0, *cuts, n_frames)
@@ -44,15 +46,32 @@ def best(emissions: np.ndarray, pause: np.ndarray, words: Sequence[Sequence[int]
     return float(found)
 
 
+def of(*words: Sequence[Sequence[int]]) -> WordStates:
+    """Words with these pronunciations, each as its states; a phone has one."""
+    variants = [own for word in words for own in word]
+    states = np.array([state for own in variants for state in own])
+    first, of_word = np.cumsum([0, *map(len, variants)]), np.cumsum([0, *map(len, words)])
+    return WordStates(states, first, of_word, np.arange(len(states)), states, np.zeros(len(variants)))
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_score_before_a_junction_is_that_of_the_best_way(seed: int) -> None:
     draw = np.random.default_rng(seed)
     emissions = draw.integers(-6, 3, (5, 5)).astype(np.float32)
     pause = draw.integers(-6, 3, 5).astype(float)
-    words = [[1, 2], [3], [4]]
-    found = _before(emissions, pause, np.array([1, 2, 3, 4]), np.array([0, 2, 3, 4]))
+    words = of([[1, 2], [2]], [[3]], [[4], [1, 1]])
+    log_priors = np.array([0.0, -1.0, -2.0, 0.0, -3.0])
+    found = _before(emissions, pause, words.states, words.first, words.variants, log_priors)
+    choices = [
+        (one, -1.0 * (one == [2]) - 2.0 - 3.0 * (other == [1, 1]), other)
+        for one, other in itertools.product([[1, 2], [2]], [[4], [1, 1]])
+    ]
     for junction, frame in itertools.product(range(4), range(6)):
-        expected = best(emissions[:frame], pause[:frame], words[:junction])
+        expected = max(
+            best(emissions[:frame], pause[:frame], [one, [3], other][:junction])
+            + [0.0, -1.0 * (one == [2]), -1.0 * (one == [2]) - 2.0, prior][junction]
+            for one, prior, other in choices
+        )
         assert found[junction, frame] == expected or (expected == -np.inf and found[junction, frame] < -1e29)
 
 
@@ -94,10 +113,9 @@ def missing(spoken: str, scale: float = 1.0, n_words: int = 2, alike: str = "") 
     emissions[:, ["abcdef".index(letter) + 1 for letter in alike]] = -35.0
     emissions[np.arange(len(spoken)), [" abcdef".index(letter) for letter in spoken]] = 0.0
     any_phones = np.zeros(len(spoken))
-    text, first, phones = np.array([1, 2, 3, 4]), np.array([0, 2, 4]), np.arange(4)
     pause, likeliest = emissions[:, 0].astype(float), emissions.max(1).astype(float)
-    args = emissions, pause, any_phones, likeliest, text, first, phones, scale, n_words
-    return words.missing(*args)
+    text = of([[1, 2]], [[3, 4]])
+    return words.missing(emissions, pause, any_phones, likeliest, text, scale, n_words)
 
 
 def test_a_missing_word_is_found_at_its_junction_and_its_frames() -> None:
@@ -131,8 +149,7 @@ def test_what_a_word_must_gain_grows_with_the_text_and_the_scale() -> None:
 def test_without_common_words_none_is_missing() -> None:
     words = CommonWords.of(StubEncoder(), VOCABULARY, ())
     emissions, pause = np.zeros((4, 5), np.float32), np.zeros(4)
-    text, first = np.array([1]), np.array([0, 1])
-    assert words.missing(emissions, pause, pause, pause, text, first, np.array([0]), 1.0, 1) == []
+    assert words.missing(emissions, pause, pause, pause, of([[1]]), 1.0, 1) == []
 
 
 def test_words_have_the_encoders_states() -> None:
@@ -140,3 +157,14 @@ def test_words_have_the_encoders_states() -> None:
     assert words.states.tolist() == [3, 4, 1, 2, 5, 6]
     assert words.first.tolist() == [0, 4, 6]
     assert words.log_priors.tolist() == [-1.0, -2.0]
+
+
+def test_words_beside_missing_ones_are_said_as_they_sound_there() -> None:
+    """ "ab" or "ac", a missing word, "cd" or "d"."""
+    emissions = np.full((12, 7), -40.0, np.float32)
+    emissions[np.arange(12), [" abcdef".index(letter) for letter in "aaacceeeffdd"]] = 0.0
+    words = of([[1, 2], [1, 3]], [[3, 4], [4]])
+    silence, likeliest = emissions[:, 0].astype(float), emissions.max(1).astype(float)
+    chosen = pronunciations_beside([MissingWord(1, 5, 10)], emissions, silence, likeliest, words)
+    assert chosen.tolist() == [1, 3]
+    assert [words.pronunciation(variant) for variant in chosen.tolist()] == [(1, 3), (4,)]
