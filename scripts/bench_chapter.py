@@ -1,7 +1,7 @@
 """How well is a chapter aligned and cut? Short recordings joined to one, against their own alignments.
 
     python scripts/bench_chapter.py kathleen --minutes 10 --checkpoint en-us
-    python scripts/bench_chapter.py kathleen --minutes 10 --change 10
+    python scripts/bench_chapter.py kathleen ljspeech-sample --minutes 60 --change 10
 
 Prints how far word boundaries of the chapter, aligned in one piece, are from those of the short recordings,
 each aligned by itself; what `aligner segment` makes of it; seconds and peak memory of both. With --change N,
@@ -66,14 +66,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("corpus", type=Path, help="as `aligner prepare` takes it")
+    parser.add_argument("corpora", type=Path, nargs="+", help="as `aligner prepare` takes them")
     parser.add_argument("--checkpoint", default="en-us")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--change", type=int, default=0, metavar="N")
     args = parser.parse_args()
     aligner = Aligner.load(args.checkpoint)
     rate_hz, phonemize = aligner.frontend.sample_rate_hz, aligner.phonemizer()
-    sentences = _sentences(aligner, short_recordings(aligner, args.corpus, 60 * args.minutes), args.change)
+    short: dict[str, Recording] = {}
+    for corpus in args.corpora:
+        left_s = 60 * args.minutes - sum(own.duration_s for own in short.values())
+        short |= short_recordings(aligner, corpus, left_s) if left_s > 0 else {}
+    sentences = _sentences(aligner, short, args.change)
     text = "\n".join(own.recording.text for own in sentences if own.written)
     audio = np.concatenate([own.recording.audio.numpy() for own in sentences if own.said])
     began_s = time.perf_counter()
@@ -107,7 +111,14 @@ def short_recordings(aligner: Aligner, corpus: Path, least_s: float = math.inf) 
         assert isinstance(found.audio, Path)
         samples, own_hz = read_audio(found.audio)
         audio = resample(samples, own_hz, rate_hz)
-        own = Recording(found.id, audio, phonemize(found.text), len(audio) / rate_hz, text=found.text)
+        own = Recording(
+            found.id,
+            audio,
+            phonemize(found.text),
+            len(audio) / rate_hz,
+            text=found.text,
+            path=str(found.audio),
+        )
         short[found.id] = own
         total_s += own.duration_s
         if total_s >= least_s:

@@ -13,9 +13,12 @@ words are said) is said apart, and is not changed.
 
 A gap is right if it has more than half of what was changed. `beside` is how far boundaries of the words on
 either side of it are from where they are with the text as said; `lost` is how many of these are not there.
+Where there are hand-made times beside the recordings, `error` is how far these boundaries are from those,
+with the text as said and then with the change.
 """
 
 import argparse
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +34,7 @@ from aligner.align_batches import align_usable, batches
 from aligner.alignment import Gap, Interval
 from aligner.commands.output import print_table
 from aligner.corpus.recording import Recording
+from aligner.corpus.reference import reference_beside
 from aligner.text.transcript import Transcript
 
 KINDS = ("missing from the text", "put into the text", "cut out of the audio")
@@ -48,6 +52,7 @@ class Changed:
         unsaid: These words.
         said: The words that are said and in the text, with their times before the change.
         beside: Which of these are on either side of it.
+        by_hand: The same words with their hand-made times; of none, if there are no such times.
     """
 
     recording: Recording
@@ -55,6 +60,7 @@ class Changed:
     unsaid: tuple[str, ...]
     said: tuple[Interval, ...]
     beside: tuple[int, ...]
+    by_hand: tuple[Interval, ...]
 
     def is_right(self, gap: Gap) -> bool:
         """Whether a gap has more than half of what was changed."""
@@ -64,24 +70,35 @@ class Changed:
         found = sum(min(gap.unsaid.count(word), self.unsaid.count(word)) for word in set(self.unsaid))
         return 2 * found > len(self.unsaid)
 
-    def errors_ms(self, own: Alignment) -> Iterator[float]:
-        """How far the boundaries of the words on either side are from where they should be; -1 twice for a
-        word that is not there."""
+    def errors_ms(self, own: Alignment) -> Iterator[tuple[float, float, float]]:
+        """Of the boundaries of the words on either side: how far they are from where they are with the text
+        as said, how far that was from the hand-made ones, and how far they are from these, nan without; -1
+        for all of a word that is not there."""
         matcher = SequenceMatcher(
             None, [w.symbol for w in self.said], [w.symbol for w in own.words], autojunk=False
         )
         pairs = {m.a + n: m.b + n for m in matcher.get_matching_blocks() for n in range(m.size)}
         for place in self.beside:
             word, found = self.said[place], own.words[pairs[place]] if place in pairs else None
-            if found is None:
-                yield from (-1.0, -1.0)
-            else:
-                yield 1000 * abs(found.start_s - word.start_s)
-                yield 1000 * abs(found.end_s - word.end_s)
+            true = self.by_hand[place] if self.by_hand else None
+            for end in ("start_s", "end_s"):
+                if found is None:
+                    yield -1.0, -1.0, -1.0
+                    continue
+                was_s, is_s = getattr(word, end), getattr(found, end)
+                true_s = math.nan if true is None else getattr(true, end)
+                yield 1000 * abs(is_s - was_s), 1000 * abs(was_s - true_s), 1000 * abs(is_s - true_s)
 
 
 def change(
-    kind: str, recording: Recording, said: Alignment, first: int, last: int, other: Transcript, rate_hz: int
+    kind: str,
+    recording: Recording,
+    said: Alignment,
+    first: int,
+    last: int,
+    other: Transcript,
+    rate_hz: int,
+    by_hand: tuple[Interval, ...] = (),
 ) -> Changed:
     """A recording with its words `first` to `last` - 1 changed.
 
@@ -93,25 +110,43 @@ def change(
         last: Of its words.
         other: Words to put in, before the first.
         rate_hz: Of its audio.
+        by_hand: Its words with their hand-made times, if there are any.
     """
     words, spans = recording.transcript.words, said.words
     names = tuple(word.text for word in words[first:last])
     if kind == "missing from the text":
         text = _spliced(recording.transcript, first, last, Transcript(()))
         extra_s = (spans[first].start_s, spans[last - 1].end_s)
-        rest = (*spans[:first], *spans[last:])
-        return Changed(replace(recording, transcript=text), extra_s, (), rest, (first - 1, first))
+        rest, true = ((*own[:first], *own[last:]) for own in (spans, by_hand))
+        return Changed(replace(recording, transcript=text), extra_s, (), rest, (first - 1, first), true)
     if kind == "put into the text":
         text = _spliced(recording.transcript, first, first, other)
         unsaid = tuple(word.text for word in other.words)
-        return Changed(replace(recording, transcript=text), None, unsaid, spans, (first - 1, first))
+        return Changed(replace(recording, transcript=text), None, unsaid, spans, (first - 1, first), by_hand)
     start_s, end_s = spans[first].start_s, spans[last].start_s
     cut = slice(round(start_s * rate_hz), round(end_s * rate_hz))
     audio = torch.cat([recording.audio[: cut.start], recording.audio[cut.stop :]])
     gone_s = (cut.stop - cut.start) / rate_hz
-    moved = (replace(w, start_s=w.start_s - gone_s, end_s=w.end_s - gone_s) for w in spans[last:])
     shorter = replace(recording, audio=audio, duration_s=recording.duration_s - gone_s)
-    return Changed(shorter, None, names, (*spans[:first], *moved), (first - 1, first))
+    moved, true = ((*own[:first], *_later(own[last:], -gone_s)) for own in (spans, by_hand))
+    return Changed(shorter, None, names, moved, (first - 1, first), true)
+
+
+def _later(words: Sequence[Interval], by_s: float) -> tuple[Interval, ...]:
+    return tuple(replace(word, start_s=word.start_s + by_s, end_s=word.end_s + by_s) for word in words)
+
+
+def hand_made(recordings: Sequence[Recording]) -> tuple[Interval, ...]:
+    """The words of recordings, one after the other, with the times beside these; none, if one has none."""
+    found: list[Interval] = []
+    start_s = 0.0
+    for own in recordings:
+        times = reference_beside(Path(own.path), own.id, own.duration_s)
+        if times is None or len(times.words) != len(own.transcript.words):
+            return ()
+        found += _later(times.words, start_s)
+        start_s += own.duration_s
+    return tuple(found)
 
 
 def _spliced(text: Transcript, first: int, last: int, other: Transcript) -> Transcript:
@@ -155,7 +190,7 @@ def row(aligner: Aligner, what: str, kind: str, changed: Sequence[Changed]) -> l
     """Measure one kind of change."""
     found = aligned(aligner, [own.recording for own in changed])
     right = gaps = hits = 0
-    errors_ms: list[float] = []
+    errors_ms: list[tuple[float, float, float]] = []
     for own in changed:
         alignment = found.get(own.recording.id)
         if alignment is None:
@@ -166,8 +201,10 @@ def row(aligner: Aligner, what: str, kind: str, changed: Sequence[Changed]) -> l
         hits += any(is_right)
         if any(is_right):
             errors_ms += own.errors_ms(alignment)
-    errors = np.array(errors_ms)
+    errors, was, by_hand = np.array(errors_ms).T
     there = errors[errors >= 0]
+    known = was >= 0  # not of words that are not there, or have no hand-made times
+    error = f"{was[known].mean():.1f}, {by_hand[known].mean():.1f}" if known.any() else "-"
     return [
         f"{what} {kind}",
         f"{len(changed)}",
@@ -176,6 +213,7 @@ def row(aligner: Aligner, what: str, kind: str, changed: Sequence[Changed]) -> l
         f"{there.mean():.1f}",
         f"{np.median(there):.1f}",
         f"{100 * (errors < 0).mean():.1f} %",
+        error,
     ]
 
 
@@ -224,7 +262,7 @@ def main() -> None:
     rows = []
     for kind in KINDS:
         words = [
-            change(kind, own, said[own.id], n, n + 1, word, rate_hz)
+            change(kind, own, said[own.id], n, n + 1, word, rate_hz, hand_made([own]))
             for own, n, word in zip(chosen, places, put_in, strict=True)
         ]
         rows.append(row(aligner, "word", kind, words))
@@ -237,9 +275,12 @@ def main() -> None:
             if kind == "put into the text":
                 first = last
             if not chapters_said[own.id].gaps:
-                sentences.append(change(kind, own, chapters_said[own.id], first, last, other, rate_hz))
+                as_said, true = chapters_said[own.id], hand_made(parts)
+                sentences.append(change(kind, own, as_said, first, last, other, rate_hz, true))
         rows.append(row(aligner, "sentence", kind, sentences))
-    print_table(("what", "how many", "recall", "precision", "beside, mean ms", "median", "lost"), rows)
+    print_table(
+        ("what", "how many", "recall", "precision", "beside, mean ms", "median", "lost", "error, ms"), rows
+    )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from aligner.search.word_states import WordStates
 # as are the others.
 FRAME = 2.0  # of speech that the text lacks, each frame
 _PHONE = 4.0  # and each phone
-_EXTRA, _UNSAID = 160.0, 30.0  # speech that the text lacks; words that are not said
+_EXTRA, _UNSAID = 160.0, 28.0  # speech that the text lacks; words that are not said
 _EACH_WORD, _EACH_STATE = 5.0, 2.5  # of these words
 # And each of so many frames more than one a state that the first of them has as if it were said: nothing but
 # a sound of it keeps it there so long.
@@ -35,7 +35,7 @@ _GUESSED = 6.0
 # Where a gap is, once it is found: so much less at either end of such speech where a pause is beside it, and
 # where a sentence begins or ends. Else it would begin after a word that begins what it says and what follows
 # alike ("The"). Words that are not said, so much less at either end of them.
-_PAUSE, _EDGE, _RUN_EDGE = 40.0, 60.0, 15.0
+_PAUSE, _EDGE, _RUN_EDGE = 40.0, 60.0, 30.0
 _BESIDE = 10  # frames that are looked at
 # All of it for speech as long as a sentence, and so many words; nothing for what is as long as a word.
 _WORD_FRAMES, _SENTENCE_FRAMES, _SENTENCE_WORDS = 60, 160, 4
