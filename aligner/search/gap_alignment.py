@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from aligner.devices import on_device
 from aligner.encoders.base import Emissions, Encoder
 from aligner.frontends.packed import PackedFeatures
-from aligner.ragged import Indices, ranges, starts_of
+from aligner.ragged import Indices, ranges, starts_of, sums_of
 from aligner.search.forced_alignment import TokenDurations, forced_alignment, states_of
 from aligner.search.gaps import Gaps
 from aligner.text.packed import PackedTokens
@@ -120,8 +120,8 @@ def tokens_with_gaps(
 ) -> PackedTokens:
     """The tokens of stretches of utterances that have gaps, without words that are not said.
 
-    Speech that the text lacks is a token that belongs to no word and may not be skipped, between two pauses
-    that may. Words keep their numbers.
+    Speech that the text lacks is one token, or the phones of what is heard, that belong to no word and may
+    not be skipped, between two pauses that may. Words keep their numbers.
 
     Args:
         tokens: N tokens of B utterances.
@@ -137,15 +137,17 @@ def tokens_with_gaps(
         for stretch in own_stretches:
             utterance = slice(stretch.first_token, stretch.end_token)
             ids, words = tokens.token_ids[utterance].tolist(), tokens.words[utterance].tolist()
-            n_before, extra = len(found), False
+            n_before = len(found)
+            extra: tuple[int, ...] = ()
             for word in range(stretch.first_word, stretch.end_word + 1):
-                extra |= word in own.extra
+                if word in own.extra:
+                    extra = extra or own.heard.get(word, (gap_id,))
                 if word in own.unsaid and word < stretch.end_word:
                     continue
                 found.append((0, True, -1))
                 if extra:
-                    found += [(gap_id, False, -1), (0, True, -1)]
-                    extra = False
+                    found += [*((id, False, -1) for id in extra), (0, True, -1)]
+                    extra = ()
                 if word < stretch.end_word:
                     chosen = tuple(id for id, its_word in zip(ids, words, strict=True) if its_word == word)
                     phones = own.spoken.get(word, chosen)
@@ -169,7 +171,7 @@ def align_with_gaps(
     """The tokens of utterances, some of which have gaps, and the frames of each.
 
     A frame of speech that the text lacks is as likely as in its likeliest state, less a price, in every
-    stream.
+    stream; of what is heard, as that.
 
     Args:
         encoder: Whose emissions these are; a context-free one.
@@ -200,7 +202,26 @@ def align_with_gaps(
     states.states[is_gap[states.token]] = streams.shape[2]
     joined = Emissions(torch.cat([streams, of_gap], 2))
     anew = forced_alignment(encoder, joined, own, said, states=states)
-    return _put_in(tokens, durations, gaps, by_row, said, anew)
+    return _put_in(tokens, durations, gaps, by_row, *_as_one_token(said, anew, gap_id))
+
+
+def _as_one_token(
+    tokens: PackedTokens, durations: TokenDurations, gap_id: int
+) -> tuple[PackedTokens, TokenDurations]:
+    """The phones of what is heard and of no word of the text as the token for speech that it lacks."""
+    extra = (tokens.words < 0) & ~tokens.skippable
+    kept = ~extra | np.append(True, ~extra[:-1])  # each stretch begins with a pause
+    n_kept = sums_of(kept, tokens.lengths)
+    before = np.insert(kept, np.cumsum(tokens.lengths), True)  # the boundaries: one more at each end
+    one = replace(
+        tokens,
+        token_ids=np.where(extra, gap_id, tokens.token_ids)[kept],
+        skippable=tokens.skippable[kept],
+        words=tokens.words[kept],
+        lengths=n_kept,
+    )
+    edges, spreads = (tuple(own[before] for own in every) for every in (durations.edges, durations.spreads))
+    return one, TokenDurations(np.add.reduceat(durations.joint, np.flatnonzero(kept)), edges, spreads)
 
 
 def _put_in(

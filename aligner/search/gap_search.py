@@ -7,6 +7,8 @@ S frames, T states, V pronunciations, W words, M states of the model. Junction j
 junction W the end.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -51,12 +53,14 @@ class GapPath(NamedTuple):
         extra: `[W + 1]`, the frames of speech that the text lacks, at each junction.
         starts: `[W]`, the first frame of each word; -1 of one that is not said.
         variants: `[W]`, the pronunciation of each, counted over all words; -1 of one that is not said.
+        heard: The symbols of what is said at a junction, where that is known.
     """
 
     unsaid: NDArray[np.bool_]
     extra: Indices
     starts: Indices
     variants: Indices
+    heard: Mapping[int, tuple[int, ...]] = MappingProxyType({})
 
     @property
     def differs(self) -> bool:

@@ -51,6 +51,7 @@ class Gaps:
         around: First and last word, and one more, of each part of the text that has any and whose words are
             elsewhere than if all were said.
         spoken: Words near them that are said, by their index, and the symbols of each one's pronunciation.
+        heard: Of junctions with extra speech, the symbols of what is said, where that is known.
     """
 
     unsaid: frozenset[int]
@@ -58,6 +59,7 @@ class Gaps:
     price: float
     around: tuple[tuple[int, int], ...]
     spoken: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    heard: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     def with_part(
         self, first_word: int, path: GapPath, words: WordStates, moved: NDArray[np.bool_]
@@ -79,6 +81,7 @@ class Gaps:
             self.price,
             (*self.around, *around),
             {**self.spoken, **{word: words.pronunciation(own) for word, own in said if own >= 0}},
+            {**self.heard, **{first_word + junction: own for junction, own in path.heard.items()}},
         )
 
     def said(self, words: Sequence[str]) -> list[str]:

@@ -33,7 +33,10 @@ _WORD, _PRIOR = 90.0, 3.0  # what a word must gain; of its log prior so many tim
 # More in a text of more words: it has more places where something may look as if.
 _MORE_WORDS, _USUAL_WORDS = 15.0, 10
 _LOOKED_AT = 60.0  # what any phones must gain at a junction before words are tried there
-_AROUND = 30  # frames on both sides of these phones
+_FRAMES_AROUND = 30  # on both sides of these phones
+# Speech that the text lacks is a common word if it is as likely as any phones less so much; of its log prior
+# so many times.
+_HEARD, _HEARD_PRIOR = 20.0, 1.0
 # And for each phone of so many words on either side that loses frames to the word: so many times what its
 # other frames are below their likeliest states, on average, beyond what a phone that is said may be.
 _BESIDE, _WORDS_BESIDE, _SAID = 4.0, 2, 5.0
@@ -46,11 +49,13 @@ class MissingWord(NamedTuple):
         junction: Where.
         start_frame: Its first frame.
         end_frame: One after its last.
+        word: Which, by its place among the common ones.
     """
 
     junction: int
     start_frame: int
     end_frame: int
+    word: int
 
 
 @dataclass(frozen=True)
@@ -61,11 +66,13 @@ class CommonWords:
         states: `[L]`, of all words, in order; each takes a frame or more.
         first: `[K + 1]`, the first state of each word, and L.
         log_priors: `[K]`, the logarithm of each one's probability.
+        phones: Of each word, as symbols.
     """
 
     states: Indices
     first: Indices
     log_priors: NDArray[np.float64]
+    phones: tuple[tuple[int, ...], ...]
 
     @classmethod
     def of(cls, encoder: Encoder, vocabulary: Vocabulary, words: Sequence[CommonWord]) -> "CommonWords":
@@ -76,13 +83,14 @@ class CommonWords:
             vocabulary: Its symbols.
             words: Whose phones are among these.
         """
-        ids = np.array([vocabulary.index[phone] for phones, _ in words for phone in phones], np.int64)
-        lengths = np.array([len(phones) for phones, _ in words], np.int64)
+        symbols = tuple(tuple(vocabulary.index[phone] for phone in phones) for phones, _ in words)
+        ids = np.array([id for own in symbols for id in own], np.int64)
+        lengths = np.array([len(own) for own in symbols], np.int64)
         spoken = np.zeros(len(ids), np.bool_)
         tokens = PackedTokens(("",), ids, spoken, np.zeros_like(ids), np.array([len(ids)]))
         states = encoder.states(tokens, np.array([np.iinfo(np.int64).max]))
         first = np.searchsorted(states.token, np.append(starts_of(lengths), len(ids)))
-        return cls(states.states, first, np.array([log_prior for _, log_prior in words]))
+        return cls(states.states, first, np.array([log_prior for _, log_prior in words]), symbols)
 
     def missing(
         self,
@@ -107,25 +115,15 @@ class CommonWords:
         """
         if not len(self.states):
             return []
-        before = _before(emissions, pause, *_arrays(words))
-        reverse = (np.ascontiguousarray(own[::-1]) for own in (emissions, pause))
-        backwards = _before(*reverse, *_arrays(words.backwards()))
-        after = np.ascontiguousarray(backwards[::-1, ::-1])
+        before, after = _around(emissions, pause, words)
         whole = before[-1, -1]
         least = scale * (_WORD + _MORE_WORDS * max(0.0, math.log(n_words / _USUAL_WORDS)))
         found: list[tuple[float, MissingWord]] = []
         gains, starts, ends = _with_any_phones(before, after, np.append(0.0, np.cumsum(any_phones)))
         for junction in np.flatnonzero(gains - whole >= _LOOKED_AT * scale).tolist():
-            near = slice(max(0, starts[junction] - _AROUND), ends[junction] + _AROUND)
-            score, start, end = _with_a_word(
-                emissions[near],
-                before[junction, near],
-                after[junction, near.start : near.stop + 1],
-                self.states,
-                self.first,
-                _PRIOR * scale * self.log_priors,
+            score, own = self._likeliest_at(
+                junction, int(starts[junction]), int(ends[junction]), emissions, before, after, _PRIOR * scale
             )
-            own = MissingWord(junction, near.start + start, near.start + end)
             if score - whole >= least and score - whole >= least + _lost_beside(
                 own, emissions, pause, likeliest, words, scale
             ):
@@ -136,6 +134,64 @@ class CommonWords:
             if all(own.end_frame <= x.start_frame or x.end_frame <= own.start_frame for x in chosen):
                 chosen.append(own)
         return sorted(chosen)
+
+    def heard(
+        self,
+        junction: int,
+        emissions: NDArray[np.float32],
+        pause: NDArray[np.float64],
+        any_phones: NDArray[np.float64],
+        words: WordStates,
+        scale: float,
+    ) -> tuple[int, ...]:
+        """The phones of the word that the text lacks at a junction, if it may be a common one; else none.
+
+        Args:
+            junction: Where something is said that the text lacks, and only there.
+            emissions: And all else as of `missing`.
+        """
+        if not len(self.states):
+            return ()
+        before, after = _around(emissions, pause, words)
+        at = slice(junction, junction + 1)
+        sums = np.append(0.0, np.cumsum(any_phones))
+        gains, starts, ends = _with_any_phones(before[at], after[at], sums)
+        score, own = self._likeliest_at(
+            junction, int(starts[0]), int(ends[0]), emissions, before, after, _HEARD_PRIOR * scale
+        )
+        return self.phones[own.word] if score >= gains[0] - _HEARD * scale else ()
+
+    def _likeliest_at(
+        self,
+        junction: int,
+        start: int,
+        end: int,
+        emissions: NDArray[np.float32],
+        before: NDArray[np.float64],
+        after: NDArray[np.float64],
+        prior: float,
+    ) -> tuple[float, MissingWord]:
+        """The likeliest word at a junction near these frames, and the score of all with it.
+
+        Args:
+            junction: Where.
+            start: The first frame of the any phones there.
+            end: One after their last.
+            emissions: `[S, M]`, log-likelihoods.
+            before: `[W + 1, S + 1]`, of `_around`.
+            after: The same.
+            prior: How many times the logarithm of a word's probability counts.
+        """
+        near = slice(max(0, start - _FRAMES_AROUND), end + _FRAMES_AROUND)
+        score, first, last, word = _with_a_word(
+            emissions[near],
+            before[junction, near],
+            after[junction, near.start : near.stop + 1],
+            self.states,
+            self.first,
+            prior * self.log_priors,
+        )
+        return score, MissingWord(junction, near.start + first, near.start + last, word)
 
 
 def pronunciations_beside(
@@ -195,6 +251,17 @@ def _lost_beside(
     fewer |= (without.frames == 0) & in_word[of_phone]
     chosen = near[fewer[near] & (frames[near] > 0)]
     return _BESIDE * float(np.maximum(0.0, lost[chosen] - _SAID * scale).sum())
+
+
+def _around(
+    emissions: NDArray[np.float32], pause: NDArray[np.float64], words: WordStates
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The best score of all frames before one in all words before a junction, and of all from this frame on
+    in all words after the junction: `[W + 1, S + 1]` each.
+    """
+    reverse = (np.ascontiguousarray(own[::-1]) for own in (emissions, pause))
+    backwards = _before(*reverse, *_arrays(words.backwards()))
+    return _before(emissions, pause, *_arrays(words)), np.ascontiguousarray(backwards[::-1, ::-1])
 
 
 def _arrays(words: WordStates) -> tuple[Indices, Indices, Indices, NDArray[np.float64]]:
@@ -267,8 +334,8 @@ def _with_a_word(
     states: Indices,
     first: Indices,
     log_priors: NDArray[np.float64],
-) -> tuple[float, int, int]:
-    """The best score with one of the words at a junction; its first frame, and one after its last.
+) -> tuple[float, int, int, int]:
+    """The best score with one of the words at a junction; its first frame, one after its last, and which.
 
     Args:
         emissions: `[S, M]`, of the frames that are tried.
@@ -278,7 +345,7 @@ def _with_a_word(
         first: `[K + 1]`, of these the first of each word, and L.
         log_priors: `[K]`, what each word has besides.
     """
-    best, best_start, best_end = _NEVER, 0, 0
+    best, best_start, best_end, best_word = _NEVER, 0, 0, 0
     score, start = np.full(len(states), _NEVER), np.zeros(len(states), np.int64)
     for frame in range(len(emissions)):
         for word in range(len(first) - 1):
@@ -292,5 +359,5 @@ def _with_a_word(
             last = first[word + 1] - 1
             total = score[last] + after[frame + 1] + log_priors[word]
             if total > best:
-                best, best_start, best_end = total, start[last], frame + 1
-    return best, best_start, best_end
+                best, best_start, best_end, best_word = total, start[last], frame + 1, word
+    return best, best_start, best_end, best_word

@@ -106,7 +106,12 @@ def search_part(
     path = search_gaps(own, pause, filler, words, costs)
     if path.differs:
         placed = search_gaps(own, pause, filler, words, _placing(costs, path, text.is_edge, scale))
-        return placed if placed.differs else path
+        path = placed if placed.differs else path
+        junctions = np.flatnonzero(path.extra).tolist()
+        if len(junctions) != 1 or path.extra[junctions[0]] > _SENTENCE_FRAMES or path.unsaid.any():
+            return path
+        phones = common_words.heard(junctions[0], own, pause, filler, words, scale)
+        return path._replace(heard={junctions[0]: phones} if phones else {})
     missing = common_words.missing(own, pause, filler, most, words, scale, text.n_words)
     if not missing:
         return path
@@ -114,7 +119,13 @@ def search_part(
     for word in missing:
         extra[word.junction] = word.end_frame - word.start_frame
         starts[word.junction : word.junction + 1] = word.end_frame
-    return GapPath(path.unsaid, extra, starts, pronunciations_beside(missing, own, pause, most, words))
+    return GapPath(
+        path.unsaid,
+        extra,
+        starts,
+        pronunciations_beside(missing, own, pause, most, words),
+        {word.junction: common_words.phones[word.word] for word in missing},
+    )
 
 
 def _costs(sound: PartSound, text: PartText) -> GapCosts:

@@ -204,6 +204,28 @@ def test_tokens_are_those_of_the_words_that_are_said_and_one_for_speech_the_text
     assert durations.edges[0][5:].tolist() == [0, 0, 8, 16, 16, 24, 32, 40, 56, 64, 72, 72]
 
 
+def test_phones_of_what_is_heard_are_one_token_where_these_are() -> None:
+    """Frames of the gap that are as likely as its price are the word's that follows; "g" "h" are not."""
+    spoken = long("ab") + 4 * "g" + 4 * "h" + long("de") + long("ab")
+    none = Gaps(frozenset(), frozenset({1}), 60.0, ((0, 2),))  # that price: any frame of it is as bad as all
+    _, _, tokens, durations = aligned([spoken, spoken], 2 * ["ab de ab"], {0: none, 1: none})
+    gap = tokens.token_ids == GAP
+    assert durations.joint[gap].tolist() != [8, 8]
+    heard = replace(none, heard={1: (VOCABULARY.index["g"], VOCABULARY.index["h"])})
+    before, was, tokens, durations = aligned([spoken, spoken], 2 * ["ab de ab"], {0: heard, 1: none})
+    assert tokens.lengths.tolist() == [n + 2 for n in before.lengths]  # a gap, and a pause after it
+    gap = tokens.token_ids == GAP
+    assert durations.joint[gap].tolist()[0] == 8
+    assert not tokens.skippable[gap].any()
+    (edges,) = durations.edges
+    assert len(edges) == len(tokens) + 2
+    of_first = edges[: tokens.lengths[0] + 1]
+    place = int(np.flatnonzero(gap)[0])
+    assert of_first[[place, place + 1]].tolist() == [16, 24]
+    assert (np.diff(of_first) >= 0).all()
+    assert durations.joint.sum() == 2 * len(spoken)
+
+
 def test_only_what_is_near_a_gap_is_aligned_anew() -> None:
     """A word that is not said, and long pauses around it: what is beyond these is as it was."""
     spoken = "".join(n * letter for n, letter in zip(_FRAMES, "a.b.cd.e.f", strict=True))
@@ -274,6 +296,7 @@ def test_a_short_word_that_the_text_lacks_is_found_if_it_is_a_common_one() -> No
     assert gaps_in(emissions, features, texts, [0], [(("h", "g"), -1.0)]) == {}
     (own,) = gaps_in(emissions, features, texts, [0], [(("h", "g"), -1.0), (("g", "h"), -1.0)]).values()
     assert (own.unsaid, own.extra) == (frozenset(), {1})
+    assert own.heard == {1: (VOCABULARY.index["g"], VOCABULARY.index["h"])}
 
 
 def test_pronunciations_near_a_gap_are_those_of_where_the_words_are() -> None:

@@ -88,14 +88,13 @@ def test_a_word_and_any_phones_are_where_they_fit_best(seed: int) -> None:
         for word, prior in zip(words, priors, strict=True)
         for way in ways(b - a, word)
     )
-    score, start, end = _with_a_word(
+    score, start, end, chosen = _with_a_word(
         emissions, before, after, np.array([1, 2, 3]), np.array([0, 2, 3]), priors
     )
     assert score == expected
     assert score == max(
-        before[start] + after[end] + prior + emissions[np.arange(start, end), way].sum()
-        for word, prior in zip(words, priors, strict=True)
-        for way in ways(end - start, word)
+        before[start] + after[end] + priors[chosen] + emissions[np.arange(start, end), way].sum()
+        for way in ways(end - start, words[chosen])
     )
     sums = np.append(0.0, np.cumsum(emissions.max(1)))
     scores, starts, stops = _with_any_phones(before[None], after[None], sums)
@@ -120,13 +119,13 @@ def missing(spoken: str, scale: float = 1.0, n_words: int = 2, alike: str = "") 
 
 def test_a_missing_word_is_found_at_its_junction_and_its_frames() -> None:
     assert missing("aabbccdd") == []
-    assert missing("aabbeeffccdd") == [MissingWord(1, 4, 8)]
-    assert missing("ffeeaabbccdd") == [MissingWord(0, 0, 4)]
-    assert missing("aabbccddeeff") == [MissingWord(2, 8, 12)]
+    assert missing("aabbeeffccdd") == [MissingWord(1, 4, 8, 0)]
+    assert missing("ffeeaabbccdd") == [MissingWord(0, 0, 4, 1)]
+    assert missing("aabbccddeeff") == [MissingWord(2, 8, 12, 0)]
     assert missing("eeffaabbffeeccddffee") == [
-        MissingWord(0, 0, 4),
-        MissingWord(1, 8, 12),
-        MissingWord(2, 16, 20),
+        MissingWord(0, 0, 4, 0),
+        MissingWord(1, 8, 12, 1),
+        MissingWord(2, 16, 20, 1),
     ]
 
 
@@ -134,7 +133,7 @@ def test_a_sound_instead_of_a_phone_beside_is_no_missing_word() -> None:
     """If it were, one frame would be left for the phone, and that one sounds unlike it."""
     assert missing("aabbeeffdd", alike="c") == []
     assert missing("aaeeffccdd", alike="b") == []
-    assert missing("aabbeeffcdd", alike="c") == [MissingWord(1, 4, 8)]  # one frame that sounds like it
+    assert missing("aabbeeffcdd", alike="c") == [MissingWord(1, 4, 8, 0)]  # one frame that sounds like it
 
 
 def test_what_a_word_must_gain_grows_with_the_text_and_the_scale() -> None:
@@ -157,6 +156,7 @@ def test_words_have_the_encoders_states() -> None:
     assert words.states.tolist() == [3, 4, 1, 2, 5, 6]
     assert words.first.tolist() == [0, 4, 6]
     assert words.log_priors.tolist() == [-1.0, -2.0]
+    assert words.phones == ((2, 1), (3,))
 
 
 def test_words_beside_missing_ones_are_said_as_they_sound_there() -> None:
@@ -165,6 +165,21 @@ def test_words_beside_missing_ones_are_said_as_they_sound_there() -> None:
     emissions[np.arange(12), [" abcdef".index(letter) for letter in "aaacceeeffdd"]] = 0.0
     words = of([[1, 2], [1, 3]], [[3, 4], [4]])
     silence, likeliest = emissions[:, 0].astype(float), emissions.max(1).astype(float)
-    chosen = pronunciations_beside([MissingWord(1, 5, 10)], emissions, silence, likeliest, words)
+    chosen = pronunciations_beside([MissingWord(1, 5, 10, 0)], emissions, silence, likeliest, words)
     assert chosen.tolist() == [1, 3]
     assert [words.pronunciation(variant) for variant in chosen.tolist()] == [(1, 3), (4,)]
+
+
+@pytest.mark.parametrize(("spoken", "heard"), [("ef", (5, 6)), ("fe", (6, 5)), ("ff", ()), ("ee", ())])
+def test_what_the_text_lacks_is_a_common_word_if_it_is_as_likely_as_any_phones(
+    spoken: str, heard: tuple[int, ...]
+) -> None:
+    words = CommonWords.of(StubEncoder(), VOCABULARY, [(("e", "f"), -1.0), (("f", "e"), -2.0)])
+    letters = "aabb" + "".join(2 * letter for letter in spoken) + "ccdd"
+    emissions = np.full((len(letters), 7), -40.0, np.float32)
+    emissions[np.arange(len(letters)), [" abcdef".index(letter) for letter in letters]] = 0.0
+    silence, any_phones = emissions[:, 0].astype(float), np.full(len(letters), -1.0)
+    text = of([[1, 2]], [[3, 4]])
+    assert words.heard(1, emissions, silence, any_phones, text, 1.0) == heard
+    none = CommonWords.of(StubEncoder(), VOCABULARY, ())
+    assert none.heard(1, emissions, silence, any_phones, text, 1.0) == ()
