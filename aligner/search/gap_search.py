@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligner.ragged import Indices
-from aligner.search.word_states import WordStates
+from aligner.search.word_states import NEVER, WordStates, end_words
 from mas.backends.cpu_threads import compiled
 
-_NEVER = -1e30
 # Where a path came from, a byte a cell.
 _SAME, _BEFORE, _PAUSE, _GAP, _UNSAID = 0, 1, 2, 3, 4
 
@@ -84,8 +83,7 @@ def search_gaps(
         words: Of the text.
         costs: Of both.
     """
-    arrays = words.states, words.first, words.variants, words.log_priors
-    path = GapPath(*_search(emissions, pause, gap, *arrays, *costs))
+    path = GapPath(*_search(emissions, pause, gap, *words.arrays, *costs))
     left_over = _left_over(path.unsaid, path.extra > 0)
     starts, variants = (np.where(left_over, -1, own) for own in (path.starts, path.variants))
     return GapPath(path.unsaid | left_over, path.extra, starts, variants)
@@ -113,11 +111,11 @@ def _search(  # type: ignore[no-untyped-def]
 ):
     """As `search_gaps`, with words that are left over."""
     n_frames, n_words = len(emissions), len(variants) - 1
-    score = np.full(len(states), _NEVER)
+    score = np.full(len(states), NEVER)
     # Before the next frame: word j - 1 has ended; junction j is a pause, or has speech that the text lacks;
     # word j - 1 has been passed over.
-    ended, at_pause = np.full(n_words + 1, _NEVER), np.full(n_words + 1, _NEVER)
-    in_gap, unsaid = np.full(n_words + 1, _NEVER), np.full(n_words + 1, _NEVER)
+    ended, at_pause = np.full(n_words + 1, NEVER), np.full(n_words + 1, NEVER)
+    in_gap, unsaid = np.full(n_words + 1, NEVER), np.full(n_words + 1, NEVER)
     from_state = np.zeros((n_frames, len(states)), np.uint8)
     from_pause = np.zeros((n_frames, n_words + 1), np.uint8)
     from_gap = np.zeros((n_frames, n_words + 1), np.uint8)
@@ -149,18 +147,13 @@ def _search(  # type: ignore[no-untyped-def]
         _stay_between(ended, at_pause, in_gap, unsaid, begins, ends, edge, from_pause[frame], from_gap[frame])
         at_pause += pause[frame]
         in_gap += gap[frame]
-        ended[0] = _NEVER
-        for j in range(1, n_words + 1):
-            ended[j] = _NEVER
-            for v in range(variants[j - 1], variants[j]):
-                if score[first[v + 1] - 1] > ended[j]:
-                    ended[j] = score[first[v + 1] - 1]
-                    ended_as[frame, j] = v
+        ended[0] = NEVER
+        end_words(score, first, variants, ended, ended_as[frame])
     ends = beside * after[n_frames]
     _pass_over(ended, at_pause, in_gap, unsaid, ends, run, word, edge, from_unsaid[n_frames])
     finished = np.array(
         [
-            _NEVER,
+            NEVER,
             ended[n_words],
             at_pause[n_words],
             in_gap[n_words] - ends[n_words],

@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 from aligner.encoders.base import Encoder
 from aligner.ragged import Indices, starts_of
 from aligner.search.phone_fit import PhoneFit
-from aligner.search.word_states import WordStates
+from aligner.search.word_states import NEVER, WordStates
 from aligner.text.common_words import CommonWord
 from aligner.text.packed import PackedTokens
 from aligner.text.vocabulary import Vocabulary
 from mas.backends.cpu_threads import compiled
 
-_NEVER = -1e30
 # Natural logarithms of likelihoods, as the prices in `gaps.py` and chosen like these.
 _WORD, _PRIOR = 90.0, 3.0  # what a word must gain; of its log prior so many times, for frames are not apart
 # More in a text of more words: it has more places where something may look as if.
@@ -260,12 +259,8 @@ def _around(
     in all words after the junction: `[W + 1, S + 1]` each.
     """
     reverse = (np.ascontiguousarray(own[::-1]) for own in (emissions, pause))
-    backwards = _before(*reverse, *_arrays(words.backwards()))
-    return _before(emissions, pause, *_arrays(words)), np.ascontiguousarray(backwards[::-1, ::-1])
-
-
-def _arrays(words: WordStates) -> tuple[Indices, Indices, Indices, NDArray[np.float64]]:
-    return words.states, words.first, words.variants, words.log_priors
+    backwards = _before(*reverse, *words.backwards().arrays)
+    return _before(emissions, pause, *words.arrays), np.ascontiguousarray(backwards[::-1, ::-1])
 
 
 @compiled
@@ -279,9 +274,9 @@ def _before(
 ) -> NDArray[np.float64]:
     """The best score of all frames before one in all words before a junction, `[W + 1, S + 1]`."""
     n_frames, n_words = len(emissions), len(variants) - 1
-    result = np.full((n_words + 1, n_frames + 1), _NEVER)
+    result = np.full((n_words + 1, n_frames + 1), NEVER)
     result[0, 0] = 0.0
-    score, paused = np.full(len(states), _NEVER), np.full(n_words + 1, _NEVER)
+    score, paused = np.full(len(states), NEVER), np.full(n_words + 1, NEVER)
     for frame in range(n_frames):
         for v in range(len(log_priors)):
             # From the end: what is before still is of the last frame.
@@ -313,10 +308,10 @@ def _with_any_phones(
         sums: `[S + 1]`, of the scores of any phones in all frames before one.
     """
     n_junctions, n_frames = before.shape[0], before.shape[1] - 1
-    best = np.full(n_junctions, _NEVER)
+    best = np.full(n_junctions, NEVER)
     starts, ends = np.zeros(n_junctions, np.int64), np.zeros(n_junctions, np.int64)
     for junction in range(n_junctions):
-        entered, start = _NEVER, 0
+        entered, start = NEVER, 0
         for frame in range(n_frames + 1):
             if before[junction, frame] - sums[frame] > entered:
                 entered, start = before[junction, frame] - sums[frame], frame
@@ -345,8 +340,8 @@ def _with_a_word(
         first: `[K + 1]`, of these the first of each word, and L.
         log_priors: `[K]`, what each word has besides.
     """
-    best, best_start, best_end, best_word = _NEVER, 0, 0, 0
-    score, start = np.full(len(states), _NEVER), np.zeros(len(states), np.int64)
+    best, best_start, best_end, best_word = NEVER, 0, 0, 0
+    score, start = np.full(len(states), NEVER), np.zeros(len(states), np.int64)
     for frame in range(len(emissions)):
         for word in range(len(first) - 1):
             for t in range(first[word + 1] - 1, first[word] - 1, -1):

@@ -146,18 +146,16 @@ def _costs(sound: PartSound, text: PartText) -> GapCosts:
 
 def _placing(costs: GapCosts, path: GapPath, is_edge: NDArray[np.bool_], scale: float) -> GapCosts:
     """The costs near gaps that were found, by how likely they are whole sentences."""
-    is_sentence = np.zeros(len(is_edge))
-    for junction in np.flatnonzero(path.extra):
-        near = slice(max(0, junction - _NEAR), junction + _NEAR + 1)
-        longer = path.extra[junction] - _WORD_FRAMES
-        likely = min(1.0, max(0.0, longer / (_SENTENCE_FRAMES - _WORD_FRAMES)))
-        is_sentence[near] = np.maximum(is_sentence[near], likely)
+    of_extra = np.clip((path.extra - _WORD_FRAMES) / (_SENTENCE_FRAMES - _WORD_FRAMES), 0.0, 1.0)
+    found = [(junction, of_extra[junction]) for junction in np.flatnonzero(path.extra)]
     runs = np.flatnonzero(np.diff(path.unsaid, prepend=False, append=False)).reshape(-1, 2)
-    for first, end in runs.tolist():
-        likely = min(1.0, (end - first - 1) / (_SENTENCE_WORDS - 1))
-        for junction in (first, end):
-            near = slice(max(0, junction - _NEAR), junction + _NEAR + 1)
-            is_sentence[near] = np.maximum(is_sentence[near], likely)
+    for run in runs:
+        likely = min(1.0, (run[1] - run[0] - 1) / (_SENTENCE_WORDS - 1))
+        found += [(junction, likely) for junction in run]
+    is_sentence = np.zeros(len(is_edge))
+    for junction, likely in found:
+        near = slice(max(0, junction - _NEAR), junction + _NEAR + 1)
+        is_sentence[near] = np.maximum(is_sentence[near], likely)
     at_edge = scale * is_sentence * is_edge
     return costs._replace(extra=costs.extra - _EDGE * at_edge, beside=is_sentence, edge=-_RUN_EDGE * at_edge)
 

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligner.ragged import Indices
-from aligner.search.word_states import WordStates
+from aligner.search.word_states import NEVER, WordStates, end_words
 from mas.backends.cpu_threads import compiled
-
-_NEVER = -1e30
 
 
 class PhoneFit(NamedTuple):
@@ -47,9 +45,7 @@ class PhoneFit(NamedTuple):
         """
         if not len(words):
             return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
-        path, variants = _best_path(
-            emissions, pause, words.states, words.first, words.variants, words.log_priors
-        )
+        path, variants = _best_path(emissions, pause, *words.arrays)
         spoken = np.flatnonzero(path >= 0)
         phone = words.phones[path[spoken]]
         lost = likeliest[spoken] - emissions[spoken, words.states[path[spoken]]]
@@ -69,8 +65,8 @@ def _best_path(
     """The state that each frame is in, `[S]`, -1 for a pause; and the pronunciation of each word, `[W]`."""
     n_frames, n_states, n_words = len(emissions), len(states), len(variants) - 1
     # A word's first state may follow the pause before it or the last state of the word before.
-    score = np.full(n_states, _NEVER)
-    ended, paused = np.full(n_words + 1, _NEVER), np.full(n_words + 1, _NEVER)
+    score = np.full(n_states, NEVER)
+    ended, paused = np.full(n_words + 1, NEVER), np.full(n_words + 1, NEVER)
     moved = np.zeros((n_frames, n_states), np.bool_)  # into this state with this frame
     after_pause = np.zeros((n_frames, n_words), np.bool_)  # if so, into this word from a pause
     entered = np.zeros((n_frames, n_words + 1), np.bool_)  # this pause, with this frame
@@ -90,12 +86,7 @@ def _best_path(
         for j in range(n_words + 1):
             entered[frame, j] = ended[j] > paused[j]
             paused[j] = max(paused[j], ended[j]) + pause[frame]
-        for j in range(1, n_words + 1):
-            ended[j] = _NEVER
-            for v in range(variants[j - 1], variants[j]):
-                if score[first[v + 1] - 1] > ended[j]:
-                    ended[j] = score[first[v + 1] - 1]
-                    ended_as[frame, j] = v
+        end_words(score, first, variants, ended, ended_as[frame])
     path, chosen = np.full(n_frames, -1, np.int64), np.zeros(n_words, np.int64)
     # Word j - 1 is what the path is in, or what is before its junction j; t is -1 until the path is in it.
     j, t, in_pause = n_words, -1, paused[n_words] > ended[n_words]

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from aligner.encoders.base import Encoder
 from aligner.ragged import Indices, ranges, starts_of, sums_of
 from aligner.text.packed import PackedTexts
+from mas.backends.cpu_threads import compiled
 
+NEVER = -1e30  # the score of what cannot be
 _ALWAYS_ENOUGH = np.iinfo(np.int64).max  # frames
 
 
@@ -40,6 +42,11 @@ class WordStates:
 
     def __len__(self) -> int:
         return len(self.variants) - 1
+
+    @property
+    def arrays(self) -> tuple[Indices, Indices, Indices, NDArray[np.float64]]:
+        """What compiled searches take: states, first, variants, log priors."""
+        return self.states, self.first, self.variants, self.log_priors
 
     def part(self, first_word: int, end_word: int) -> "WordStates":
         """Some of the words; all is counted anew.
@@ -113,3 +120,28 @@ def word_states(
     )
     ends = np.cumsum(n_words).tolist()
     return [every.part(a, b) for a, b in zip([0, *ends], ends, strict=False)]
+
+
+@compiled
+def end_words(
+    score: NDArray[np.float64],
+    first: Indices,
+    variants: Indices,
+    ended: NDArray[np.float64],
+    ended_as: NDArray[np.int32],
+) -> None:
+    """After a frame, the best score with which each word has ended, and in which pronunciation.
+
+    Args:
+        score: `[T]`, of each state.
+        first: As of `WordStates`.
+        variants: Likewise.
+        ended: `[W + 1]`, written: of word j - 1. The first is left as it is.
+        ended_as: `[W + 1]`, written: its pronunciation.
+    """
+    for j in range(1, len(variants)):
+        ended[j] = NEVER
+        for v in range(variants[j - 1], variants[j]):
+            if score[first[v + 1] - 1] > ended[j]:
+                ended[j] = score[first[v + 1] - 1]
+                ended_as[j] = v
